@@ -1,0 +1,27 @@
+//! The pure core, in the order of the data. A module imports only what stands above it here.
+
+// what everything is made of
+pub mod time;
+pub mod decimal;
+pub mod position;
+pub mod record;
+pub mod settings;
+// from bytes to verdicts
+pub mod scan;
+pub mod format;
+pub mod predicate;
+pub mod service;
+pub mod sli;
+// the monoid
+pub mod histogram;
+pub mod partial;
+pub mod accumulator;
+// the journal's entries, and what follows from them
+pub mod entry;
+pub mod rollup;
+pub mod event;
+pub mod burn;
+pub mod alert;
+pub mod ledger;
+pub mod watermark;
+pub mod engine;

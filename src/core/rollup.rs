@@ -1,0 +1,134 @@
+//! The rows of the four tables, as the engine cuts them. Column by column in schemas/.
+
+use crate::core::decimal::Decimal;
+use crate::core::histogram::Histogram;
+use crate::core::position::Partition;
+use crate::core::time::{SliceLength, Time};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A row of `requests_<slice>`: what one service did in one slice.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RequestsRow {
+    /// Service.
+    pub service: Arc<str>,
+    /// Start of the slice.
+    pub slice_start: Time,
+    /// 0, or the number of the cut that brought the correction.
+    pub revision: u64,
+    /// All requests.
+    pub requests: u64,
+    /// By status class: none, 1xx … 5xx.
+    pub statuses: [u64; 6],
+    /// Requests whose client went away.
+    pub client_gone: u64,
+    /// Bytes from clients.
+    pub bytes_received: u64,
+    /// Bytes to clients.
+    pub bytes_sent: u64,
+    /// Latency as clients saw it.
+    pub client_latency: Histogram,
+    /// Latency of targets.
+    pub upstream_latency: Histogram,
+}
+
+/// A row of `sli_<slice>`: the verdicts of one SLO of one service in one slice.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SliRow {
+    /// Service.
+    pub service: Arc<str>,
+    /// SLO.
+    pub slo: Arc<str>,
+    /// Start of the slice.
+    pub slice_start: Time,
+    /// 0, or the number of the cut that brought the correction.
+    pub revision: u64,
+    /// Generation of the SLO's definition.
+    pub generation: u32,
+    /// Good requests.
+    pub good: u64,
+    /// Bad requests.
+    pub bad: u64,
+    /// Requests left out.
+    pub excluded: u64,
+    /// Objective, percent.
+    pub objective: Decimal,
+    /// Rolling window, seconds.
+    pub window_s: u64,
+}
+
+/// A row of `quality_<slice>`: what was read of one partition in one slice.
+#[derive(Clone, PartialEq, Debug)]
+pub struct QualityRow {
+    /// Source, topic and partition.
+    pub partition: Partition,
+    /// Start of the slice.
+    pub slice_start: Time,
+    /// 0, or the number of the cut that brought the correction.
+    pub revision: u64,
+    /// How many slices the row stands for.
+    pub slices: u64,
+    /// Whether all that belongs here was read, as far as anybody can know.
+    pub complete: bool,
+    /// Why not complete: `gap`, `silent`, `unreachable`, `stopped`.
+    pub reason: Option<Arc<str>>,
+    /// Lines read.
+    pub lines: u64,
+    /// Lines that were requests.
+    pub records: u64,
+    /// Lines that were no requests.
+    pub skipped: u64,
+    /// Lines that could not be read.
+    pub rejected: u64,
+    /// Records that came after their slice had closed.
+    pub late: u64,
+    /// Records seen again and dropped.
+    pub replayed: u64,
+    /// Offsets lost.
+    pub gap_offsets: u64,
+}
+
+/// A row of `rejects_<slice>`: rejected lines of one partition and slice by reason.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RejectsRow {
+    /// Source, topic and partition.
+    pub partition: Partition,
+    /// Start of the slice.
+    pub slice_start: Time,
+    /// 0, or the number of the cut that brought the correction.
+    pub revision: u64,
+    /// Why.
+    pub reason: &'static str,
+    /// How many lines.
+    pub lines: u64,
+}
+
+/// All rows that become visible together, each table sorted by (service or partition, slice, …).
+#[derive(Clone, PartialEq, Debug)]
+pub struct Cut {
+    /// Its number, from 1.
+    pub number: u64,
+    /// The watermark that made it; part of the file names.
+    pub watermark: Time,
+    /// Length of the slices; the suffix of the table names.
+    pub slice: SliceLength,
+    /// Position in the journal of the record that made it.
+    pub position: u64,
+    /// Rows of `requests_`.
+    pub requests: Vec<RequestsRow>,
+    /// Rows of `sli_`.
+    pub slis: Vec<SliRow>,
+    /// Rows of `quality_`.
+    pub quality: Vec<QualityRow>,
+    /// Rows of `rejects_`.
+    pub rejects: Vec<RejectsRow>,
+}
+
+/// Position of an output in the journal: the record, and the output's index within it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug, Default)]
+pub struct OutputPosition {
+    /// Position of the journal record.
+    pub position: u64,
+    /// Index of the event within the record's events.
+    pub index: u32,
+}

@@ -1,0 +1,3 @@
+//! The shell: arguments, configuration, wiring. Only `run` spawns.
+
+pub mod cli;
