@@ -13,6 +13,7 @@ pub mod predicate;
 pub mod service;
 pub mod sli;
 // the monoid
+pub(crate) mod packed;
 pub mod histogram;
 pub mod partial;
 pub mod accumulator;
