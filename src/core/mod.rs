@@ -10,8 +10,8 @@ pub mod settings;
 pub mod scan;
 pub mod format;
 pub mod predicate;
-pub mod service;
 pub mod sli;
+pub mod service;
 // the monoid
 pub(crate) mod packed;
 pub mod histogram;

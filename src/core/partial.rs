@@ -7,6 +7,7 @@ use crate::core::histogram::{Histogram, add};
 use crate::core::packed::{Packed, put, take};
 use crate::core::position::{Partition, Span};
 use crate::core::record::Reason;
+pub use crate::core::service::ServiceName;
 use crate::core::time::{Slice, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -261,17 +262,6 @@ pub struct Coverage {
     pub replayed: u64,
     /// Line counts by slice, ascending; `None` where the line had no usable time.
     pub quality: Vec<(Option<Slice>, Quality)>,
-}
-
-/// A service as ingest named it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
-pub struct ServiceName {
-    /// The name.
-    pub name: Arc<str>,
-    /// Whether the pipeline file names it outright (never folded into `__other__`).
-    pub named: bool,
-    /// Index of the service rule in the settings, None for `__unmatched__` and `__other__`.
-    pub rule: Option<u16>,
 }
 
 /// What one ingest thread counted between two flushes.
