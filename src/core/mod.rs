@@ -13,6 +13,7 @@ pub mod predicate;
 pub mod sli;
 pub mod service;
 // the monoid
+pub(crate) mod packed;
 pub mod histogram;
 pub mod partial;
 pub mod accumulator;
