@@ -7,6 +7,9 @@ use std::ops::Range;
 /// Longest predicate, bytes: bounds the recursion of everything that walks its tree.
 const TEXT_BYTES_MAX: usize = 8 * 1024;
 
+/// Most tokens that can nest inside one another (the parser recurses over them).
+const NESTING_MAX: usize = 200;
+
 /// A parsed predicate.
 pub(super) struct Parsed<'t> {
     /// What was parsed.
@@ -26,6 +29,11 @@ pub(super) fn parse(text: &str) -> Result<Parsed<'_>, PredicateError> {
     if text.len() > TEXT_BYTES_MAX {
         let message = format!("the predicate is longer than {TEXT_BYTES_MAX} bytes");
         return Err(PredicateError::new(0..text.len(), message));
+    }
+    if let Some(at) = too_deep(text) {
+        let end = text.len();
+        return Err(PredicateError::new(at..end, "nested too deeply from here on")
+            .hint("split it, or use `in [..]` or a regular expression"));
     }
     match cel::parser::Parser::new().parse_with_source_info(text) {
         Ok((root, source)) => Ok(Parsed { text, root, source }),
@@ -117,6 +125,53 @@ fn is_name(function: &str) -> bool {
     function.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
+/// Where the text may nest deeper than the parser should recurse: counts the tokens that could stand inside
+/// one another, which are all but those that `&&`, `||` and commas separate.
+fn too_deep(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let (mut depth, mut base, mut open) = (0usize, 0usize, Vec::new());
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        match bytes[at] {
+            b if b.is_ascii_whitespace() => {}
+            quote @ (b'"' | b'\'') => {
+                // a wrong guess about raw or triple quotes only moves the count a little
+                at += 1;
+                while at < bytes.len() && bytes[at] != quote {
+                    at += 1 + usize::from(bytes[at] == b'\\');
+                }
+                depth += 1;
+            }
+            b'(' | b'[' | b'{' => {
+                open.push(base);
+                depth += 1;
+                base = depth;
+            }
+            b')' | b']' | b'}' => {
+                depth = base;
+                base = open.pop().unwrap_or(0);
+            }
+            b'&' | b'|' | b',' => depth = base,
+            b'?' => {
+                depth += 1;
+                base += 1;
+            }
+            b if b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80 => {
+                let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || *b >= 0x80;
+                at += bytes[at..].iter().take_while(|b| word(b)).count() - 1;
+                depth += 1;
+            }
+            _ => depth += 1,
+        }
+        if depth.max(base) > NESTING_MAX {
+            return Some(start);
+        }
+        at += 1;
+    }
+    None
+}
+
 /// The first syntax error, in our words where its cause can be told.
 fn syntax_error(text: &str, errors: &cel::ParseErrors) -> PredicateError {
     let (position, message) = match errors.errors.first() {
@@ -129,7 +184,8 @@ fn syntax_error(text: &str, errors: &cel::ParseErrors) -> PredicateError {
     let length = word.max(rest.chars().next().map_or(0, char::len_utf8));
     let span = at..at + length;
     if message.contains("has() macro") {
-        return PredicateError::new(span, "has() is not needed here")
+        let has = text[..at].rfind("has").map_or(span, |i| i..i + 3);
+        return PredicateError::new(has, "has() is not needed here")
             .hint("write `x != null` to ask whether a field is there");
     }
     let previous = text[..at].trim_end();

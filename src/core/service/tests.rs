@@ -138,8 +138,9 @@ fn optional_groups_that_took_no_part_are_absent() {
 
 #[test]
 fn names_are_bounded_and_forgotten() {
-    let classifier =
-        compile(&[("named", Some("host == 'n'"), &[]), ("{host}", None, &[])]).expect("compiles");
+    let mut settings = settings(&[("named", Some("host == 'n'"), &[]), ("{host}", None, &[])], &[]);
+    settings.limits.ingest_services_max = 4;
+    let classifier = Classifier::compile(&settings).expect("compiles");
     let mut resolver = ServiceResolver::new(&classifier);
     let name = |i: usize| format!("h{i}").into_bytes();
     for i in 0..100 {
