@@ -7,7 +7,7 @@
 pub mod config;
 pub mod ends;
 pub mod error;
-// pub mod files;
+pub mod files;
 pub mod kafka;
 mod kafka_batch;
 pub mod topics;
