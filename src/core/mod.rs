@@ -28,4 +28,3 @@ pub mod ledger;
 pub mod roster;
 pub mod slices;
 pub mod watermark;
-pub mod engine;
