@@ -146,11 +146,7 @@ impl Committer {
     /// # Errors
     /// As [`RunError`] says; the same entries are found in the journal, or not, after a restart.
     pub fn commit(&mut self, entries: &[Entry]) -> Result<(), RunError> {
-        if let [Entry::Chunk(chunk), ..] = entries
-            && let crate::core::position::Fit::Broken { partition, span, stands } = self.engine.fit(chunk)
-        {
-            return Err(crate::core::engine::EngineError::Broken { partition, span, stands }.into());
-        }
+        self.engine.check(entries)?;
         let started = Instant::now();
         let first = self.append(entries)?;
         self.metrics.journal_duration.observe(started.elapsed().as_secs_f64());
