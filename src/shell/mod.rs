@@ -1,3 +1,5 @@
 //! The shell: arguments, configuration, wiring. Only `run` spawns.
 
 pub mod cli;
+pub mod config;
+pub mod pipeline;
