@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The engine: journal entries in, rows and events out.
 //!
 //! Invariant: a pure function of the entries and their positions. No clock, no I/O, no randomness, no
@@ -591,5 +590,3 @@ struct Pass<'a> {
 fn decides(ledger: &Ledger, slice: Slice, epoch: u32) -> bool {
     ledger.configuration(slice).is_some_and(|c| c.epoch == epoch)
 }
-=======
->>>>>>> fixture
