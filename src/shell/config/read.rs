@@ -31,7 +31,8 @@ fn explain(text: &str, error: &Error) -> Problem {
     let location = error.location();
     let span = location.and_then(|l| bytes_of(&l).or_else(|| counted(text, l.line(), l.column())));
     let span = span.map(|s| widen(text, s));
-    let (message, hint) = words(error);
+    let written = span.clone().and_then(|s| text.get(s)).unwrap_or_default();
+    let (message, hint) = words(error, written);
     // A plain scalar inside brackets cannot hold braces: the commonest way to meet a syntax error here.
     let in_flow = span.as_ref().is_some_and(|s| on_line(text, s.start).contains("${"));
     let hint = hint.or_else(|| {
@@ -65,7 +66,8 @@ fn widen(text: &str, span: Range<usize>) -> Range<usize> {
     span.start..span.start + word
 }
 
-fn words(error: &Error) -> (String, Option<String>) {
+/// `written` is what stands in the file: the parser does not repeat a text that a variable may have filled.
+fn words(error: &Error, written: &str) -> (String, Option<String>) {
     match error {
         Error::SerdeUnknownField { field, expected, .. } => {
             let hint = retired(field).map(str::to_string).unwrap_or_else(|| {
@@ -73,9 +75,9 @@ fn words(error: &Error) -> (String, Option<String>) {
             });
             (format!("unknown key `{field}`"), Some(hint))
         }
-        Error::SerdeUnknownVariant { variant, expected, .. } => {
+        Error::SerdeUnknownVariant { expected, .. } => {
             let all = || format!("one of: {}", expected.join(", "));
-            (format!("unknown value `{variant}`"), Some(meant(variant, expected, all)))
+            (format!("unknown value `{written}`"), Some(meant(written, expected, all)))
         }
         Error::SerdeMissingField { field, .. } => (format!("key `{field}` is missing"), None),
         Error::DuplicateMappingKey { key: Some(key), .. } => {
