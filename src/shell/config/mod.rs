@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod read;
 pub mod scalar;
 
+use crate::core::settings::Format;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -89,6 +90,14 @@ pub struct SourceFile {
 pub enum FormatFile {
     /// AWS Application Load Balancer access logs, every version of the field list.
     AwsAlb,
+}
+
+impl From<FormatFile> for Format {
+    fn from(format: FormatFile) -> Format {
+        match format {
+            FormatFile::AwsAlb => Format::AwsAlb,
+        }
+    }
 }
 
 /// Topics of one Kafka cluster.

@@ -30,7 +30,10 @@ fn explain(text: &str, error: &Error) -> Problem {
     }
     let location = error.location();
     let span = location.and_then(|l| bytes_of(&l).or_else(|| counted(text, l.line(), l.column())));
-    let span = span.map(|s| widen(text, s));
+    let span = span.map(|s| match error {
+        Error::UnsupportedTag { tag, .. } => before(text, s.start, tag).unwrap_or(s),
+        _ => widen(text, s),
+    });
     let written = span.clone().and_then(|s| text.get(s)).unwrap_or_default();
     let (message, hint) = words(error, written);
     // A plain scalar inside brackets cannot hold braces: the commonest way to meet a syntax error here.
@@ -48,6 +51,13 @@ fn counted(text: &str, line: u64, column: u64) -> Option<Range<usize>> {
     let start: usize = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum();
     let within = text.get(start..)?.char_indices().nth(column.checked_sub(1)?).map_or(0, |(i, _)| i);
     Some(start + within..start + within)
+}
+
+/// The word on this line that ends at or before the offset.
+fn before(text: &str, offset: usize, word: &str) -> Option<Range<usize>> {
+    let start = text.get(..offset)?.rfind('\n').map_or(0, |i| i + 1);
+    let found = start + text[start..offset].rfind(word)?;
+    Some(found..found + word.len())
 }
 
 fn on_line(text: &str, offset: usize) -> &str {
@@ -105,7 +115,7 @@ fn words(error: &Error, written: &str) -> (String, Option<String>) {
         }
         Error::UnsupportedTag { tag, .. } => (
             format!("`{tag}` is read as a YAML tag"),
-            Some(format!("quote a text that begins with `!`: '{tag} …'")),
+            Some(format!("quote a text that begins with `!`: '{tag}'")),
         ),
         Error::Unexpected { expected, .. } => (format!("expected {}", yaml_words(expected)), None),
         Error::NullIntoString { .. } => ("expected a text, found nothing".into(), None),

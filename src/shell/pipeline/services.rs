@@ -1,9 +1,10 @@
 //! The file's `services:`, and the compilation of every predicate, template and regular expression.
 
 use super::load::Checker;
+use crate::core::format::preset;
 use crate::core::service::{Classifier, Place};
 use crate::core::settings::{Format, OTHER, Rule, ServiceRule, Settings, UNMATCHED};
-use crate::shell::config::{FormatFile, PipelineFile};
+use crate::shell::config::PipelineFile;
 use std::ops::Range;
 
 pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRule> {
@@ -54,11 +55,8 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
 
 /// The format's own key.
 fn default_name(file: &PipelineFile) -> &'static str {
-    match file.sources.first().map(|s| s.format).unwrap_or(FormatFile::AwsAlb) {
-        FormatFile::AwsAlb => match Format::AwsAlb {
-            Format::AwsAlb => "{target_group}",
-        },
-    }
+    let format = file.sources.first().map_or(Format::AwsAlb, |s| s.format.into());
+    preset(format).service_template
 }
 
 fn rule(name: &str) -> ServiceRule {

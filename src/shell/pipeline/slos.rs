@@ -5,6 +5,7 @@
 use super::alerts::Choice;
 use super::load::Checker;
 use crate::core::decimal::Decimal;
+use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
 use crate::shell::config::scalar::seconds_text;
 use crate::shell::config::{At, DecimalText, FailedFile, IndicatorFile, LatencyOfFile, PipelineFile, SloFile};
@@ -55,7 +56,7 @@ fn slo(
         checker.error_hint(span, "no service is named", "name one, or `*` for every service");
     }
     for selector in &selectors {
-        if !selector.contains('*') && !services.iter().any(|rule| may_name(&rule.name, selector)) && !reserved(selector) {
+        if !selector.contains('*') && !services.iter().any(|rule| may_name(&rule.name, selector)) && !is_reserved(selector) {
             let known = services.iter().map(|r| r.name.as_str());
             checker.warn(
                 &selector.span,
@@ -211,17 +212,10 @@ fn shadowed(written: &At<SloFile>, slo: &Slo, earlier: &[(String, Vec<String>)],
     }
 }
 
-/// Whether every service that `selector` selects is selected by `earlier` too.
+/// Whether every service that `selector` selects is selected by `earlier` too. A pattern is decided by its
+/// text: what `earlier` makes of the other's `*` it makes of any text there.
 fn covers(earlier: &str, selector: &str) -> bool {
-    if earlier == selector {
-        return true;
-    }
-    // A pattern against a pattern is decided by its text: its `*` stands for any text.
-    earlier.contains('*') && !reserved(selector) && glob(earlier, selector)
-}
-
-fn reserved(name: &str) -> bool {
-    name == crate::core::settings::UNMATCHED || name == crate::core::settings::OTHER
+    earlier == selector || selects(earlier, selector)
 }
 
 /// Whether a rule's name or template can make this name.
@@ -239,23 +233,7 @@ fn may_name(template: &str, name: &str) -> bool {
             _ => {}
         }
     }
-    glob(&pattern, name)
-}
-
-/// `*` stands for any run of characters.
-fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(i) => rest = &rest[i + part.len()..],
-            None => return false,
-        }
-    }
-    rest.len() >= last.len() && rest.ends_with(last)
+    selects(&pattern, name)
 }
 
 #[cfg(test)]
@@ -263,24 +241,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match() {
-        let cases = [
-            ("*", "a", true),
-            ("a*", "abc", true),
-            ("a*c", "abc", true),
-            ("a*c", "ac", true),
-            ("a*c", "a", false),
-            ("*b*", "abc", true),
-            ("abc", "abc", true),
-            ("abc", "abcd", false),
-            ("ab*bc", "abc", false),
-            ("a*", "a*", true),
-        ];
-        for (pattern, text, want) in cases {
-            assert_eq!(glob(pattern, text), want, "{pattern} {text}");
-        }
+    fn templates_and_patterns_are_weighed() {
         assert!(may_name("team-{team}", "team-red"));
         assert!(!may_name("team-{team}", "red"));
+        assert!(may_name("checkout", "checkout"));
+        assert!(covers("*", "checkout"));
+        assert!(covers("pay*", "pay-*"));
+        assert!(!covers("pay-*", "pay*"));
         assert!(!covers("*", "__other__"));
     }
 }

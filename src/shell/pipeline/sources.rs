@@ -4,9 +4,10 @@
 
 use super::kafka::Cluster;
 use super::load::Checker;
-use crate::core::settings::{Format, Source};
+use crate::core::format::preset;
+use crate::core::settings::Source;
 use crate::core::time::Time;
-use crate::shell::config::{At, FormatFile, KafkaSourceFile, PipelineFile};
+use crate::shell::config::{At, KafkaSourceFile, PipelineFile};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -86,25 +87,17 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>,
                 }
             }
         }
-        let format = match source.format {
-            FormatFile::AwsAlb => Format::AwsAlb,
-        };
+        let format = source.format.into();
         core.push(Source {
             name: Arc::from(name.value.as_str()),
             topics: kafka.iter().flat_map(|k| &k.topics).map(|t| Arc::from(t.as_str())).collect(),
             format,
-            lateness_s: checker.seconds(source.lateness.as_ref(), lateness_default_s(format)) as u32,
+            lateness_s: checker.seconds(source.lateness.as_ref(), preset(format).lateness_s_default.into()) as u32,
             idle_timeout_s: checker.seconds(source.idle_timeout.as_ref(), 30) as u32,
         });
         edges.push(kafka);
     }
     (core, edges)
-}
-
-const fn lateness_default_s(format: Format) -> u64 {
-    match format {
-        Format::AwsAlb => 600,
-    }
 }
 
 fn kafka_source(file: &At<KafkaSourceFile>, checker: &mut Checker) -> KafkaSource {

@@ -107,6 +107,12 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("indicator:\n      latency: { below: 200ms, of: upstream }", "indicator: {}", "{}", &["needs `good` or `latency`"]),
     ("${KAFKA_BROKERS:-localhost:9092}", "${KAFKA_BROKERS}", "${KAFKA_BROKERS}", &["`KAFKA_BROKERS` is not set", ":-default}"]),
     ("exclude: client_gone", "exclude: !client_gone", "!client_gone", &["YAML tag", "quote"]),
+    ("good: status < 500", "good: stauts < 500", "stauts", &["stauts", "did you mean status?"]),
+    ("good: status < 500", "good: 'status < \"500\"'", "status < \"", &["error"]),
+    ("host == \"shop", "host = \"shop", "= \"shop", &["error"]),
+    ("(?<team>[a-z]+)", "(?<team>[a-z+)", "", &["error"]),
+    ("\"{target_group}\"", "\"{target_grop}\"", "target_grop", &["did you mean target_group?"]),
+    ("{ path: '", "{ paht: '", "", &["did you mean path?"]),
     ("alerts: workbook", "alerts: [{ severity: page, factor: 2000, long: 1h, short: 5m }]", "2000", &["can never fire", "2000"]),
     ("alerts: workbook", "alerts: [{ severity: page, factor: 100, long: 1h, short: 5m }]", "100, long", &["can never fire", "at most 100"]),
     ("alerts: workbook", "alerts: [{ severity: page, factor: 14.4, long: 1h, short: 2h }]", "2h }", &["not shorter"]),
@@ -124,7 +130,7 @@ fn wrong_files_are_shown_where() {
             Err(said) => said,
             Ok(_) => panic!("{new} is accepted"),
         };
-        let place = format!("--> /etc/ninetail/edge.yaml:{line}:{column}\n");
+        let place = if at.is_empty() { String::new() } else { format!("--> /etc/ninetail/edge.yaml:{line}:{column}\n") };
         assert!(said.contains(&place), "{new}: {place}\n{said}");
         for word in *words {
             assert!(said.contains(word), "{new}: {word}\n{said}");
