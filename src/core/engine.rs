@@ -14,7 +14,7 @@ use crate::core::position::{Fit, Partition, Positions, Span};
 use crate::core::rollup::Cut;
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
-use crate::core::slices::{Account, Border, Slices, SloOfEpoch};
+use crate::core::slices::{Account, Border, Slices};
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
 use serde::{Deserialize, Serialize};
@@ -160,9 +160,26 @@ impl Engine {
         self.latest_slice.map(Slice::next).max(self.next_close)
     }
 
-    /// Whether the chunk continues the chain.
-    pub fn fit(&self, chunk: &Chunk) -> Fit {
-        self.positions.fit(chunk.coverage.iter().map(|c| (&c.partition, c.span)))
+    /// Whether the entries, in order, continue the chain: to be asked before they are made durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Broken`] if one of them would be a hole or an overlap.
+    pub fn check(&self, entries: &[Entry]) -> Result<(), EngineError> {
+        let mut positions = self.positions.clone();
+        for entry in entries {
+            match entry {
+                Entry::Starts(starts) => {
+                    starts.iter().for_each(|s| positions.set(s.partition.clone(), s.offset));
+                }
+                Entry::Chunk(chunk) => {
+                    if fit(&positions, chunk)? {
+                        chunk.coverage.iter().for_each(|c| positions.advance(&c.partition, c.span));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Applies the entry at that position of the journal.
@@ -216,15 +233,9 @@ impl Engine {
     }
 
     fn chunk(&mut self, position: u64, chunk: &Chunk, out: &mut Outputs) -> Result<(), EngineError> {
-        match self.fit(chunk) {
-            Fit::Next => {}
-            Fit::Replay => {
-                self.replayed_chunks += 1;
-                return Ok(());
-            }
-            Fit::Broken { partition, span, stands } => {
-                return Err(EngineError::Broken { partition, span, stands });
-            }
+        if !fit(&self.positions, chunk)? {
+            self.replayed_chunks += 1;
+            return Ok(());
         }
         let settings = self.settings()?.clone();
         self.clock = self.clock.max(chunk.clock);
@@ -329,7 +340,8 @@ impl Engine {
             let folded = self.roster.service(id).name != chunk.services[*service as usize].name;
             if self.is_closed(*slice) && !folded {
                 let service = self.roster.service(id);
-                for (slo, verdicts) in cell.slos.iter().filter(|_| decides(&self.ledger, *slice, *epoch)) {
+                let decided = decides(&self.ledger, *slice, *epoch);
+                for (slo, verdicts) in cell.slos.iter().filter(|_| decided) {
                     let counted = Counted { service: &service.name, rule: service.rule, slo, verdicts };
                     self.ledger.correct(*slice, counted)?;
                 }
@@ -419,7 +431,8 @@ impl Engine {
         let counted: Vec<Counted<'_>> = decided
             .flat_map(|((id, _), cell)| {
                 let service = roster.service(*id);
-                let of = |(slo, verdicts)| Counted { service: &service.name, rule: service.rule, slo, verdicts };
+                let of =
+                    |(slo, verdicts)| Counted { service: &service.name, rule: service.rule, slo, verdicts };
                 cell.slos.iter().map(of)
             })
             .collect();
@@ -584,6 +597,15 @@ struct Pass<'a> {
     position: u64,
     settings: &'a Settings,
     out: &'a mut Outputs,
+}
+
+/// Whether the chunk is to be counted: true if it continues the chain, false if it was counted before.
+fn fit(positions: &Positions, chunk: &Chunk) -> Result<bool, EngineError> {
+    match positions.fit(chunk.coverage.iter().map(|c| (&c.partition, c.span))) {
+        Fit::Next => Ok(true),
+        Fit::Replay => Ok(false),
+        Fit::Broken { partition, span, stands } => Err(EngineError::Broken { partition, span, stands }),
+    }
 }
 
 /// Whether the configuration of that number is the slice's own: the only one that may decide it.

@@ -28,3 +28,4 @@ pub mod ledger;
 pub mod roster;
 pub mod slices;
 pub mod watermark;
+pub mod engine;

@@ -3,11 +3,11 @@
 //! Invariant: a published row is never changed. A slice's first cut gives revision 0; whatever comes for
 //! it later waits here as a correction and leaves with the next cut as one more row.
 
+use crate::core::ledger::Ledger;
 use crate::core::partial::{Cell, Quality};
 use crate::core::position::Partition;
 use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
 use crate::core::roster::{Roster, ServiceId};
-use crate::core::ledger::Ledger;
 use crate::core::time::{Slice, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
