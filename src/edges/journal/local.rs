@@ -176,7 +176,7 @@ impl LocalJournal {
     /// # Errors
     /// If the folder cannot be read.
     pub fn latest_snapshot(&self) -> Result<(Option<(u64, Vec<u8>)>, Vec<String>), JournalError> {
-        self.snapshots.latest(&self.begin.journal)
+        self.snapshots.latest(&self.begin.journal, self.end)
     }
 
     /// Positions of the snapshots kept, ascending.

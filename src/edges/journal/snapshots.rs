@@ -20,6 +20,9 @@ const LEVEL: i32 = 1;
 const HEADER_BYTES: usize = 8 + 8 + 8 + 16 + 8;
 const STATE_BYTES_MAX: u64 = 16 << 30;
 
+/// A snapshot's position and state, if there is one; and why later ones were passed over.
+pub(super) type Latest = (Option<(u64, Vec<u8>)>, Vec<String>);
+
 /// The snapshots of one state folder.
 #[derive(Debug)]
 pub(super) struct Snapshots {
@@ -47,11 +50,15 @@ impl Snapshots {
         Ok(positions)
     }
 
-    /// The latest snapshot that is whole, and what was wrong with later ones.
-    pub(super) fn latest(&self, journal: &str) -> Result<(Option<(u64, Vec<u8>)>, Vec<String>), JournalError> {
+    /// The latest snapshot that is whole and not beyond `end`, and what was wrong with later ones.
+    pub(super) fn latest(&self, journal: &str, end: u64) -> Result<Latest, JournalError> {
         let mut passed_over = Vec::new();
         for position in self.positions()?.into_iter().rev() {
             let path = self.path(position);
+            if position > end {
+                passed_over.push(format!("{} is passed over: it is beyond the journal's end", path.display()));
+                continue;
+            }
             match fs::read(&path).map_err(|e| e.to_string()).and_then(|b| unseal(&b, position, journal)) {
                 Ok(state) => return Ok((Some((position, state)), passed_over)),
                 Err(why) => passed_over.push(format!("{} is passed over: {why}", path.display())),
@@ -142,12 +149,14 @@ mod tests {
     fn two_are_kept_and_a_damaged_one_is_passed_over() {
         let dir = tempfile::tempdir().expect("a folder");
         let snapshots = Snapshots::new(dir.path());
-        assert_eq!(snapshots.latest("id").expect("reads").0, None);
+        assert_eq!(snapshots.latest("id", 99).expect("reads").0, None);
         for position in [3, 7, 12] {
             snapshots.put(position, "id", &vec![position as u8; 100_000]).expect("writes");
         }
         assert_eq!(snapshots.positions().expect("reads"), [7, 12]);
-        assert_eq!(snapshots.latest("id").expect("reads"), (Some((12, vec![12; 100_000])), vec![]));
+        assert_eq!(snapshots.latest("id", 99).expect("reads"), (Some((12, vec![12; 100_000])), vec![]));
+
+        assert_eq!(snapshots.latest("id", 11).expect("reads").0.map(|f| f.0), Some(7), "12 is beyond the end");
 
         let path = snapshots.path(12);
         let whole = fs::read(&path).expect("reads");
@@ -155,15 +164,15 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[at] ^= 0x10;
             fs::write(&path, &bytes).expect("writes");
-            let (found, passed_over) = snapshots.latest("id").expect("reads");
+            let (found, passed_over) = snapshots.latest("id", 99).expect("reads");
             assert_eq!(found.map(|f| f.0), Some(7), "a flip in byte {at} goes unseen");
             assert_eq!(passed_over.len(), 1);
         }
         for length in [0, 5, 40, whole.len() - 1] {
             fs::write(&path, &whole[..length]).expect("writes");
-            assert_eq!(snapshots.latest("id").expect("reads").0.map(|f| f.0), Some(7));
+            assert_eq!(snapshots.latest("id", 99).expect("reads").0.map(|f| f.0), Some(7));
         }
         fs::write(&path, &whole).expect("writes");
-        assert_eq!(snapshots.latest("other").expect("reads").0, None, "another journal's is not ours");
+        assert_eq!(snapshots.latest("other", 99).expect("reads").0, None, "another journal's is not ours");
     }
 }
