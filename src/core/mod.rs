@@ -10,9 +10,10 @@ pub mod settings;
 pub mod scan;
 pub mod format;
 pub mod predicate;
-pub mod service;
 pub mod sli;
+pub mod service;
 // the monoid
+pub(crate) mod packed;
 pub mod histogram;
 pub mod partial;
 pub mod accumulator;
