@@ -20,9 +20,9 @@ pub mod accumulator;
 // the journal's entries, and what follows from them
 pub mod entry;
 pub mod rollup;
+pub mod completeness;
 pub mod event;
 pub mod burn;
 pub mod alert;
 pub mod ledger;
 pub mod watermark;
-pub mod engine;

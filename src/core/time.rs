@@ -39,17 +39,17 @@ impl Time {
 
     /// The UTC date as `YYYY-MM-DD`.
     pub fn date(self) -> String {
-        self.zoned().strftime("%Y-%m-%d").to_string()
+        self.timestamp().strftime("%Y-%m-%d").to_string()
     }
 
     /// Compact UTC minute, as in file names: `20181231T2355Z`.
     pub fn compact(self) -> String {
-        self.zoned().strftime("%Y%m%dT%H%MZ").to_string()
+        self.timestamp().strftime("%Y%m%dT%H%MZ").to_string()
     }
 
-    fn zoned(self) -> jiff::Zoned {
+    fn timestamp(self) -> jiff::Timestamp {
         let clamped = self.0.clamp(-62_135_596_800 * SECOND_US, 253_402_207_200 * SECOND_US);
-        jiff::Timestamp::from_microsecond(clamped).unwrap_or_default().to_zoned(jiff::tz::TimeZone::UTC)
+        jiff::Timestamp::from_microsecond(clamped).unwrap_or_default()
     }
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pattern =
             if self.0.rem_euclid(SECOND_US) == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
-        write!(f, "{}", self.zoned().strftime(pattern))
+        write!(f, "{}", self.timestamp().strftime(pattern))
     }
 }
 

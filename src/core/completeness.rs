@@ -1,0 +1,91 @@
+//! Which slices are not complete, and why: "no data" is not "good".
+//!
+//! Invariant: a slice once marked keeps its reason in every later row until it is repaired.
+
+use crate::core::position::Partition;
+use crate::core::time::Slice;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Offsets were lost here.
+pub const GAP: &str = "gap";
+/// The source was read to its end and brought nothing for `silent_after`.
+pub const SILENT: &str = "silent";
+/// No broker answered for `silent_after`.
+pub const UNREACHABLE: &str = "unreachable";
+/// The partition is stopped until it is repaired.
+pub const STOPPED: &str = "stopped";
+
+/// A run of incomplete slices.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+struct Hole {
+    from: Slice,
+    /// One past the last.
+    to: Slice,
+    reason: Arc<str>,
+}
+
+/// Incomplete slices by partition.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
+pub struct Completeness {
+    holes: BTreeMap<Partition, Vec<Hole>>,
+}
+
+impl Completeness {
+    /// Marks a slice; an earlier reason stays.
+    pub fn mark(&mut self, partition: &Partition, slice: Slice, reason: &str) {
+        if self.reason(partition, slice).is_some() {
+            return;
+        }
+        let holes = self.holes.entry(partition.clone()).or_default();
+        match holes.last_mut() {
+            Some(last) if last.to == slice && &*last.reason == reason => last.to = slice.next(),
+            _ => holes.push(Hole { from: slice, to: slice.next(), reason: reason.into() }),
+        }
+    }
+
+    /// Why the slice is not complete, if it is not.
+    pub fn reason(&self, partition: &Partition, slice: Slice) -> Option<&Arc<str>> {
+        let holes = self.holes.get(partition)?;
+        holes.iter().rev().find(|h| h.from <= slice && slice < h.to).map(|h| &h.reason)
+    }
+
+    /// Takes out the holes below `below` that reading on has filled: those without an answer or stopped.
+    pub fn repair(&mut self, partition: &Partition, below: Slice) -> Vec<Slice> {
+        let Some(holes) = self.holes.get_mut(partition) else { return Vec::new() };
+        let filled = |h: &Hole| h.to <= below && (&*h.reason == UNREACHABLE || &*h.reason == STOPPED);
+        let slices = holes.iter().filter(|h| filled(h)).flat_map(|h| (h.from.0..h.to.0).map(Slice)).collect();
+        holes.retain(|h| !filled(h));
+        slices
+    }
+
+    /// Forgets holes that end before this slice.
+    pub fn forget(&mut self, before: Slice) {
+        for holes in self.holes.values_mut() {
+            holes.retain(|h| h.to > before);
+        }
+        self.holes.retain(|_, holes| !holes.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_grow_keep_their_reason_and_are_repaired() {
+        let p = Partition { source: "s".into(), topic: "t".into(), number: 0 };
+        let mut c = Completeness::default();
+        for slice in 5..8 {
+            c.mark(&p, Slice(slice), UNREACHABLE);
+        }
+        c.mark(&p, Slice(6), GAP);
+        c.mark(&p, Slice(9), GAP);
+        assert_eq!(c.reason(&p, Slice(6)).map(|r| &**r), Some(UNREACHABLE));
+        assert_eq!(c.reason(&p, Slice(8)), None);
+        assert_eq!(c.repair(&p, Slice(7)), vec![], "not filled to its end yet");
+        assert_eq!(c.repair(&p, Slice(20)), vec![Slice(5), Slice(6), Slice(7)]);
+        assert_eq!(c.reason(&p, Slice(9)).map(|r| &**r), Some(GAP), "what is lost stays lost");
+    }
+}
