@@ -85,6 +85,7 @@ impl SloVerdicts {
             };
             all.extend(if take_mine { mine.next() } else { theirs.next() });
         }
+        drop((mine, theirs));
         *self = SloVerdicts::ascending(all);
     }
 

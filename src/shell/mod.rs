@@ -1,3 +1,4 @@
 //! The shell: arguments, configuration, wiring. Only `run` spawns.
 
 pub mod cli;
+pub mod clock;
