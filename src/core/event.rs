@@ -27,21 +27,3 @@ pub struct Event {
     /// The data, one JSON object.
     pub data: Value,
 }
-
-impl Event {
-    /// The CloudEvent, structured mode.
-    pub fn to_json(&self, source: &str) -> Value {
-        serde_json::json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": source,
-            "type": self.kind,
-            "subject": self.subject,
-            "time": self.time.to_string(),
-            "datacontenttype": "application/json",
-            "partitionkey": self.key,
-            "sequence": format!("{:020}", self.sequence),
-            "data": self.data,
-        })
-    }
-}

@@ -43,7 +43,7 @@ impl Snapshots {
         let mut positions = Vec::new();
         for entry in entries {
             let name = entry.map_err(|e| self.io("reading", &self.dir, e))?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(SUFFIX)).and_then(|n| n.parse().ok());
+            let number = name.to_str().and_then(|n| n.strip_suffix(SUFFIX)).and_then(|n| n.parse::<u64>().ok());
             positions.extend(number);
         }
         positions.sort_unstable();

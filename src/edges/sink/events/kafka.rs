@@ -146,7 +146,7 @@ impl KafkaEvents {
             send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
         }
         for (key, value) in progress.records(&self.owner.pipeline, shards) {
-            let record = BaseRecord::to(&self.target.state_topic).key(&key).payload(&value);
+            let record = BaseRecord::to(&self.target.state_topic).key(key.as_str()).payload(&value);
             send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
         }
         producer.flush(COMMIT_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
