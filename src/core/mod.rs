@@ -13,6 +13,7 @@ pub mod predicate;
 pub mod sli;
 pub mod service;
 // the monoid
+pub(crate) mod packed;
 pub mod histogram;
 pub mod partial;
 pub mod accumulator;
@@ -24,4 +25,7 @@ pub mod event;
 pub mod burn;
 pub mod alert;
 pub mod ledger;
+pub mod roster;
+pub mod slices;
 pub mod watermark;
+pub mod engine;
