@@ -18,10 +18,12 @@ mod close;
 mod definition;
 mod facts;
 mod history;
+mod packed;
 mod series;
 
 pub use definition::{Configuration, Definition};
-pub use history::{Counts, History};
+pub use history::History;
+pub use packed::Counts;
 
 use crate::core::burn::Millionths;
 use crate::core::entry::Configure;
@@ -331,6 +333,3 @@ fn account<'a>(
 fn configuration_of(configurations: &[Configuration], slice: Slice) -> Option<&Configuration> {
     configurations.iter().rev().find(|c| c.from <= slice)
 }
-
-#[cfg(test)]
-mod tests;
