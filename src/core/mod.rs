@@ -25,4 +25,7 @@ pub mod event;
 pub mod burn;
 pub mod alert;
 pub mod ledger;
+pub mod roster;
+pub mod slices;
 pub mod watermark;
+pub mod engine;
