@@ -69,15 +69,20 @@ impl KafkaConfig {
         self.properties.keys().map(String::as_str).filter(|key| OWNED.contains(key))
     }
 
-    /// A consumer that reads by `assign` alone.
-    pub(super) fn consumer(&self) -> Result<BaseConsumer<Logged>, SourceError> {
+    /// What librdkafka is told for reading: by `assign` alone.
+    pub fn client_config(&self) -> ClientConfig {
         let mut client = self.client();
         client.set("isolation.level", "read_committed");
         client.set("enable.partition.eof", "true");
         client.set("queued.max.messages.kbytes", (self.queue_bytes_max >> 10).max(1).to_string());
         // only the bytes bound the queue
         client.set("queued.min.messages", "1000000");
-        self.create(client)
+        client
+    }
+
+    /// A consumer that reads by `assign` alone.
+    pub(super) fn consumer(&self) -> Result<BaseConsumer<Logged>, SourceError> {
+        self.create(self.client_config())
     }
 
     /// A client that asks questions and reads nothing. It sees uncommitted offsets: its ends are high watermarks.

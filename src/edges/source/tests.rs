@@ -194,8 +194,4 @@ fn a_cluster_that_is_away_is_said_so() {
     let topics = Topics::open(&config).expect("client");
     let error = topics.partitions("logs").expect_err("nobody there").to_string();
     assert!(error.starts_with("no answer from kafka at 127.0.0.1:1 about topic logs: "), "{error}");
-    let places: Vec<(Arc<str>, i32)> = (0..50).map(|n| (Arc::from("logs"), n)).collect();
-    let started = Instant::now();
-    assert_eq!(topics.refresh(&places, &Ends::new()), 0);
-    assert!(started.elapsed() < Duration::from_secs(30));
 }

@@ -7,6 +7,7 @@
 use super::config::{KafkaConfig, Logged};
 use super::ends::{Answer, Ends};
 use super::error::SourceError;
+use super::topic_ids::topic_id;
 use crate::core::time::Time;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -86,6 +87,13 @@ impl Topics {
             }
             Some(code) => Err(failed(KafkaError::MetadataFetch(code))),
         }
+    }
+
+    /// The id that the cluster gave the topic: another one means that the topic was deleted and made anew, and that our
+    /// positions are none of its. None if there is no such topic or the brokers have no ids.
+    /// librdkafka's mock cluster does not answer this; it times out.
+    pub fn id(&self, topic: &str) -> Result<Option<String>, SourceError> {
+        topic_id(&self.client, topic, TIMEOUT).map_err(|error| self.failed(format!("topic {topic}"), error))
     }
 
     /// Where reading these partitions starts, in the order asked. All or nothing: starts are recorded together.
