@@ -25,7 +25,6 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const PARTITIONS: i32 = 8;
 const CONSUMERS: i32 = 2;
-const ROUNDS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Ok(brokers) = std::env::var("NINETAIL_BENCH_BOOTSTRAP") else {
@@ -52,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         fill(&brokers, &topic, lines)?;
     }
     let only = std::env::var("NINETAIL_BENCH_ONLY").unwrap_or_default();
-    for _ in 0..ROUNDS {
+    let rounds = std::env::var("NINETAIL_BENCH_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
+    for _ in 0..rounds {
         if only != "ours" {
             measure("bare batch loop", || bare(&config, &topic));
         }

@@ -216,7 +216,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         let brokers = config.brokers.clone();
         let batch = BatchConsumer::new(config.consumer()?).ok_or_else(|| SourceError::Client {
             brokers: brokers.clone(),
-            error: rdkafka::error::KafkaError::ClientCreation("no consumer queue".into()),
+            error: Box::new(rdkafka::error::KafkaError::ClientCreation("no consumer queue".into())),
         })?;
         let lanes = Lanes { all: Vec::new(), known: HashMap::new(), recent: None, refused: false };
         Ok(KafkaConsumer { brokers, batch, lanes })
@@ -235,7 +235,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
             .map_err(|error| SourceError::Assign {
                 verb: "assign",
                 what: names(assignments.iter().map(|a| (&a.topic, a.partition))),
-                error,
+                error: Box::new(error),
             })?;
         let now = Instant::now();
         self.lanes.all.extend(assignments.iter().map(|a| Lane {
@@ -262,7 +262,11 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         }
         list([(&lane.topic, lane.partition, None)])
             .and_then(|list| self.batch.consumer().incremental_unassign(&list))
-            .map_err(|error| SourceError::Assign { verb: "unassign", what: lane.name(), error })
+            .map_err(|error| SourceError::Assign {
+                verb: "unassign",
+                what: lane.name(),
+                error: Box::new(error),
+            })
     }
 
     /// Stops the partition, for a reason that the caller found out: the topic has another id. None if it is not assigned.
@@ -273,7 +277,11 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
             lane.state = State::Stopped;
             let detach = list([(&lane.topic, lane.partition, None)])
                 .and_then(|list| self.batch.consumer().incremental_unassign(&list));
-            detach.map_err(|error| SourceError::Assign { verb: "unassign", what: lane.name(), error })?;
+            detach.map_err(|error| SourceError::Assign {
+                verb: "unassign",
+                what: lane.name(),
+                error: Box::new(error),
+            })?;
         }
         Ok(Some(Stop { topic: lane.topic.clone(), partition: lane.partition, next: lane.next, reason }))
     }
@@ -355,7 +363,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         answer.map(|(_, high)| Some(high)).map_err(|error| SourceError::Query {
             brokers: self.brokers.clone(),
             what: format!("the end of {}/{}", lane.topic, lane.partition),
-            error,
+            error: Box::new(error),
         })
     }
 
@@ -429,7 +437,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         let lane = &self.lanes.all[at];
         list([(&lane.topic, lane.partition, None)])
             .and_then(|list| call(self.batch.consumer(), &list))
-            .map_err(|error| SourceError::Assign { verb, what: lane.name(), error })
+            .map_err(|error| SourceError::Assign { verb, what: lane.name(), error: Box::new(error) })
     }
 }
 

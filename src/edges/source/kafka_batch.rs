@@ -167,7 +167,7 @@ impl BatchConsumer {
     #[inline]
     fn lend(&mut self, count: usize, mut on: impl FnMut(Raw<'_>, &BaseConsumer<Logged>)) {
         let mut batch = Batch(self.messages[..count].iter());
-        while let Some(&message) = batch.0.next() {
+        for &message in batch.0.by_ref() {
             if let Some(message) = NonNull::new(message) {
                 let _lent = Lent(message);
                 on(Raw { message, lent: PhantomData }, &self.consumer);

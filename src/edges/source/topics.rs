@@ -172,7 +172,8 @@ impl Topics {
             }
             self.client.commit(&list, CommitMode::Sync)
         };
-        commit().map_err(|error| SourceError::Commit { group: self.config.group.clone(), error })
+        commit()
+            .map_err(|error| SourceError::Commit { group: self.config.group.clone(), error: Box::new(error) })
     }
 
     /// How many brokers the cluster has: the connection test of `check`.
@@ -231,6 +232,6 @@ impl Topics {
     }
 
     fn failed(&self, what: String, error: KafkaError) -> SourceError {
-        SourceError::Query { brokers: self.config.brokers.clone(), what, error }
+        SourceError::Query { brokers: self.config.brokers.clone(), what, error: Box::new(error) }
     }
 }
