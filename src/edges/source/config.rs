@@ -131,19 +131,12 @@ impl fmt::Debug for KafkaConfig {
     }
 }
 
-/// Sends librdkafka's log to `tracing`. A broker that is away is a warning there, not an error of ours.
+/// Sends librdkafka's log to `tracing`.
 pub(super) struct Logged;
 
 impl ClientContext for Logged {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error
-            | RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", facility, "{message}"),
-            _ => tracing::debug!(target: "librdkafka", facility, "{message}"),
-        }
+        logged(level as i32, facility, message);
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
@@ -152,6 +145,15 @@ impl ClientContext for Logged {
 }
 
 impl ConsumerContext for Logged {}
+
+/// A line of librdkafka's log; levels are syslog's. Its errors are about brokers that may come back: warnings of ours.
+pub(super) fn logged(level: i32, facility: &str, message: &str) {
+    if level <= RDKafkaLogLevel::Warning as i32 {
+        tracing::warn!(target: "librdkafka", facility, "{message}");
+    } else {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+}
 
 #[cfg(test)]
 mod tests {
