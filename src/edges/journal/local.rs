@@ -237,7 +237,11 @@ fn make(path: &Path) -> Result<Database, JournalError> {
         .map_err(|e| database_error("making", path, e))?;
     // the file's name must be as durable as its first transaction
     let synced = path.parent().map_or(Ok(()), |dir| std::fs::File::open(dir)?.sync_all());
-    synced.map_err(|error| JournalError::Io { action: "syncing the folder of", path: path.to_owned(), error })?;
+    synced.map_err(|error| JournalError::Io {
+        action: "syncing the folder of",
+        path: path.to_owned(),
+        error,
+    })?;
     Ok(database)
 }
 
@@ -288,7 +292,12 @@ fn state(database: &Database) -> Result<Option<(Vec<u8>, u64, u64)>, redb::Error
     Ok(Some((begin, last.max(trimmed), trimmed)))
 }
 
-fn write(database: &Database, first: u64, encoded: &[Vec<u8>], begin: Option<&Vec<u8>>) -> Result<(), redb::Error> {
+fn write(
+    database: &Database,
+    first: u64,
+    encoded: &[Vec<u8>],
+    begin: Option<&Vec<u8>>,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut entries = transaction.open_table(ENTRIES)?;

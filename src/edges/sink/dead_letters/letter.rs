@@ -129,8 +129,7 @@ mod tests {
     #[test]
     fn letters_agree_with_their_schema() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/dead-letter.schema.json");
-        let schema: Value =
-            serde_json::from_slice(&std::fs::read(path).expect("is there")).expect("is JSON");
+        let schema: Value = serde_json::from_slice(&std::fs::read(path).expect("is there")).expect("is JSON");
         let schema = jsonschema::validator_for(&schema).expect("is a schema");
         let long = vec![b'x'; DEAD_LETTER_BYTES_MAX + 1];
         let controls = vec![1; 1000];
@@ -152,7 +151,10 @@ mod tests {
             assert_eq!(value["length"], line.len());
         }
         let capped = Letter { length: 10 << 20, ..letter(b"prefix") };
-        assert_eq!((json(&capped)["truncated"].as_bool(), capped.key()), (Some(true), "alb-alb-logs-3-42".into()));
+        assert_eq!(
+            (json(&capped)["truncated"].as_bool(), capped.key()),
+            (Some(true), "alb-alb-logs-3-42".into())
+        );
         // the topic's limit is 1 MiB by default: a letter stays below it
         let worst = vec![0xff; DEAD_LETTER_BYTES_MAX];
         let mut out = Vec::new();

@@ -210,7 +210,9 @@ impl ProducerContext for Answers {
                 let before = self.refused.load(Ordering::Relaxed);
                 if before.is_power_of_two() || before == 0 {
                     let path = self.path.display();
-                    (self.control.log)(&format!("the dead letters' topic refuses: {error}; keeping in {path}"));
+                    (self.control.log)(&format!(
+                        "the dead letters' topic refuses: {error}; keeping in {path}"
+                    ));
                 }
                 self.refused(message.payload().unwrap_or_default(), &waiting);
             }
