@@ -2,4 +2,6 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod pipeline;
 pub mod traffic;
