@@ -9,6 +9,7 @@ mod codec;
 mod local;
 mod lock;
 mod snapshots;
+mod store;
 
 pub use local::{Entries, LocalJournal};
 pub use lock::StateLock;
@@ -59,6 +60,14 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
         /// What was found.
+        detail: String,
+    },
+    /// An entry could not be encoded.
+    #[error("encoding an entry for {path}: {detail}")]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
         detail: String,
     },
     /// A newer release wrote this journal.

@@ -23,7 +23,9 @@ fn time(text: &str) -> Time {
 
 fn requests(service: &str, start: &str) -> RequestsRow {
     let mut latency = Histogram::default();
-    [0, 1, 250, 250, 1_000_000].map(|us| latency.record(us));
+    for us in [0, 1, 250, 250, 1_000_000] {
+        latency.record(us);
+    }
     RequestsRow {
         service: service.into(),
         slice_start: time(start),
