@@ -1,0 +1,642 @@
+//! The engine: journal entries in, rows and events out.
+//!
+//! Invariant: a pure function of the entries and their positions. No clock, no I/O, no randomness, no
+//! hash order: the same journal gives the same rows and events, whenever and wherever it is replayed.
+//!
+//! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
+
+use crate::core::completeness::{Completeness, GAP, SILENT, STOPPED, UNREACHABLE};
+use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use crate::core::event::{DataGap, Event, Loss, Origin};
+use crate::core::ledger::{CloseContext, Counted, Ledger, LedgerError};
+use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts, Standing};
+use crate::core::position::{Fit, Partition, Positions, Span};
+use crate::core::rollup::Cut;
+use crate::core::roster::Roster;
+use crate::core::settings::Settings;
+use crate::core::slices::{Account, Border, Slices};
+use crate::core::time::{Slice, SliceLength, Time};
+use crate::core::watermark::{Progress, Watermarks};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What an entry brings out, in order.
+#[derive(Default, Debug)]
+pub struct Outputs {
+    /// Events.
+    pub events: Vec<Event>,
+    /// Cuts.
+    pub cuts: Vec<Cut>,
+}
+
+/// Why an entry cannot be applied.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A chunk does not continue the chain of coverage.
+    #[error(
+        "coverage of {partition} is broken: it stands at offset {stands}, a chunk covers [{}, {})", span.start, span.end
+    )]
+    Broken {
+        /// The partition.
+        partition: Partition,
+        /// What the chunk covers.
+        span: Span,
+        /// Where it stands.
+        stands: i64,
+    },
+    /// An entry that needs a configuration came before the first one.
+    #[error("the journal holds entries before its first configuration")]
+    NotConfigured,
+    /// The ledger refuses what no journal of ours can hold.
+    #[error("the journal cannot be replayed: {0}")]
+    Ledger(#[from] LedgerError),
+    /// A snapshot cannot be read.
+    #[error("the snapshot cannot be read: {0}")]
+    Snapshot(String),
+}
+
+/// The state of the second stage.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
+pub struct Engine {
+    begin: Option<Begin>,
+    clock: Time,
+    /// All configurations, the oldest first.
+    configurations: Vec<Configure>,
+    positions: Positions,
+    watermarks: Watermarks,
+    /// First record of partitions that had data at the first start: decides where observation begins.
+    first_times: BTreeMap<Partition, Option<Time>>,
+    observed_from: Option<Slice>,
+    roster: Roster,
+    slices: Slices,
+    /// Line counts without a slice: they go to the one that closes next.
+    unplaced: BTreeMap<Partition, Account>,
+    completeness: Completeness,
+    /// Partitions whose hole is still open, and its first slice.
+    open_gaps: BTreeMap<Partition, Slice>,
+    /// Silent sources, and the first slice of their silence.
+    silences: BTreeMap<Arc<str>, Slice>,
+    /// The first slice that is not closed.
+    next_close: Option<Slice>,
+    /// Latest slice that any record was seen in.
+    latest_slice: Option<Slice>,
+    cut_number: u64,
+    /// The last cut border that the watermark crossed.
+    border: Option<Time>,
+    ledger: Ledger,
+    replayed_chunks: u64,
+    records_late: u64,
+}
+
+impl Engine {
+    /// An engine before its first entry.
+    pub fn new() -> Engine {
+        Engine::default()
+    }
+
+    /// The whole state, to be restored later.
+    ///
+    /// # Errors
+    /// If it cannot be encoded.
+    pub fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
+        postcard::to_stdvec(self).map_err(|e| EngineError::Snapshot(e.to_string()))
+    }
+
+    /// The state of a snapshot.
+    ///
+    /// # Errors
+    /// If the bytes are no snapshot of this version.
+    pub fn restore(bytes: &[u8]) -> Result<Engine, EngineError> {
+        postcard::from_bytes(bytes).map_err(|e| EngineError::Snapshot(e.to_string()))
+    }
+
+    /// Where every partition stands.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
+    }
+
+    /// How far event time has come.
+    pub fn watermarks(&self) -> &Watermarks {
+        &self.watermarks
+    }
+
+    /// Budgets and alerts.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Services known.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// How many slices wait for a cut, corrections included.
+    pub fn slices_waiting(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// The highest cut number.
+    pub fn cut_number(&self) -> u64 {
+        self.cut_number
+    }
+
+    /// Chunks dropped because they had been counted before.
+    pub fn replayed_chunks(&self) -> u64 {
+        self.replayed_chunks
+    }
+
+    /// Records that came after their slice had closed.
+    pub fn records_late(&self) -> u64 {
+        self.records_late
+    }
+
+    /// The latest configuration written, if any.
+    pub fn configured(&self) -> Option<&Configure> {
+        self.configurations.last()
+    }
+
+    /// The configurations that ingest needs, the oldest first.
+    pub fn configurations(&self) -> &[Configure] {
+        &self.configurations
+    }
+
+    /// The first slice border after everything seen: where a new configuration takes effect.
+    pub fn next_border(&self) -> Option<Slice> {
+        self.latest_slice.map(Slice::next).max(self.next_close)
+    }
+
+    /// Partitions so far ahead of the watermark that reading on would only fill memory:
+    /// 2 x lateness and 10 slices.
+    pub fn far_ahead(&self) -> BTreeSet<Partition> {
+        let Some(settings) = self.configured().map(|c| &c.settings) else { return BTreeSet::new() };
+        let ten_slices_s = 10 * i64::from(settings.slice.0);
+        // Before the first watermark memory fills from the first slice on.
+        let first = self.slices.first_with_records(Slice(i64::MIN)).map(|s| settings.slice.start(s));
+        let slowest = self.watermarks.watermark().or(first);
+        let far = |p: &Progress| {
+            let bound_s = 2 * i64::from(p.lateness_s()) + ten_slices_s;
+            matches!((p.watermark(), slowest), (Some(own), Some(slowest)) if own > slowest.plus_seconds(bound_s))
+        };
+        self.watermarks.iter().filter(|(_, p)| far(p)).map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// Whether the entries, in order, continue the chain: to be asked before they are made durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Broken`] if one of them would be a hole or an overlap.
+    pub fn check(&self, entries: &[Entry]) -> Result<(), EngineError> {
+        let mut positions = self.positions.clone();
+        for entry in entries {
+            match entry {
+                Entry::Starts(starts) => {
+                    starts.iter().for_each(|s| positions.set(s.partition.clone(), s.offset));
+                }
+                Entry::Chunk(chunk) => {
+                    if fit(&positions, chunk)? {
+                        chunk.coverage.iter().for_each(|c| positions.advance(&c.partition, c.span));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies the entry at that position of the journal.
+    ///
+    /// # Errors
+    /// If the entry does not continue what is there; the state is then as before.
+    pub fn apply(&mut self, position: u64, entry: &Entry, out: &mut Outputs) -> Result<(), EngineError> {
+        match entry {
+            Entry::Begin(begin) => self.begin(begin),
+            Entry::Configure(configure) => self.configure(configure)?,
+            Entry::Starts(starts) => self.starts(position, starts, out)?,
+            Entry::Chunk(chunk) => self.chunk(position, chunk, out)?,
+            Entry::Cut(forced) => self.forced_cut(position, *forced, out)?,
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, begin: &Begin) {
+        if let Some(takeover) = &begin.takeover {
+            self.cut_number = takeover.cut;
+            self.ledger = Ledger::new(takeover.sequences.clone());
+        }
+        self.begin = Some(begin.clone());
+    }
+
+    /// Lateness and sources change at once; who is good and bad, from the configuration's slice on.
+    fn configure(&mut self, configure: &Configure) -> Result<(), EngineError> {
+        self.ledger.configure(configure)?;
+        self.watermarks.configure(&configure.settings.sources);
+        self.configurations.push(configure.clone());
+        Ok(())
+    }
+
+    fn settings(&self) -> Result<&Settings, EngineError> {
+        self.configured().map(|c| &c.settings).ok_or(EngineError::NotConfigured)
+    }
+
+    /// Where partitions start; one that stands elsewhere was repaired: what lies between is lost.
+    fn starts(&mut self, position: u64, starts: &[Start], out: &mut Outputs) -> Result<(), EngineError> {
+        let settings = self.settings()?.clone();
+        let first = self.next_close.is_none();
+        let mut pass = Pass { position, settings: &settings, out };
+        for Start { partition, offset, had_data } in starts {
+            let stood = self.positions.next(partition).filter(|stood| stood != offset);
+            self.positions.set(partition.clone(), *offset);
+            if let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) {
+                self.watermarks.add(partition, self.clock, source);
+            }
+            if let Some(stood) = stood {
+                let gap = Gap { span: Span { start: stood, end: *offset }, reason: "restarted".into() };
+                self.lose(partition, &gap, &mut pass);
+            } else if first && *had_data {
+                self.first_times.insert(partition.clone(), None);
+            }
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, position: u64, chunk: &Chunk, out: &mut Outputs) -> Result<(), EngineError> {
+        if !fit(&self.positions, chunk)? {
+            self.replayed_chunks += 1;
+            return Ok(());
+        }
+        let settings = self.settings()?.clone();
+        self.clock = self.clock.max(chunk.clock);
+        let mut pass = Pass { position, settings: &settings, out };
+        for coverage in &chunk.coverage {
+            self.cover(coverage, &mut pass);
+        }
+        self.count(chunk, &settings)?;
+        for coverage in &chunk.coverage {
+            self.watermarks.hear(coverage, self.clock, settings.watermark_quorum);
+        }
+        self.watermarks.advance(self.clock, settings.silent_after_s);
+        self.listen_for_silence(&mut pass);
+        self.close_ready(&mut pass)?;
+        self.repair_holes(settings.slice);
+        self.cut_at_border(&mut pass);
+        Ok(())
+    }
+
+    /// Takes in what a chunk says of one partition, but for its watermark.
+    fn cover(&mut self, coverage: &Coverage, pass: &mut Pass<'_>) {
+        let partition = &coverage.partition;
+        if let Some(source) = pass.settings.sources.iter().find(|s| s.name == partition.source) {
+            self.watermarks.add(partition, self.clock, source);
+        }
+        self.positions.advance(partition, coverage.span);
+        if self.next_close.is_none() && self.backfill() {
+            self.first_times.entry(partition.clone()).or_default();
+        }
+        if let (Some(first @ None), Some(time)) = (self.first_times.get_mut(partition), coverage.first_time) {
+            *first = Some(time);
+        }
+        for gap in &coverage.gaps {
+            self.lose(partition, gap, pass);
+        }
+        if let Some(time) = coverage.first_time
+            && let Some(from) = self.open_gaps.remove(partition)
+        {
+            let key = self.account_key(partition);
+            for slice in from.0..=pass.settings.slice.slice(time).0.max(from.0) {
+                self.mark(&key, Slice(slice), GAP);
+            }
+        }
+        if coverage.replayed > 0 {
+            let key = self.account_key(partition);
+            self.unplaced.entry(key).or_default().replayed += coverage.replayed;
+        }
+        for (slice, quality) in &coverage.quality {
+            self.count_lines(partition, *slice, quality);
+        }
+    }
+
+    fn count_lines(&mut self, partition: &Partition, slice: Option<Slice>, quality: &Quality) {
+        let key = self.account_key(partition);
+        let Some(slice) = slice.filter(|s| !self.skipped(*s)) else {
+            self.unplaced.entry(key).or_default().quality.merge(quality);
+            return;
+        };
+        let late = if self.is_closed(slice) { quality.records } else { 0 };
+        let account = self.account(slice, &key);
+        account.quality.merge(quality);
+        account.late += late;
+        self.records_late += late;
+    }
+
+    /// Counts lost offsets in the slice of the last record before the hole and says so.
+    fn lose(&mut self, partition: &Partition, gap: &Gap, pass: &mut Pass<'_>) {
+        let length = pass.settings.slice;
+        let key = self.account_key(partition);
+        let before = self.watermarks.get(partition).and_then(|p| p.latest(self.clock));
+        let slice = before.map(|t| length.slice(t));
+        let offsets = (gap.span.end - gap.span.start).max(0) as u64;
+        match slice {
+            Some(slice) => {
+                self.account(slice, &key).gap_offsets += offsets;
+                self.mark(&key, slice, GAP);
+                self.open_gaps.entry(partition.clone()).or_insert(slice);
+            }
+            None => self.unplaced.entry(key).or_default().gap_offsets += offsets,
+        }
+        let end = length.end(slice.unwrap_or(length.slice(self.clock)));
+        let loss = Loss::Offsets { first: gap.span.start, next: gap.span.end };
+        self.tell_gap(Origin::Partition(partition), &gap.reason, loss, end, pass);
+    }
+
+    fn tell_gap(&mut self, origin: Origin<'_>, reason: &str, loss: Loss, end: Time, pass: &mut Pass<'_>) {
+        let watermark = self.watermarks.watermark().unwrap_or(end);
+        let replay = end < self.history_before(pass.settings);
+        let gap = DataGap { origin, reason, loss, end, watermark, replay };
+        self.ledger.gap(&gap, pass.position, &mut pass.out.events);
+    }
+
+    /// Adds the chunk's cells; those of closed slices correct the ledger.
+    fn count(&mut self, chunk: &Chunk, settings: &Settings) -> Result<(), EngineError> {
+        let ids: Vec<_> =
+            chunk.services.iter().map(|s| self.roster.id(s, settings.limits.services_max)).collect();
+        for (epoch, slice, service, cell) in &chunk.cells {
+            if self.skipped(*slice) {
+                continue;
+            }
+            let Some(&id) = ids.get(*service as usize) else { continue };
+            self.latest_slice = self.latest_slice.max(Some(*slice));
+            let folded = self.roster.service(id).name != chunk.services[*service as usize].name;
+            if self.is_closed(*slice) && !folded {
+                let service = self.roster.service(id);
+                let decided = decides(&self.ledger, *slice, *epoch);
+                for (slo, verdicts) in cell.slos.iter().filter(|_| decided) {
+                    let counted = Counted { service: &service.name, rule: service.rule, slo, verdicts };
+                    self.ledger.correct(*slice, counted)?;
+                }
+            }
+            let mine = self.slices.counts(*slice).cells.entry((id, *epoch)).or_default();
+            mine.merge(cell);
+            if folded {
+                mine.slos = SloVerdicts::default();
+            }
+        }
+        Ok(())
+    }
+
+    /// Notices sources that have fallen silent, and those that speak again.
+    fn listen_for_silence(&mut self, pass: &mut Pass<'_>) {
+        if self.next_close.is_none() || self.backfill() {
+            return;
+        }
+        let length = pass.settings.slice;
+        for source in &pass.settings.sources {
+            let mine: Vec<(&Partition, &Progress)> =
+                self.watermarks.iter().filter(|(p, _)| p.source == source.name).collect();
+            let long = i64::from(pass.settings.silent_after_s);
+            let heard = |p: &Progress| !matches!(p.standing(), Standing::Removed | Standing::Finished);
+            let silent_for = mine.iter().filter(|(_, p)| heard(p)).map(|(_, p)| p.silent_for_s(self.clock));
+            let shortest = silent_for.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min());
+            let partitions: Vec<Partition> = mine.iter().map(|(p, _)| (*p).clone()).collect();
+            match (self.silences.get(&source.name).copied(), shortest) {
+                (None, Some(quiet)) if quiet >= long => {
+                    let since = length.slice(self.clock.plus_seconds(-quiet)).next();
+                    self.silences.insert(source.name.clone(), since);
+                    for partition in &partitions {
+                        for slice in since.0..self.next_close.map_or(since.0, |n| n.0) {
+                            self.mark(partition, Slice(slice), SILENT);
+                        }
+                    }
+                    self.tell_gap(Origin::Source(&source.name), SILENT, Loss::Began, length.end(since), pass);
+                }
+                (Some(since), Some(quiet)) if quiet < long => {
+                    self.silences.remove(&source.name);
+                    let end = length.end(length.slice(self.clock));
+                    let loss = Loss::Ended { since: length.start(since) };
+                    self.tell_gap(Origin::Source(&source.name), SILENT, loss, end, pass);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Closes every slice that the watermark has passed, one at a time, in order.
+    fn close_ready(&mut self, pass: &mut Pass<'_>) -> Result<(), EngineError> {
+        let Some(watermark) = self.watermarks.watermark() else { return Ok(()) };
+        if self.next_close.is_none() {
+            let Some(first) = self.slices.first_with_records(Slice(i64::MIN)) else { return Ok(()) };
+            self.slices.begin(first);
+            self.next_close = Some(first);
+            self.observed_from = Some(self.observation(first, pass.settings.slice));
+        }
+        let until = pass.settings.slice.slice(watermark);
+        let day = 86_400 / i64::from(pass.settings.slice.0);
+        while let Some(slice) = self.next_close.filter(|s| *s < until) {
+            let busy = self.slices.first_waiting(slice).unwrap_or(until).min(until);
+            if busy.0 - slice.0 > day && self.unplaced.is_empty() {
+                self.close_empty(slice, busy, pass)?;
+            } else {
+                self.close(slice, pass)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Observation starts with the first slice that was read from its beginning in every partition.
+    fn observation(&self, first: Slice, length: SliceLength) -> Slice {
+        let whole = |t: Time| {
+            let slice = length.slice(t);
+            if length.start(slice) == t { slice } else { slice.next() }
+        };
+        self.first_times.values().flatten().map(|t| whole(*t)).max().unwrap_or(first).max(first)
+    }
+
+    fn close(&mut self, slice: Slice, pass: &mut Pass<'_>) -> Result<(), EngineError> {
+        self.close_accounts(slice, 1);
+        let context = self.context(slice, pass);
+        let (ledger, roster) = (&self.ledger, &self.roster);
+        let cells = self.slices.waiting(slice).into_iter().flat_map(|w| &w.cells);
+        let decided = cells.filter(|((_, epoch), _)| decides(ledger, slice, *epoch));
+        let counted: Vec<Counted<'_>> = decided
+            .flat_map(|((id, _), cell)| {
+                let service = roster.service(*id);
+                let of =
+                    |(slo, verdicts)| Counted { service: &service.name, rule: service.rule, slo, verdicts };
+                cell.slos.iter().map(of)
+            })
+            .collect();
+        self.ledger.close(&context, counted, &mut pass.out.events)?;
+        self.next_close = Some(slice.next());
+        Ok(())
+    }
+
+    /// Closes a long stretch without a record in one step, with the outcome of closing one by one.
+    fn close_empty(&mut self, from: Slice, to: Slice, pass: &mut Pass<'_>) -> Result<(), EngineError> {
+        self.close_accounts(from, (to.0 - from.0) as u64);
+        let context = CloseContext { slice: Slice(to.0 - 1), ..self.context(from, pass) };
+        self.ledger.close_empty(&context, &mut pass.out.events)?;
+        self.next_close = Some(to);
+        Ok(())
+    }
+
+    fn context(&self, slice: Slice, pass: &Pass<'_>) -> CloseContext {
+        let waiting = self.slices.waiting(slice);
+        CloseContext {
+            slice,
+            history_before: self.history_before(pass.settings),
+            observed_from: self.observed_from,
+            complete: waiting.is_none_or(|w| w.accounts.values().all(|a| a.incomplete.is_none())),
+            watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
+            position: pass.position,
+        }
+    }
+
+    /// Gives every partition its line counts of the slice, zeros too, and says what is not complete.
+    fn close_accounts(&mut self, slice: Slice, slices: u64) {
+        let silent_after = self.configured().map_or(i64::MAX, |c| i64::from(c.settings.silent_after_s));
+        let mut accounts: BTreeMap<Partition, Option<&str>> = BTreeMap::new();
+        for (partition, progress) in self.watermarks.iter() {
+            let unanswered = progress.unreachable_for_s(self.clock).is_some_and(|s| s >= silent_after);
+            let why = match progress.standing() {
+                Standing::Removed => continue,
+                Standing::Stopped => Some(STOPPED),
+                Standing::Unreachable if unanswered => Some(UNREACHABLE),
+                _ if self.open_gaps.contains_key(partition) => Some(GAP),
+                _ if self.silences.contains_key(&partition.source) => Some(SILENT),
+                _ => None,
+            };
+            accounts.entry(self.account_key(partition)).or_insert(why);
+        }
+        for (partition, why) in accounts {
+            if let Some(reason) = why {
+                self.mark(&partition, slice, reason);
+            }
+            self.account(slice, &partition).slices = slices;
+        }
+        for (partition, unplaced) in std::mem::take(&mut self.unplaced) {
+            let account = self.account(slice, &partition);
+            account.quality.merge(&unplaced.quality);
+            account.replayed += unplaced.replayed;
+            account.gap_offsets += unplaced.gap_offsets;
+        }
+    }
+
+    /// Publishes as complete what an unreachable or stopped partition has made up for since.
+    fn repair_holes(&mut self, length: SliceLength) {
+        let reached: Vec<(Partition, Slice)> = self
+            .watermarks
+            .iter()
+            .filter(|(_, p)| matches!(p.standing(), Standing::Behind | Standing::AtEnd | Standing::Finished))
+            .filter_map(|(partition, p)| Some((partition.clone(), length.slice(p.watermark()?))))
+            .collect();
+        for (partition, below) in reached {
+            for slice in self.completeness.repair(&partition, below) {
+                self.account(slice, &partition).incomplete = None;
+            }
+        }
+    }
+
+    fn cut_at_border(&mut self, pass: &mut Pass<'_>) {
+        let (Some(watermark), Some(_)) = (self.watermarks.watermark(), self.next_close) else { return };
+        let cut_us = i64::from(pass.settings.cut_s) * crate::core::time::SECOND_US;
+        let border = Time(watermark.0.div_euclid(cut_us) * cut_us);
+        if self.border.is_some_and(|last| border <= last) {
+            return;
+        }
+        self.border = Some(border);
+        let below = pass.settings.slice.slice(border).min(self.next_close.unwrap_or(Slice(i64::MIN)));
+        self.cut(below, border, pass);
+    }
+
+    fn forced_cut(&mut self, position: u64, forced: ForcedCut, out: &mut Outputs) -> Result<(), EngineError> {
+        let settings = self.settings()?.clone();
+        let mut pass = Pass { position, settings: &settings, out };
+        if forced == ForcedCut::All
+            && let Some(last) = self.slices.last_with_records()
+        {
+            self.watermarks.force(settings.slice.end(last));
+            self.close_ready(&mut pass)?;
+        }
+        if let Some(below) = self.next_close {
+            self.cut(below, settings.slice.start(below), &mut pass);
+        }
+        Ok(())
+    }
+
+    fn cut(&mut self, below: Slice, watermark: Time, pass: &mut Pass<'_>) {
+        let border = Border {
+            number: self.cut_number + 1,
+            watermark,
+            slice: pass.settings.slice,
+            position: pass.position,
+        };
+        let cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
+        if let Some(cut) = cut {
+            self.cut_number = border.number;
+            pass.out.cuts.push(cut);
+        }
+        let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
+        self.completeness.forget(Slice(below.0 - month));
+    }
+
+    /// Slices that ended before this are history: they page nobody.
+    fn history_before(&self, settings: &Settings) -> Time {
+        if self.backfill() {
+            return Time(i64::MAX);
+        }
+        let lateness_s = settings.sources.iter().map(|s| s.lateness_s).max().unwrap_or(0);
+        self.clock.plus_seconds(-i64::from(settings.history_after_s) - i64::from(lateness_s))
+    }
+
+    fn backfill(&self) -> bool {
+        self.begin.as_ref().is_some_and(|b| b.backfill)
+    }
+
+    /// Slices that an older journal published: their records are not counted again.
+    fn skipped(&self, slice: Slice) -> bool {
+        let from = self.begin.as_ref().and_then(|b| b.takeover.as_ref()).map(|t| t.from);
+        from.is_some_and(|from| slice < from)
+    }
+
+    fn is_closed(&self, slice: Slice) -> bool {
+        self.next_close.is_some_and(|next| slice < next)
+    }
+
+    /// Archives are one partition outside, however many threads read them.
+    fn account_key(&self, partition: &Partition) -> Partition {
+        let number = if self.backfill() { 0 } else { partition.number };
+        Partition { number, ..partition.clone() }
+    }
+
+    fn account(&mut self, slice: Slice, partition: &Partition) -> &mut Account {
+        let incomplete = self.completeness.reason(partition, slice).cloned();
+        let accounts = &mut self.slices.counts(slice).accounts;
+        accounts.entry(partition.clone()).or_insert_with(|| Account { incomplete, ..Account::default() })
+    }
+
+    fn mark(&mut self, partition: &Partition, slice: Slice, reason: &str) {
+        self.completeness.mark(partition, slice, reason);
+        let why = self.completeness.reason(partition, slice).cloned();
+        self.account(slice, partition).incomplete = why;
+    }
+}
+
+/// What one entry's passage through the engine needs at every step.
+struct Pass<'a> {
+    position: u64,
+    settings: &'a Settings,
+    out: &'a mut Outputs,
+}
+
+/// Whether the chunk is to be counted: true if it continues the chain, false if it was counted before.
+fn fit(positions: &Positions, chunk: &Chunk) -> Result<bool, EngineError> {
+    match positions.fit(chunk.coverage.iter().map(|c| (&c.partition, c.span))) {
+        Fit::Next => Ok(true),
+        Fit::Replay => Ok(false),
+        Fit::Broken { partition, span, stands } => Err(EngineError::Broken { partition, span, stands }),
+    }
+}
+
+/// Whether the configuration of that number is the slice's own: the only one that may decide it.
+fn decides(ledger: &Ledger, slice: Slice, epoch: u32) -> bool {
+    ledger.configuration(slice).is_some_and(|c| c.epoch == epoch)
+}

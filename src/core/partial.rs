@@ -3,11 +3,14 @@
 //! Invariant: merging is associative and commutative and has an identity; every sum is an integer.
 //! Whatever way the input is split and ordered, the sums are the same.
 
-use crate::core::histogram::Histogram;
+use crate::core::histogram::{Histogram, add};
+use crate::core::packed::{Packed, put, take};
 use crate::core::position::{Partition, Span};
 use crate::core::record::Reason;
+pub use crate::core::service::ServiceName;
 use crate::core::time::{Slice, Time};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// Verdicts of one SLO.
@@ -24,13 +27,113 @@ pub struct Verdicts {
 impl Verdicts {
     /// Adds another.
     pub fn merge(&mut self, other: &Verdicts) {
-        self.good += other.good;
-        self.bad += other.bad;
-        self.excluded += other.excluded;
+        self.good = add(self.good, other.good);
+        self.bad = add(self.bad, other.bad);
+        self.excluded = add(self.excluded, other.excluded);
     }
 }
 
-/// What one service did in one slice.
+/// Verdicts by index of the SLO, packed: ascending, only SLOs that apply (all three counts may be 0).
+#[derive(Clone, PartialEq, Eq, Serialize, Default)]
+pub struct SloVerdicts(Packed);
+
+impl SloVerdicts {
+    /// (index of the SLO in the settings, its verdicts), ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, Verdicts)> + '_ {
+        let (mut rest, mut next) = (self.0.bytes(), 0u64);
+        std::iter::from_fn(move || {
+            let slo = next.checked_add(take(&mut rest)?)?;
+            next = slo + 1;
+            let (good, bad, excluded) = (take(&mut rest)?, take(&mut rest)?, take(&mut rest)?);
+            Some((u16::try_from(slo).ok()?, Verdicts { good, bad, excluded }))
+        })
+    }
+
+    /// The verdicts of one SLO, None where it does not apply.
+    pub fn get(&self, slo: u16) -> Option<Verdicts> {
+        self.iter().find(|(s, _)| *s == slo).map(|(_, v)| v)
+    }
+
+    /// Whether no SLO applies.
+    pub fn is_empty(&self) -> bool {
+        self.0.bytes().is_empty()
+    }
+
+    /// Adds another list, SLO by SLO.
+    pub fn merge(&mut self, other: &SloVerdicts) {
+        if other.is_empty() {
+            return;
+        }
+        if self.is_empty() {
+            *self = other.clone();
+            return;
+        }
+        let mut all: Vec<(u16, Verdicts)> = Vec::new();
+        let (mut mine, mut theirs) = (self.iter().peekable(), other.iter().peekable());
+        loop {
+            let take_mine = match (mine.peek(), theirs.peek()) {
+                (Some(a), Some(b)) if a.0 == b.0 => {
+                    let (Some(mut both), Some(b)) = (mine.next(), theirs.next()) else { break };
+                    both.1.merge(&b.1);
+                    all.push(both);
+                    continue;
+                }
+                (Some(a), Some(b)) => a.0 < b.0,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            all.extend(if take_mine { mine.next() } else { theirs.next() });
+        }
+        drop((mine, theirs));
+        *self = SloVerdicts::ascending(all);
+    }
+
+    /// Packs a list that ascends; what does not ascend is left out.
+    fn ascending(verdicts: impl IntoIterator<Item = (u16, Verdicts)>) -> SloVerdicts {
+        let (mut out, mut next) = (Vec::new(), 0u64);
+        for (slo, v) in verdicts {
+            let Some(step) = (slo as u64).checked_sub(next) else { continue };
+            next = slo as u64 + 1;
+            [step, v.good, v.bad, v.excluded].iter().for_each(|n| put(&mut out, *n));
+        }
+        SloVerdicts(out.into())
+    }
+}
+
+/// In any order; the same SLO twice adds up.
+impl FromIterator<(u16, Verdicts)> for SloVerdicts {
+    fn from_iter<I: IntoIterator<Item = (u16, Verdicts)>>(verdicts: I) -> SloVerdicts {
+        let mut all: Vec<(u16, Verdicts)> = verdicts.into_iter().collect();
+        all.sort_by_key(|v| v.0);
+        all.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.1.merge(&later.1);
+            }
+            same
+        });
+        SloVerdicts::ascending(all)
+    }
+}
+
+impl fmt::Debug for SloVerdicts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<'de> Deserialize<'de> for SloVerdicts {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<SloVerdicts, D::Error> {
+        let list = SloVerdicts(Packed::deserialize(deserializer)?);
+        if SloVerdicts::ascending(list.iter()) != list {
+            return Err(serde::de::Error::custom("verdicts are not in their packed form"));
+        }
+        Ok(list)
+    }
+}
+
+/// What one service did in one slice. About 220 bytes while its lists are short.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
 pub struct Cell {
     /// All requests.
@@ -47,28 +150,31 @@ pub struct Cell {
     pub client_latency: Histogram,
     /// Latency of targets.
     pub upstream_latency: Histogram,
-    /// Verdicts by index of the SLO in the settings of the cell's epoch, ascending, only SLOs that apply.
-    pub slos: Vec<(u16, Verdicts)>,
+    /// Verdicts by index of the SLO in the settings of the cell's epoch, only SLOs that apply.
+    pub slos: SloVerdicts,
 }
 
 impl Cell {
     /// Adds another cell of the same service, slice and epoch.
     pub fn merge(&mut self, other: &Cell) {
-        self.requests += other.requests;
+        self.requests = add(self.requests, other.requests);
         for (mine, theirs) in self.statuses.iter_mut().zip(other.statuses) {
-            *mine += theirs;
+            *mine = add(*mine, theirs);
         }
-        self.client_gone += other.client_gone;
-        self.bytes_received += other.bytes_received;
-        self.bytes_sent += other.bytes_sent;
+        self.client_gone = add(self.client_gone, other.client_gone);
+        self.bytes_received = add(self.bytes_received, other.bytes_received);
+        self.bytes_sent = add(self.bytes_sent, other.bytes_sent);
         self.client_latency.merge(&other.client_latency);
         self.upstream_latency.merge(&other.upstream_latency);
-        for (slo, verdicts) in &other.slos {
-            match self.slos.binary_search_by_key(slo, |s| s.0) {
-                Ok(i) => self.slos[i].1.merge(verdicts),
-                Err(i) => self.slos.insert(i, (*slo, *verdicts)),
-            }
-        }
+        self.slos.merge(&other.slos);
+    }
+
+    /// Bytes in memory, those on the heap included.
+    pub fn bytes(&self) -> usize {
+        size_of::<Cell>()
+            + self.client_latency.heap_bytes()
+            + self.upstream_latency.heap_bytes()
+            + self.slos.0.heap_bytes()
     }
 }
 
@@ -159,17 +265,6 @@ pub struct Coverage {
     pub quality: Vec<(Option<Slice>, Quality)>,
 }
 
-/// A service as ingest named it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
-pub struct ServiceName {
-    /// The name.
-    pub name: Arc<str>,
-    /// Whether the pipeline file names it outright (never folded into `__other__`).
-    pub named: bool,
-    /// Index of the service rule in the settings, None for `__unmatched__` and `__other__`.
-    pub rule: Option<u16>,
-}
-
 /// What one ingest thread counted between two flushes.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct Chunk {
@@ -181,4 +276,62 @@ pub struct Chunk {
     pub services: Vec<ServiceName>,
     /// (epoch of the settings, slice, index into `services`, cell), sorted by the first three.
     pub cells: Vec<(u32, Slice, u32, Cell)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdicts(good: u64, bad: u64, excluded: u64) -> Verdicts {
+        Verdicts { good, bad, excluded }
+    }
+
+    #[test]
+    fn verdicts_pack_sorted_and_add_up() {
+        let list: SloVerdicts =
+            [(7, verdicts(1, 2, 3)), (0, verdicts(0, 0, 0)), (7, verdicts(10, 0, 0))].into_iter().collect();
+        assert_eq!(list.iter().collect::<Vec<_>>(), [(0, verdicts(0, 0, 0)), (7, verdicts(11, 2, 3))]);
+        assert_eq!((list.get(7), list.get(1)), (Some(verdicts(11, 2, 3)), None));
+        let mut sum: SloVerdicts =
+            [(1, verdicts(5, 0, 0)), (u16::MAX, verdicts(0, 1, 0))].into_iter().collect();
+        sum.merge(&list);
+        sum.merge(&list);
+        let want = [
+            (0, verdicts(0, 0, 0)),
+            (1, verdicts(5, 0, 0)),
+            (7, verdicts(22, 4, 6)),
+            (u16::MAX, verdicts(0, 1, 0)),
+        ];
+        assert_eq!(sum.iter().collect::<Vec<_>>(), want);
+        let wire = postcard::to_stdvec(&sum).unwrap();
+        assert_eq!(postcard::from_bytes::<SloVerdicts>(&wire).unwrap(), sum);
+        let torn = postcard::to_stdvec(&Packed::from(&[0u8, 1, 2][..])).unwrap();
+        assert!(postcard::from_bytes::<SloVerdicts>(&torn).is_err());
+    }
+
+    #[test]
+    fn a_small_cell_is_small() {
+        assert!(size_of::<Cell>() <= 216, "{}", size_of::<Cell>());
+        let mut cell = Cell { requests: 5, statuses: [0, 0, 5, 0, 0, 0], ..Cell::default() };
+        for v in [12_000, 14_500, 18_200, 95_000, 1_200_000] {
+            cell.client_latency.record(v);
+            cell.upstream_latency.record(v);
+        }
+        cell.slos = [(0, verdicts(5, 0, 0)), (1, verdicts(4, 1, 0))].into_iter().collect();
+        assert_eq!(cell.bytes(), size_of::<Cell>());
+    }
+
+    #[test]
+    fn quality_keeps_its_equation() {
+        let mut q = Quality { lines: 3, records: 1, skipped: 1, ..Quality::default() };
+        q.reject(Reason::Truncated, 1);
+        let mut sum = q.clone();
+        sum.merge(&Quality {
+            lines: 2,
+            rejects: vec![(Reason::Empty, 1), (Reason::Truncated, 1)],
+            ..Quality::default()
+        });
+        assert_eq!(sum.rejects, [(Reason::Empty, 1), (Reason::Truncated, 2)]);
+        assert_eq!(sum.lines, sum.records + sum.skipped + sum.rejected());
+    }
 }

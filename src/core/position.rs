@@ -102,3 +102,54 @@ impl Positions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(number: i32) -> Partition {
+        Partition { source: "alb".into(), topic: "logs".into(), number }
+    }
+
+    #[test]
+    fn a_chunk_fits_only_where_every_partition_stands() {
+        let mut positions = Positions::default();
+        positions.set(partition(0), 10);
+        positions.set(partition(1), 0);
+        let broken = Err(());
+        // spans of partition 0 and 1, and the verdict
+        let cases = [
+            ((10, 20), (0, 5), Ok(Fit::Next)),
+            ((10, 10), (0, 5), Ok(Fit::Next)),
+            ((10, 10), (0, 0), Ok(Fit::Next)),
+            ((5, 10), (0, 0), Ok(Fit::Replay)),
+            ((5, 5), (0, 0), Ok(Fit::Replay)),
+            ((11, 20), (0, 5), broken.clone()), // a hole
+            ((9, 20), (0, 5), broken.clone()),  // an overlap
+            ((20, 10), (0, 5), broken.clone()), // no span
+            ((5, 10), (0, 5), broken.clone()),  // half seen, half new
+            ((0, 10), (3, 3), broken.clone()),  // half seen, half from nowhere
+            ((11, 11), (0, 5), broken),         // an empty span elsewhere is a hole too
+        ];
+        for (zero, one, want) in cases {
+            let spans = [(partition(0), zero), (partition(1), one)];
+            let fit =
+                positions.fit(spans.iter().map(|(p, (start, end))| (p, Span { start: *start, end: *end })));
+            match want {
+                Ok(want) => assert_eq!(fit, want, "{zero:?} {one:?}"),
+                Err(()) => assert!(matches!(fit, Fit::Broken { .. }), "{zero:?} {one:?}: {fit:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_partition_starts_where_its_first_span_does() {
+        let mut positions = Positions::default();
+        let (p, span) = (partition(3), Span { start: 7, end: 9 });
+        assert_eq!(positions.fit([(&p, span)].into_iter()), Fit::Next);
+        positions.advance(&p, span);
+        assert_eq!(positions.next(&p), Some(9));
+        assert_eq!(positions.fit([(&p, span)].into_iter()), Fit::Replay);
+        assert_eq!(p.to_string(), "alb/logs/3");
+    }
+}

@@ -113,7 +113,7 @@ fields! {
     DomainName "domain_name" Text;
     /// ARN of the certificate presented.
     CertificateArn "certificate_arn" Text;
-    /// Priority of the rule that matched.
+    /// Priority of the rule that matched, 0 for the default.
     RulePriority "rule_priority" Integer;
     /// When the load balancer received the request.
     RequestCreation "request_creation" Timestamp;
@@ -163,6 +163,37 @@ impl Fields {
         Fields(self.0 | 1 << field as u8)
     }
 
+    /// This set without one.
+    pub const fn without(self, field: Field) -> Fields {
+        Fields(self.0 & !(1 << field as u8))
+    }
+
+    /// A set of the fields listed.
+    pub const fn of(fields: &[Field]) -> Fields {
+        let (mut set, mut i) = (Fields::NONE, 0);
+        while i < fields.len() {
+            set = set.with(fields[i]);
+            i += 1;
+        }
+        set
+    }
+
+    /// What both sets have.
+    pub const fn intersection(self, other: Fields) -> Fields {
+        Fields(self.0 & other.0)
+    }
+
+    /// The fields in the set, in the order of [`Field::ALL`].
+    #[inline(always)]
+    pub fn iter(self) -> impl Iterator<Item = Field> {
+        let mut left = self.0 & (u64::MAX >> (64 - Field::ALL.len()));
+        std::iter::from_fn(move || {
+            let field = *Field::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(field)
+        })
+    }
+
     /// Both sets.
     pub const fn union(self, other: Fields) -> Fields {
         Fields(self.0 | other.0)
@@ -191,7 +222,7 @@ impl FromIterator<Field> for Fields {
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(Field::ALL.iter().filter(|x| self.has(**x)).map(|x| x.name())).finish()
+        f.debug_set().entries(self.iter().map(Field::name)).finish()
     }
 }
 
@@ -210,12 +241,40 @@ pub enum Value<'a> {
     Timestamp(Time),
 }
 
+/// Where a field's value lies within the array of its class: texts in one, all else in the other.
+const SLOTS: [u8; Field::ALL.len()] = {
+    let mut slots = [0; Field::ALL.len()];
+    let (mut i, mut texts, mut numbers) = (0, 0, 0);
+    while i < slots.len() {
+        let next = if matches!(Field::ALL[i].kind(), Kind::Text) { &mut texts } else { &mut numbers };
+        slots[i] = *next;
+        *next += 1;
+        i += 1;
+    }
+    slots
+};
+
+/// How many fields hold text.
+const TEXTS: usize = {
+    let (mut i, mut texts) = (0, 0);
+    while i < Field::ALL.len() {
+        texts += matches!(Field::ALL[i].kind(), Kind::Text) as usize;
+        i += 1;
+    }
+    texts
+};
+
+/// How many fields hold something else.
+const NUMBERS: usize = Field::ALL.len() - TEXTS;
+
 /// One request as the log tells it.
 ///
-/// The always-wanted fields are members; all other fields lie in one array by [`Field`].
-#[derive(Clone, Debug)]
+/// The always-wanted fields are members; all other fields lie in two arrays by [`Field`]. What is in
+/// the arrays counts only where `present` has the field: clearing a record is one store, so that a
+/// record is cheap to reuse, and cheap enough to make anew for every line.
+#[derive(Clone)]
 pub struct Record<'a> {
-    /// End of the request.
+    /// End of the request. [`Record::NO_TIME`] until it has been read.
     pub time: Time,
     /// Status sent to the client.
     pub status: Option<u16>,
@@ -231,11 +290,17 @@ pub struct Record<'a> {
     pub client_gone: bool,
     /// A WebSocket: its duration is a session's.
     pub websocket: bool,
-    rest: [Value<'a>; Field::ALL.len()],
+    present: Fields,
+    texts: [&'a [u8]; TEXTS],
+    numbers: [u64; NUMBERS],
 }
 
 impl<'a> Record<'a> {
+    /// The time of a line whose time could not be read: before every time that is accepted.
+    pub const NO_TIME: Time = Time(i64::MIN);
+
     /// A record with nothing in it but its time.
+    #[inline(always)]
     pub const fn at(time: Time) -> Record<'a> {
         Record {
             time,
@@ -246,14 +311,64 @@ impl<'a> Record<'a> {
             bytes_sent: None,
             client_gone: false,
             websocket: false,
-            rest: [Value::Absent; Field::ALL.len()],
+            present: Fields::NONE,
+            texts: [&[]; TEXTS],
+            numbers: [0; NUMBERS],
         }
     }
 
-    /// Sets one of the fields that are not members.
+    /// Forgets everything, the time too.
+    #[inline(always)]
+    pub fn clear(&mut self) {
+        self.time = Record::NO_TIME;
+        self.status = None;
+        self.client_latency_us = None;
+        self.upstream_latency_us = None;
+        self.bytes_received = None;
+        self.bytes_sent = None;
+        self.client_gone = false;
+        self.websocket = false;
+        self.present = Fields::NONE;
+    }
+
+    /// Sets any field. A value that is not of the field's kind leaves it absent.
     #[inline(always)]
     pub fn set(&mut self, field: Field, value: Value<'a>) {
-        self.rest[field as usize] = value;
+        let integer = match value {
+            Value::Integer(n) => Some(n),
+            _ => None,
+        };
+        match field {
+            Field::Time => self.time = if let Value::Timestamp(t) = value { t } else { Record::NO_TIME },
+            Field::Status => self.status = integer.and_then(|n| u16::try_from(n).ok()),
+            Field::ClientLatency => self.client_latency_us = integer,
+            Field::UpstreamLatency => self.upstream_latency_us = integer,
+            Field::BytesReceived => self.bytes_received = integer,
+            Field::BytesSent => self.bytes_sent = integer,
+            Field::ClientGone => self.client_gone = value == Value::Boolean(true),
+            Field::Websocket => self.websocket = value == Value::Boolean(true),
+            other => self.set_slot(other, value),
+        }
+    }
+
+    #[inline(always)]
+    fn set_slot(&mut self, field: Field, value: Value<'a>) {
+        let slot = SLOTS[field as usize] as usize;
+        self.present = match (field.kind(), value) {
+            (Kind::Text, Value::Text(text)) => {
+                self.texts[slot] = text;
+                self.present.with(field)
+            }
+            (Kind::Integer | Kind::Duration, Value::Integer(n)) => {
+                self.numbers[slot] = n;
+                self.present.with(field)
+            }
+            (Kind::Timestamp, Value::Timestamp(t)) => {
+                self.numbers[slot] = t.0.cast_unsigned();
+                self.present.with(field)
+            }
+            _ => self.present.without(field),
+        };
     }
 
     /// The value of any field.
@@ -261,6 +376,7 @@ impl<'a> Record<'a> {
     pub fn get(&self, field: Field) -> Value<'a> {
         let integer = |v: Option<u64>| v.map_or(Value::Absent, Value::Integer);
         match field {
+            Field::Time if self.time == Record::NO_TIME => Value::Absent,
             Field::Time => Value::Timestamp(self.time),
             Field::Status => integer(self.status.map(u64::from)),
             Field::ClientLatency => integer(self.client_latency_us),
@@ -269,9 +385,46 @@ impl<'a> Record<'a> {
             Field::BytesSent => integer(self.bytes_sent),
             Field::ClientGone => Value::Boolean(self.client_gone),
             Field::Websocket => Value::Boolean(self.websocket),
-            other => self.rest[other as usize],
+            other if !self.present.has(other) => Value::Absent,
+            other => {
+                let slot = SLOTS[other as usize] as usize;
+                match other.kind() {
+                    Kind::Text => Value::Text(self.texts[slot]),
+                    Kind::Integer | Kind::Duration => Value::Integer(self.numbers[slot]),
+                    Kind::Timestamp => Value::Timestamp(Time(self.numbers[slot].cast_signed())),
+                    Kind::Boolean => Value::Absent,
+                }
+            }
         }
     }
+}
+
+/// Only what is there.
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", to_json(self))
+    }
+}
+
+/// The record as `explain` prints it: every field in order, absent ones null, durations as integers
+/// with `_us` in the name, bytes that are not UTF-8 replaced.
+pub fn to_json(record: &Record<'_>) -> serde_json::Value {
+    let mut object = serde_json::Map::with_capacity(Field::ALL.len());
+    for &field in Field::ALL {
+        let name = match field.kind() {
+            Kind::Duration => format!("{}_us", field.name()),
+            _ => field.name().to_owned(),
+        };
+        let value = match record.get(field) {
+            Value::Absent => serde_json::Value::Null,
+            Value::Text(text) => String::from_utf8_lossy(text).into(),
+            Value::Integer(n) => n.into(),
+            Value::Boolean(b) => b.into(),
+            Value::Timestamp(t) => t.to_string().into(),
+        };
+        object.insert(name, value);
+    }
+    serde_json::Value::Object(object)
 }
 
 macro_rules! reasons {
@@ -325,4 +478,71 @@ pub enum Outcome {
     Skipped,
     /// It should have been a request and could not be read.
     Rejected(Reason),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_keeps_what_is_set_and_loses_it_when_cleared() {
+        let mut record = Record::at(Time(1));
+        for &field in Field::ALL {
+            let value = match field.kind() {
+                Kind::Text => Value::Text(field.name().as_bytes()),
+                Kind::Integer | Kind::Duration => Value::Integer(field as u64),
+                Kind::Boolean => Value::Boolean(true),
+                Kind::Timestamp => Value::Timestamp(Time(-(field as i64))),
+            };
+            record.set(field, value);
+        }
+        for &field in Field::ALL {
+            let kept = match record.get(field) {
+                Value::Absent => false,
+                Value::Text(text) => text == field.name().as_bytes(),
+                Value::Integer(n) => n == field as u64,
+                Value::Boolean(b) => b,
+                Value::Timestamp(t) => t == Time(-(field as i64)),
+            };
+            assert!(kept, "{}", field.name());
+        }
+        record.clear();
+        for &field in Field::ALL {
+            let absent = matches!(record.get(field), Value::Absent | Value::Boolean(false));
+            assert!(absent, "{}", field.name());
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_absent() {
+        let mut record = Record::at(Time(1));
+        record.set(Field::Path, Value::Text(b"/"));
+        record.set(Field::Path, Value::Integer(1));
+        record.set(Field::Port, Value::Text(b"80"));
+        record.set(Field::Status, Value::Integer(1 << 16));
+        for field in [Field::Path, Field::Port, Field::Status] {
+            assert_eq!(record.get(field), Value::Absent, "{}", field.name());
+        }
+    }
+
+    #[test]
+    fn sets_list_their_fields_in_order() {
+        assert!(Fields::ALL.iter().eq(Field::ALL.iter().copied()));
+        assert_eq!(Fields::NONE.iter().count(), 0);
+        let set = Fields::of(&[Field::TransformStatus, Field::Time, Field::Path]).without(Field::Path);
+        assert!(set.iter().eq([Field::Time, Field::TransformStatus]));
+    }
+
+    #[test]
+    fn json_names_units_and_shows_absence() {
+        let mut record = Record::at(Time::from_seconds(1_530_570_180));
+        record.upstream_latency_us = Some(2000);
+        record.set(Field::Path, Value::Text(b"/\xff"));
+        let json = to_json(&record);
+        assert_eq!(json["time"], "2018-07-02T22:23:00Z");
+        assert_eq!(json["upstream_latency_us"], 2000);
+        assert_eq!(json["client_latency_us"], serde_json::Value::Null);
+        assert_eq!(json["path"], "/\u{fffd}");
+        assert_eq!(json.as_object().map(|o| o.len()), Some(Field::ALL.len()));
+    }
 }

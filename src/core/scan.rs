@@ -1,1 +1,379 @@
-//! (see lib.rs)
+//! The structural index of a line: where its columns start.
+//!
+//! Columns are separated by one or more spaces; a column that starts with a quote runs to the next quote
+//! without a backslash before it, spaces included, and on to the next space. Where that quote is missing
+//! the column runs to the line's end, without the spaces there.
+//!
+//! Invariant: the vector walk, the portable walk and the lexer find the same columns in any bytes.
+//!
+//! The walk takes 64 bytes at a time as bit masks (the way of simdjson: Langdale and Lemire, "Parsing
+//! Gigabytes of JSON per Second", 2019): a running xor of the quotes' bits is 1 inside quotes, so one
+//! shift and two ands give the starts of all columns. It assumes that quotes open only at a column's
+//! start, close only before a space, and are never escaped; where a line breaks that, the lexer reads it
+//! again byte by byte.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+/// Most columns that are indexed; what a line has beyond them is ignored.
+pub const COLUMNS_MAX: usize = 48;
+
+/// One block of 64 bytes starts 32 columns at most, and is written whole.
+const STARTS_MAX: usize = COLUMNS_MAX + 1 + 32;
+
+/// Where the columns of one line lie.
+#[derive(Clone, Debug)]
+pub struct Columns {
+    /// First byte of each column, and one byte past the space after the last.
+    starts: [u32; STARTS_MAX],
+    len: usize,
+}
+
+impl Columns {
+    /// Indexes the first `wanted` columns of the line at least (no more than [`COLUMNS_MAX`]).
+    #[inline(always)]
+    pub fn of(line: &[u8], wanted: usize) -> Columns {
+        let mut columns = Columns { starts: [0; STARTS_MAX], len: 0 };
+        // Positions are u32; lines are bounded far below that by `line_bytes_max`.
+        let line = &line[..line.len().min(u32::MAX as usize - 64)];
+        let wanted = wanted.min(COLUMNS_MAX);
+        #[cfg(target_arch = "x86_64")]
+        if avx2::walk(line, wanted, &mut columns) {
+            return columns;
+        }
+        walk::<Portable>(line, wanted, &mut columns);
+        columns
+    }
+
+    /// How many columns were found whole.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the line has no column.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// First byte of a column and the byte after its last one. Empty for a column that is not there.
+    #[inline(always)]
+    pub fn range(&self, line: &[u8], column: usize) -> (usize, usize) {
+        if column >= self.len {
+            return (0, 0);
+        }
+        let start = self.starts[column] as usize;
+        let mut end = self.starts[column + 1] as usize - 1;
+        // More than one space may stand between two columns.
+        while end > start && line.get(end - 1) == Some(&b' ') {
+            end -= 1;
+        }
+        (start, end)
+    }
+
+    /// The bytes of a column, quotes included. Empty for a column that is not there.
+    #[inline(always)]
+    pub fn get<'a>(&self, line: &'a [u8], column: usize) -> &'a [u8] {
+        let (start, end) = self.range(line, column);
+        line.get(start..end).unwrap_or_default()
+    }
+
+    /// Whether anything stands between the end of a column that was found and the end of the line.
+    pub fn is_followed(&self, line: &[u8], column: usize) -> bool {
+        column < self.len && self.range(line, column).1 < line.len()
+    }
+}
+
+/// What a block of 64 bytes holds, a bit a byte.
+struct Masks {
+    spaces: u64,
+    quotes: u64,
+    backslashes: u64,
+}
+
+/// How to look at 64 bytes at once.
+trait Block {
+    fn masks(bytes: &[u8; 64]) -> Masks;
+
+    /// Bit i of the result is the xor of the bits 0 to i.
+    fn running_xor(bits: u64) -> u64;
+}
+
+/// Plain integer arithmetic, for every machine.
+struct Portable;
+
+impl Block for Portable {
+    fn masks(bytes: &[u8; 64]) -> Masks {
+        let mut masks = Masks { spaces: 0, quotes: 0, backslashes: 0 };
+        for (i, byte) in bytes.iter().enumerate() {
+            masks.spaces |= u64::from(*byte == b' ') << i;
+            masks.quotes |= u64::from(*byte == b'"') << i;
+            masks.backslashes |= u64::from(*byte == b'\\') << i;
+        }
+        masks
+    }
+
+    fn running_xor(mut bits: u64) -> u64 {
+        for shift in [1, 2, 4, 8, 16, 32] {
+            bits ^= bits << shift;
+        }
+        bits
+    }
+}
+
+/// What one block hands to the next.
+struct Carry {
+    /// All ones inside quotes.
+    inside: u64,
+    /// 1 if the last byte was a space outside quotes, or there was none.
+    space: u64,
+    /// 1 if the last byte was a backslash.
+    backslash: u64,
+    /// 1 if the last byte closed a quote.
+    closing: u64,
+    /// Not 0 once a quote stood where the walk cannot judge it.
+    odd: u64,
+}
+
+impl Carry {
+    /// The starts of columns in a block of which only the `valid` bits count.
+    #[inline(always)]
+    fn starts<B: Block>(&mut self, masks: Masks, valid: u64) -> u64 {
+        let Masks { spaces, quotes, backslashes } = masks;
+        let inside = B::running_xor(quotes) ^ self.inside;
+        let spaces_out = spaces & !inside;
+        let after_space = spaces_out << 1 | self.space;
+        let closing = quotes & !inside;
+        let escaped = (backslashes << 1 | self.backslash) & quotes;
+        let opening_within = quotes & inside & !after_space;
+        let closing_within = (closing << 1 | self.closing) & !spaces;
+        self.odd |= (escaped | opening_within | closing_within) & valid;
+        self.inside = (inside.cast_signed() >> 63).cast_unsigned();
+        self.space = spaces_out >> 63;
+        self.backslash = backslashes >> 63;
+        self.closing = closing >> 63;
+        !spaces_out & after_space & valid
+    }
+}
+
+impl Columns {
+    /// Writes the positions of the bits; four at a time, because a branch for each would be missed often.
+    #[inline(always)]
+    fn push(&mut self, base: usize, mut bits: u64) {
+        let base = base as u32;
+        let end = self.len + bits.count_ones() as usize;
+        let mut at = self.len;
+        loop {
+            let Some(slots) = self.starts.get_mut(at..at + 4) else { break };
+            for slot in slots {
+                *slot = base + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
+            at += 4;
+            if at >= end {
+                break;
+            }
+        }
+        self.len = end;
+    }
+}
+
+/// The walk over all blocks until enough columns are known.
+#[inline(always)]
+fn walk<B: Block>(line: &[u8], wanted: usize, columns: &mut Columns) {
+    let mut carry = Carry { inside: 0, space: 1, backslash: 0, closing: 0, odd: 0 };
+    let (blocks, rest) = line.as_chunks::<64>();
+    let mut base = 0;
+    for block in blocks {
+        let starts = carry.starts::<B>(B::masks(block), u64::MAX);
+        columns.push(base, starts);
+        base += 64;
+        if columns.len > wanted {
+            break;
+        }
+    }
+    if columns.len > wanted {
+        // The last start only ends the column before it.
+        columns.len = (columns.len - 1).min(COLUMNS_MAX);
+    } else {
+        if !rest.is_empty() {
+            let masks = match line.last_chunk::<64>() {
+                // The line's last 64 bytes, of which the first have been seen.
+                Some(last) => {
+                    let seen = 64 - rest.len();
+                    let Masks { spaces, quotes, backslashes } = B::masks(last);
+                    Masks { spaces: spaces >> seen, quotes: quotes >> seen, backslashes: backslashes >> seen }
+                }
+                None => {
+                    let mut padded = [0; 64];
+                    padded[..rest.len()].copy_from_slice(rest);
+                    B::masks(&padded)
+                }
+            };
+            let starts = carry.starts::<B>(masks, (1 << rest.len()) - 1);
+            columns.push(base, starts);
+        }
+        columns.close(line.len());
+    }
+    if carry.odd != 0 {
+        lex(line, wanted, columns);
+    }
+}
+
+impl Columns {
+    /// Ends the last column at the end of the line, as if a space stood there.
+    #[inline(always)]
+    fn close(&mut self, line_len: usize) {
+        if self.len > COLUMNS_MAX {
+            self.len = COLUMNS_MAX;
+        } else if let Some(end) = self.starts.get_mut(self.len) {
+            *end = line_len as u32 + 1;
+        }
+    }
+}
+
+/// The grammar byte by byte.
+#[cold]
+#[inline(never)]
+fn lex(line: &[u8], wanted: usize, columns: &mut Columns) {
+    columns.len = 0;
+    let mut at = 0;
+    while columns.len <= wanted {
+        at += line[at..].iter().take_while(|b| **b == b' ').count();
+        if at >= line.len() {
+            columns.close(line.len());
+            return;
+        }
+        columns.starts[columns.len] = at as u32;
+        columns.len += 1;
+        if line[at] == b'"' {
+            at += 1;
+            while at < line.len() && line[at] != b'"' {
+                at += if line[at] == b'\\' { 2 } else { 1 };
+            }
+            at = (at + 1).min(line.len());
+        }
+        at += line[at..].iter().take_while(|b| **b != b' ').count();
+    }
+    columns.len -= 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn trimmed(column: &[u8]) -> &[u8] {
+        &column[..column.iter().rposition(|b| *b != b' ').map_or(0, |last| last + 1)]
+    }
+
+    /// The grammar once more, as a machine over states, sharing nothing with the above.
+    fn obvious(line: &[u8]) -> Vec<&[u8]> {
+        let (mut columns, mut start, mut quoted, mut escaped) = (Vec::new(), None, false, false);
+        for (i, &byte) in line.iter().enumerate() {
+            match start {
+                None if byte == b' ' => {}
+                None => {
+                    start = Some(i);
+                    quoted = byte == b'"';
+                }
+                Some(_) if quoted => {
+                    quoted = escaped || byte != b'"';
+                    escaped = !escaped && byte == b'\\';
+                }
+                Some(s) if byte == b' ' => {
+                    columns.push(&line[s..i]);
+                    start = None;
+                }
+                Some(_) => {}
+            }
+        }
+        columns.extend(start.map(|s| trimmed(&line[s..])));
+        columns
+    }
+
+    fn check(line: &[u8], wanted: usize) {
+        let wanted = wanted.min(COLUMNS_MAX);
+        let expected = obvious(line);
+        let blank = || Columns { starts: [7; STARTS_MAX], len: 0 };
+        let mut lexed = blank();
+        lex(line, wanted, &mut lexed);
+        let mut portable = blank();
+        walk::<Portable>(line, wanted, &mut portable);
+        for (columns, way) in
+            [(lexed, "lexer"), (portable, "portable"), (Columns::of(line, wanted), "dispatched")]
+        {
+            assert!(columns.len() >= wanted.min(expected.len()), "{way} {line:?}");
+            assert!(columns.len() <= expected.len(), "{way} {line:?}");
+            for (i, column) in expected.iter().take(columns.len()).enumerate() {
+                assert_eq!(columns.get(line, i), *column, "{way} column {i}");
+                let end = column.as_ptr_range().end as usize - line.as_ptr() as usize;
+                assert_eq!(columns.is_followed(line, i), end < line.len(), "{way} column {i}");
+            }
+            assert_eq!(columns.get(line, columns.len()), b"");
+        }
+    }
+
+    #[test]
+    fn columns_of_small_lines() {
+        let cases: &[(&[u8], &[&[u8]])] = &[
+            (b"", &[]),
+            (b"   ", &[]),
+            (b"a", &[b"a"]),
+            (b"a b", &[b"a", b"b"]),
+            (b"  a   b  ", &[b"a", b"b"]),
+            (br#"a "b c" d"#, &[b"a", br#""b c""#, b"d"]),
+            (br#"a "" d"#, &[b"a", br#""""#, b"d"]),
+            (br#""a  b""#, &[br#""a  b""#]),
+            (br#""a \" b" c"#, &[br#""a \" b""#, b"c"]),
+            (br#""a \\" c"#, &[br#""a \\""#, b"c"]),
+            (br#"a"b c"d"#, &[br#"a"b"#, br#"c"d"#]),
+            (br#""a b"c d"#, &[br#""a b"c"#, b"d"]),
+            (br#""h2","http/1.1" x"#, &[br#""h2","http/1.1""#, b"x"]),
+            (br#"a "b c"#, &[b"a", br#""b c"#]),
+            (br#"a "b\"#, &[b"a", br#""b\"#]),
+            (b"a\tb \x00 c", &[b"a\tb", b"\x00", b"c"]),
+        ];
+        for (line, columns) in cases {
+            assert_eq!(obvious(line), *columns, "{}", String::from_utf8_lossy(line));
+            // The same at every place within a block and across the border of two.
+            for pad in 0..130 {
+                let mut padded = vec![b' '; pad];
+                padded.extend_from_slice(line);
+                check(&padded, COLUMNS_MAX);
+                check(&padded, 1);
+            }
+        }
+    }
+
+    #[test]
+    fn columns_beyond_the_most_are_ignored() {
+        for columns in [COLUMNS_MAX - 1, COLUMNS_MAX, COLUMNS_MAX + 1, 500] {
+            for column in ["a ", "aaaaaaa ", "\"a b\"  "] {
+                let line = column.repeat(columns);
+                check(line.as_bytes(), COLUMNS_MAX);
+                check(line.trim_end().as_bytes(), COLUMNS_MAX);
+                assert!(Columns::of(line.as_bytes(), usize::MAX).len() <= COLUMNS_MAX);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes(line in proptest::collection::vec(any::<u8>(), 0..300), wanted in 0..COLUMNS_MAX + 2) {
+            check(&line, wanted);
+        }
+
+        #[test]
+        fn lines_of_structure(line in "[a \"\\\\]{0,200}", wanted in 0..COLUMNS_MAX + 2) {
+            check(line.as_bytes(), wanted);
+        }
+
+        #[test]
+        fn lines_like_logs(line in "(([a-z0-9]{1,20}|\"[a-z \\\\]{0,40}\") ){0,60}", wanted in 0..COLUMNS_MAX + 2) {
+            check(line.as_bytes(), wanted);
+        }
+    }
+}

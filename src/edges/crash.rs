@@ -49,3 +49,18 @@ pub fn point(name: &str) {
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub fn point(_name: &str) {}
+
+/// Whether a test asks for the wrong order of commits (`NINETAIL_TEST_BREAK=snapshot_first`): the snapshot
+/// before the outputs. It shows that the reliability tests can fail.
+#[cfg(debug_assertions)]
+pub fn order_is_broken() -> bool {
+    static BROKEN: OnceLock<bool> = OnceLock::new();
+    *BROKEN.get_or_init(|| std::env::var("NINETAIL_TEST_BREAK").is_ok_and(|v| v == "snapshot_first"))
+}
+
+/// Whether a test asks for the wrong order of commits: never in a release build.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn order_is_broken() -> bool {
+    false
+}

@@ -1,0 +1,162 @@
+//! How long naming a service and deciding its SLOs takes, per record (Mrecords/s on one core).
+//!
+//! Records are made up front, so that only the classifier is timed; `rules` are the shapes that pipelines
+//! have: one template, hosts with paths and captures, two hundred named hosts.
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use ninetail::core::decimal::Decimal;
+use ninetail::core::predicate::Predicate;
+use ninetail::core::record::{Field, Record, Value};
+use ninetail::core::service::{Classifier, ServiceResolver};
+use ninetail::core::settings::{Failed, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo};
+use ninetail::core::time::{SliceLength, Time};
+use std::hint::black_box;
+
+fn rule(name: &str, when: Option<String>, matches: &[(&str, &str)]) -> ServiceRule {
+    let matches = matches.iter().map(|(f, r)| (f.to_string(), r.to_string())).collect();
+    ServiceRule { name: name.into(), when, matches, tier: None, owner: None, runbook_url: None }
+}
+
+fn settings(services: Vec<ServiceRule>) -> Settings {
+    let slo = |name: &str, exclude: Option<&str>, rule| Slo {
+        name: name.into(),
+        services: vec!["*".into()],
+        objective: Decimal(99_900_000),
+        window_s: 2_592_000,
+        indicator: Indicator { exclude: exclude.map(str::to_string), rule },
+        tiers: vec![],
+        consumed_step: Decimal(0),
+    };
+    Settings {
+        name: "bench".into(),
+        slice: SliceLength(60),
+        cut_s: 300,
+        watermark_quorum: 16,
+        history_after_s: 900,
+        silent_after_s: 600,
+        sources: vec![],
+        services,
+        slos: vec![
+            slo("availability", Some("client_gone"), Rule::Good("status < 500".into())),
+            slo(
+                "latency",
+                None,
+                Rule::Latency { below_us: 200_000, of: LatencyOf::Upstream, failed: Failed::Bad },
+            ),
+        ],
+        limits: Limits::default(),
+    }
+}
+
+/// A deterministic stream of numbers (splitmix64).
+fn numbers(mut state: u64) -> impl FnMut(u64) -> u64 {
+    move |below| {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % below
+    }
+}
+
+struct Texts {
+    hosts: Vec<String>,
+    groups: Vec<String>,
+    paths: Vec<String>,
+}
+
+fn texts() -> Texts {
+    Texts {
+        hosts: (0..40).map(|i| format!("host-{i}.example.com")).collect(),
+        groups: (0..32).map(|i| format!("prod-service-{i}-tg")).collect(),
+        paths: (0..500).map(|i| format!("/{}/v1/items/{i}", ["cart", "team", "u1", "api"][i % 4])).collect(),
+    }
+}
+
+fn records(texts: &Texts) -> Vec<Record<'_>> {
+    let mut number = numbers(7);
+    let mut pick = |of: u64| number(of) as usize;
+    (0..4096)
+        .map(|_| {
+            let mut record = Record::at(Time::from_seconds(1_700_000_000));
+            record.status = Some([200, 200, 200, 304, 404, 502][pick(6)]);
+            record.upstream_latency_us = Some(pick(400_000) as u64);
+            record.client_gone = pick(100) == 0;
+            record.set(Field::Host, Value::Text(texts.hosts[pick(40)].as_bytes()));
+            record.set(Field::TargetGroup, Value::Text(texts.groups[pick(32)].as_bytes()));
+            record.set(Field::Path, Value::Text(texts.paths[pick(500)].as_bytes()));
+            record.set(Field::Method, Value::Text(b"GET"));
+            record
+        })
+        .collect()
+}
+
+fn classify(c: &mut Criterion) {
+    let texts = texts();
+    let records = records(&texts);
+    let plain = vec![rule("{target_group}", None, &[])];
+    let mixed = vec![
+        rule("checkout", Some("host == \"host-1.example.com\" && path.startsWith(\"/cart\")".into()), &[]),
+        rule("team-{team}", None, &[("path", "^/(?<team>[a-z]+)/")]),
+        rule("{target_group}", None, &[]),
+    ];
+    let guarded = vec![
+        rule("checkout", Some("host == \"host-1.example.com\" && path.startsWith(\"/cart\")".into()), &[]),
+        rule("{target_group}", None, &[]),
+    ];
+    let many = (0..200)
+        .map(|i| rule(&format!("s{i}"), Some(format!("host == \"host-{i}.example.com\"")), &[]))
+        .collect::<Vec<_>>();
+    let mut group = c.benchmark_group("classify");
+    group.throughput(Throughput::Elements(records.len() as u64));
+    for (name, rules) in
+        [("template", plain), ("host_path_template", guarded), ("captures", mixed), ("200_named_hosts", many)]
+    {
+        let classifier = Classifier::compile(&settings(rules)).expect("compiles");
+        let mut resolver = ServiceResolver::new(&classifier);
+        group.bench_function(format!("{name}/name"), |b| {
+            b.iter(|| records.iter().fold(0u64, |sum, r| sum + u64::from(resolver.resolve(black_box(r)).0)));
+        });
+        group.bench_function(format!("{name}/name+2slos"), |b| {
+            b.iter(|| {
+                let mut counts = [0u64; 3];
+                for record in &records {
+                    let id = resolver.resolve(black_box(record));
+                    for slo in resolver.service(id).slos.iter() {
+                        counts[resolver.verdict(*slo, record) as usize] += 1;
+                    }
+                }
+                counts
+            });
+        });
+    }
+    group.finish();
+
+    let mut group = c.benchmark_group("predicate");
+    group.throughput(Throughput::Elements(records.len() as u64));
+    for text in [
+        "status < 500",
+        "status < 500 && !client_gone",
+        "upstream_latency < duration(\"200ms\")",
+        "host == \"host-1.example.com\" && path.startsWith(\"/cart\")",
+        "method in [\"GET\", \"HEAD\"]",
+        "path.contains(\"/items/\")",
+        "path.matches(\"^/api/v[0-9]+/\")",
+    ] {
+        let predicate = Predicate::compile(text).expect("compiles");
+        group.bench_function(text, |b| {
+            b.iter(|| records.iter().filter(|r| predicate.holds(black_box(r))).count());
+        });
+    }
+    group.bench_function("compile", |b| {
+        b.iter_batched(
+            || "host == \"a\" && path.startsWith(\"/cart\")",
+            |text| Predicate::compile(text).is_ok(),
+            BatchSize::SmallInput,
+        );
+    });
+    group.finish();
+}
+
+criterion_group!(benches, classify);
+criterion_main!(benches);

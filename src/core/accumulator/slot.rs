@@ -1,0 +1,138 @@
+//! What one thread knows of one partition between two flushes: everything of its coverage.
+//!
+//! Invariant: `lines = records + skipped + rejected`, in every slice and for lines without a time.
+
+use crate::core::accumulator::times::TopTimes;
+use crate::core::partial::{Coverage, Gap, Quality, Standing};
+use crate::core::position::{Partition, Span};
+use crate::core::record::{Outcome, Reason};
+use crate::core::settings::Format;
+use crate::core::time::{Slice, Time};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+/// A partition that is being read.
+#[derive(Debug)]
+pub(super) struct SlotState {
+    pub(super) partition: Partition,
+    pub(super) format: Format,
+    /// First offset that the next chunk accounts for.
+    pub(super) start: i64,
+    /// One past the last offset accounted for.
+    pub(super) next: i64,
+    pub(super) standing: Standing,
+    pub(super) hold: Option<Time>,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) replayed: u64,
+    /// Goes with the next flush.
+    pub(super) leaving: bool,
+    first_time: Option<Time>,
+    top_times: TopTimes,
+    /// Lines without a usable time.
+    timeless: Quality,
+    /// Records by slice.
+    records: Vec<(Slice, u64)>,
+    by_slice: HashMap<Slice, u32, FixedState>,
+    /// Where in `records` the last record went.
+    last: usize,
+}
+
+impl SlotState {
+    pub(super) fn new(partition: Partition, format: Format, start: i64, quorum: u32) -> SlotState {
+        SlotState {
+            partition,
+            format,
+            start,
+            next: start,
+            standing: Standing::Behind,
+            hold: None,
+            gaps: Vec::new(),
+            replayed: 0,
+            leaving: false,
+            first_time: None,
+            top_times: TopTimes::new(quorum as usize + 1),
+            timeless: Quality::default(),
+            records: Vec::new(),
+            by_slice: HashMap::default(),
+            last: 0,
+        }
+    }
+
+    /// Counts a record of the slice.
+    #[inline(always)]
+    pub(super) fn record(&mut self, time: Time, slice: Slice) {
+        self.first_time.get_or_insert(time);
+        self.top_times.push(time);
+        match self.records.get_mut(self.last) {
+            Some((last, count)) if *last == slice => *count += 1,
+            _ => self.record_elsewhere(slice),
+        }
+    }
+
+    #[inline(never)]
+    fn record_elsewhere(&mut self, slice: Slice) {
+        self.last = *self.by_slice.entry(slice).or_insert_with(|| {
+            self.records.push((slice, 0));
+            self.records.len() as u32 - 1
+        }) as usize;
+        self.records[self.last].1 += 1;
+    }
+
+    /// Counts a rejected line.
+    #[cold]
+    pub(super) fn reject(&mut self, reason: Reason) -> Outcome {
+        self.timeless.lines += 1;
+        self.timeless.reject(reason, 1);
+        Outcome::Rejected(reason)
+    }
+
+    /// Counts a skipped line.
+    #[cold]
+    pub(super) fn skip(&mut self) -> Outcome {
+        self.timeless.lines += 1;
+        self.timeless.skipped += 1;
+        Outcome::Skipped
+    }
+
+    /// Whether it has nothing to account for but its standing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.next
+            && self.records.is_empty()
+            && self.timeless.lines == 0
+            && self.gaps.is_empty()
+            && self.replayed == 0
+    }
+
+    /// Slices that it counts records in.
+    pub(super) fn slices(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Hands out what it accounts for and goes on from there.
+    pub(super) fn flush(&mut self) -> Coverage {
+        let mut quality = Vec::with_capacity(self.records.len() + 1);
+        let timeless = std::mem::take(&mut self.timeless);
+        if timeless.lines > 0 {
+            quality.push((None, timeless));
+        }
+        self.records.sort_unstable();
+        let count =
+            |(slice, records)| (Some(slice), Quality { lines: records, records, ..Quality::default() });
+        quality.extend(self.records.drain(..).map(count));
+        self.by_slice.clear();
+        self.last = 0;
+        let span = Span { start: self.start, end: self.next };
+        self.start = self.next;
+        Coverage {
+            partition: self.partition.clone(),
+            span,
+            first_time: self.first_time.take(),
+            top_times: self.top_times.take(),
+            hold: self.hold,
+            standing: self.standing,
+            gaps: std::mem::take(&mut self.gaps),
+            replayed: std::mem::take(&mut self.replayed),
+            quality,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The close of a slice: configurations take effect, counts come in, windows move on, alerts decide.
+//!
+//! Invariant: closing a stretch of empty slices at once has the outcome of closing them one by one.
+
+use super::facts::{Cause, Publisher};
+use super::series::{Finding, Observation};
+use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account};
+use crate::core::event::Event;
+use crate::core::time::{Slice, SliceLength, Time};
+
+impl Ledger {
+    /// The first slice from `next` on whose close may change anything though it brings nothing.
+    pub(super) fn next_stop(&mut self, next: Slice, context: &CloseContext) -> Slice {
+        if self.observed_from != context.observed_from {
+            return next;
+        }
+        let series = self.accounts.values().flat_map(|a| &a.series);
+        let mut stop = series.map(|s| s.due()).min().unwrap_or(Slice(i64::MAX));
+        if let Some(pending) = self.configurations.get(self.active.map_or(0, |a| a + 1)) {
+            stop = stop.min(pending.from);
+        }
+        if let Some(length) = self.length {
+            self.in_history |= length.end(next) < context.history_before;
+            if self.in_history {
+                // the first slice that does not end before the bound
+                stop = stop.min(length.slice(Time(context.history_before.0.saturating_sub(1))));
+            }
+        }
+        stop.max(next)
+    }
+
+    /// Closes one slice.
+    pub(super) fn step<'a>(
+        &mut self,
+        context: &CloseContext,
+        counted: impl IntoIterator<Item = Counted<'a>>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), LedgerError> {
+        let slice = context.slice;
+        let length = self.length.ok_or(LedgerError::NotConfigured(slice.0))?;
+        while self.configurations.get(self.active.map_or(0, |a| a + 1)).is_some_and(|c| c.from <= slice) {
+            self.enforce_next(context, length, out);
+        }
+        let active = self.active.and_then(|a| self.configurations.get(a));
+        let configuration = active.ok_or(LedgerError::NotConfigured(slice.0))?;
+        for counted in counted {
+            let definition = configuration.definition(slice, counted.slo)?;
+            let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
+            if !counts.is_none() {
+                let account = account(&mut self.accounts, counted.service, counted.rule);
+                account.series(counted.slo, definition, slice).add(slice, counts, definition, slice);
+            }
+        }
+        let observed = self.observed_from != context.observed_from;
+        let seen = Observation(context.observed_from);
+        let mut publisher = Publisher {
+            context,
+            configuration,
+            seen,
+            slice,
+            end: length.end(slice),
+            sequences: &mut self.sequences,
+            out,
+        };
+        let (replay, end) = (publisher.replay(), publisher.end);
+        let leaves_history = self.in_history && !replay;
+        self.accounts.retain(|service, account| {
+            let rule = account.rule;
+            account.series.retain_mut(|series| {
+                let republish = leaves_history && !series.alerts.is_quiet();
+                if !(series.is_due(slice) || observed || republish) {
+                    return true;
+                }
+                let definition = &configuration.definitions[series.slo as usize];
+                series.expire(slice, definition);
+                series.decide(definition, seen, slice, end, |series, finding| {
+                    publisher.publish(service, rule, series, definition, finding, Cause::Counted);
+                });
+                if republish {
+                    for (tier, _) in series.alerts.firing().filter(|(_, since)| *since != end) {
+                        let finding = Finding::Fired { tier };
+                        publisher.publish(service, rule, series, definition, finding, Cause::LeftHistory);
+                    }
+                }
+                series.schedule(definition, seen, slice);
+                !series.is_spent()
+            });
+            !account.series.is_empty()
+        });
+        (self.closed, self.observed_from, self.in_history) = (Some(slice), context.observed_from, replay);
+        Ok(())
+    }
+
+    /// Puts the next configuration in force at its border: what it no longer has ends there.
+    fn enforce_next(&mut self, context: &CloseContext, length: SliceLength, out: &mut Vec<Event>) {
+        let Some(active) = self.active else {
+            self.active = Some(0);
+            return;
+        };
+        let (old, new) = (&self.configurations[active], &self.configurations[active + 1]);
+        let last = Slice(new.from.0 - 1);
+        let mut publisher = Publisher {
+            context,
+            configuration: old,
+            seen: Observation(self.observed_from),
+            slice: last,
+            end: length.end(last),
+            sequences: &mut self.sequences,
+            out,
+        };
+        self.accounts.retain(|service, account| {
+            let rule = account.rule;
+            account.series.retain_mut(|series| {
+                let before = &old.definitions[series.slo as usize];
+                let found = new.find(service, &series.name).map(|i| (i, &new.definitions[i as usize]));
+                let kept = found.filter(|(_, d)| d.generation == series.generation);
+                let lives_on = |tier: u16| {
+                    let name = &before.slo.tiers[tier as usize].name;
+                    kept.is_some_and(|(_, d)| d.slo.tiers.iter().any(|t| t.name == *name))
+                };
+                let cause = match (kept, found) {
+                    (None, Some(_)) => Cause::Redefined,
+                    _ => Cause::Removed,
+                };
+                for (tier, since) in series.alerts.firing().filter(|(tier, _)| !lives_on(*tier)) {
+                    let finding = Finding::Resolved { tier, since };
+                    publisher.publish(service, rule, series, before, finding, cause);
+                }
+                match (kept, series.exhausted) {
+                    (Some((index, after)), _) => series.carry_over(index, before, after, new.from),
+                    (None, Some(since)) => {
+                        let finding = Finding::Recovered { since };
+                        publisher.publish(service, rule, series, before, finding, cause);
+                    }
+                    (None, None) => {}
+                }
+                kept.is_some()
+            });
+            account.rule = new.rule(service, old, rule);
+            !account.series.is_empty()
+        });
+        self.active = Some(active + 1);
+        self.forget_configurations();
+    }
+
+    /// Forgets configurations that no late count can refer to any more.
+    fn forget_configurations(&mut self) {
+        let Some(active) = self.active else { return };
+        let definitions = self.configurations.iter().flat_map(|c| &c.definitions);
+        let horizon = definitions.map(|d| d.horizon()).max().unwrap_or(0);
+        let border = self.configurations[active].from.0;
+        let over =
+            self.configurations[1..=active].iter().filter(|next| next.from.0 <= border - horizon).count();
+        let forgotten = over.max((active + 1).saturating_sub(CONFIGURATIONS_MAX));
+        self.configurations.drain(..forgotten);
+        self.active = Some(active - forgotten);
+    }
+}

@@ -1,0 +1,251 @@
+//! What an event about a budget says: its data, field by field as in schemas/event.schema.json.
+//!
+//! Invariant: counts are JSON integers, ratios and rates decimals in strings, rounded down to six places;
+//! both computed from integers.
+
+use super::CloseContext;
+use super::definition::{Configuration, Definition};
+use super::series::{Finding, Observation, Series};
+use crate::core::burn::{self, Millionths, Window};
+use crate::core::event::{self, Event};
+use crate::core::rollup::OutputPosition;
+use crate::core::settings::ServiceRule;
+use crate::core::time::{Slice, Time};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Numbers events and hands them out. Holds what all events of one closed slice have in common.
+pub(super) struct Publisher<'a> {
+    pub(super) context: &'a CloseContext,
+    pub(super) configuration: &'a Configuration,
+    pub(super) seen: Observation,
+    /// The last slice that the windows cover.
+    pub(super) slice: Slice,
+    /// Its end.
+    pub(super) end: Time,
+    pub(super) sequences: &'a mut BTreeMap<String, u64>,
+    pub(super) out: &'a mut Vec<Event>,
+}
+
+/// Why a state ended, or was told again, if not by what was counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// By what was counted.
+    Counted,
+    /// The SLO, its tier or its hold on the service is gone.
+    Removed,
+    /// The SLO has a new generation.
+    Redefined,
+    /// It was told as history and goes on.
+    LeftHistory,
+}
+
+impl Cause {
+    fn name(self) -> Option<&'static str> {
+        match self {
+            Cause::Counted => None,
+            Cause::Removed => Some("removed"),
+            Cause::Redefined => Some("redefined"),
+            Cause::LeftHistory => Some("left_history"),
+        }
+    }
+}
+
+/// The next number of a subject.
+pub(super) fn number(sequences: &mut BTreeMap<String, u64>, subject: &str) -> u64 {
+    match sequences.get_mut(subject) {
+        Some(last) => {
+            *last += 1;
+            *last
+        }
+        None => {
+            sequences.insert(subject.to_owned(), 1);
+            1
+        }
+    }
+}
+
+/// The position of the next event of the record at `position`.
+pub(super) fn next_position(position: u64, out: &[Event]) -> OutputPosition {
+    OutputPosition { position, index: out.len() as u32 }
+}
+
+impl Publisher<'_> {
+    /// Whether what is published now is history.
+    pub(super) fn replay(&self) -> bool {
+        self.end < self.context.history_before
+    }
+
+    /// Publishes a finding about a series of a service.
+    pub(super) fn publish(
+        &mut self,
+        service: &Arc<str>,
+        rule: Option<u16>,
+        series: &Series,
+        definition: &Definition,
+        finding: Finding,
+        cause: Cause,
+    ) {
+        let subject = event::subject(service, &definition.slo.name);
+        let (kind, transition, tier, bad) = match finding {
+            Finding::Consumed { bad } => (event::CONSUMED, "consumed", None, Some(bad)),
+            Finding::Exhausted => (event::EXHAUSTED, "exhausted", None, None),
+            Finding::Recovered { .. } => (event::RECOVERED, "recovered", None, None),
+            Finding::Fired { tier } => (event::FIRING, "firing", Some(tier), None),
+            Finding::Resolved { tier, .. } => (event::RESOLVED, "resolved", Some(tier), None),
+        };
+        let named = tier.and_then(|t| definition.slo.tiers.get(t as usize)).map_or("budget", |t| &*t.name);
+        let id = event::id(&subject, definition.generation, named, transition, self.end, 0);
+        let position = next_position(self.context.position, self.out);
+        let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
+        let budget = series.window(definition.budget(), definition, self.seen, self.slice);
+        let data = json!({
+            "slo": self.slo(service, rule, definition),
+            "sli": counts(&budget),
+            "budget": self.budget(definition, &budget, bad),
+            "burn": tier.map(|tier| self.burn(series, definition, tier as usize)),
+            "severity": tier.map(|tier| &*definition.slo.tiers[tier as usize].severity),
+            "links": { "runbook_url": rule.and_then(|r| r.runbook_url.as_deref()) },
+            "state": self.state(series, finding, cause),
+            "provenance": {
+                "window_end": self.end.to_string(),
+                "watermark": self.context.watermark.to_string(),
+                "coverage": { "slices": budget.slices, "observed": budget.seen },
+                "complete": self.context.complete,
+                "replay": self.replay(),
+                "revision": 0,
+                "epoch": self.configuration.epoch,
+                "position": position.position,
+            },
+            "replay": self.replay(),
+        });
+        let sequence = number(self.sequences, &subject);
+        self.out.push(Event {
+            position,
+            key: service.clone(),
+            subject: subject.into(),
+            kind,
+            id,
+            time: self.end,
+            sequence,
+            data,
+        });
+    }
+
+    fn slo(&self, service: &str, rule: Option<&ServiceRule>, definition: &Definition) -> Value {
+        let slo = &definition.slo;
+        json!({
+            "name": &*slo.name,
+            "service": service,
+            "tier": rule.and_then(|r| r.tier),
+            "owner": rule.and_then(|r| r.owner.as_deref()),
+            "objective": slo.objective.to_string(),
+            "window": {
+                "kind": "rolling",
+                "length": span(slo.window_s),
+                "length_s": slo.window_s,
+                "start": self.end.plus_seconds(-(slo.window_s.min(i64::MAX as u64) as i64)).to_string(),
+                "end": self.end.to_string(),
+            },
+            "generation": definition.generation,
+        })
+    }
+
+    fn budget(&self, definition: &Definition, window: &Window, delta: Option<u64>) -> Value {
+        let objective = definition.slo.objective;
+        json!({
+            "allowed_events": text(window.allowed(objective)),
+            "allowed_seconds": burn::allowed_seconds(definition.slo.window_s, objective).to_string(),
+            "consumed_events": window.bad,
+            "consumed_ratio": text(window.rate(objective)),
+            "remaining_ratio": text(window.remaining(objective)),
+            "consumed_delta_events": delta,
+            "consumed_delta": delta.and_then(|bad| text(window.share(bad, objective))),
+        })
+    }
+
+    fn burn(&self, series: &Series, definition: &Definition, tier: usize) -> Value {
+        let (rule, objective) = (&definition.slo.tiers[tier], definition.slo.objective);
+        let window = |index| series.window(index, definition, self.seen, self.slice);
+        let (long, short) = definition.tier(tier);
+        let (long, short) = (window(long), window(short));
+        let said = |window: &Window, seconds| {
+            let mut said = json!({
+                "window": span(seconds),
+                "window_s": seconds,
+                "rate": text(window.rate(objective)),
+                "slices": window.slices,
+                "observed": window.seen,
+            });
+            if let (Value::Object(said), Value::Object(counts)) = (&mut said, counts(window)) {
+                said.extend(counts);
+            }
+            said
+        };
+        json!({
+            "rule": &*rule.name,
+            "factor": rule.factor.to_string(),
+            "long": said(&long, rule.long_s),
+            "short": said(&short, rule.short_s),
+            "governing_rate": text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),
+        })
+    }
+
+    fn state(&self, series: &Series, finding: Finding, cause: Cause) -> Value {
+        let (previous, current, since) = match finding {
+            Finding::Consumed { .. } if series.exhausted.is_some() => {
+                ("exhausted", "exhausted", series.exhausted)
+            }
+            Finding::Consumed { .. } => ("within_budget", "within_budget", None),
+            Finding::Exhausted => ("within_budget", "exhausted", Some(self.end)),
+            Finding::Recovered { since } => ("exhausted", "within_budget", Some(since)),
+            Finding::Fired { .. } if cause != Cause::LeftHistory => ("inactive", "firing", Some(self.end)),
+            Finding::Fired { tier } => ("firing", "firing", series.alerts.since(tier)),
+            Finding::Resolved { since, .. } => ("firing", "resolved", Some(since)),
+        };
+        json!({
+            "previous": previous,
+            "current": current,
+            "since": since.map(|t| t.to_string()),
+            "cause": cause.name(),
+        })
+    }
+}
+
+fn counts(window: &Window) -> Value {
+    json!({
+        "good": window.good,
+        "bad": window.bad,
+        "total": window.total(),
+        "value": text(window.sli()),
+    })
+}
+
+fn text(value: Option<Millionths>) -> Option<String> {
+    value.map(|v| v.to_string())
+}
+
+/// Seconds in the largest unit that divides them: `30d`, `6h`, `5m`, `10s`.
+fn span(seconds: u64) -> String {
+    for (unit, name) in [(86_400, "d"), (3600, "h"), (60, "m")] {
+        if seconds > 0 && seconds.is_multiple_of(unit) {
+            return format!("{}{name}", seconds / unit);
+        }
+    }
+    format!("{seconds}s")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_as_written() {
+        for (seconds, want) in
+            [(2_592_000, "30d"), (21_600, "6h"), (300, "5m"), (90, "90s"), (86_460, "1441m"), (0, "0s")]
+        {
+            assert_eq!(span(seconds), want);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Every budget's books: what was counted, how fast it burns, what is left, what fires.
+//!
+//! Invariant: the ledger is a function of the calls made to it, in order. Slices close one at a time and in
+//! order; deciding about one sees only it and earlier ones; late counts change sums, and the next close decides.
+//!
+//! How the engine uses it:
+//! ```text
+//! ledger.configure(&configure)?;                    // as its journal record comes; takes effect at its slice
+//! ledger.close(&context, counted, &mut events)?;    // every slice in order …
+//! ledger.close_empty(&context, &mut events)?;       // … or a stretch of empty ones, up to context.slice
+//! ledger.correct(slice, counted)?;                  // counts of a slice that has closed
+//! ledger.gap(&gap, position, &mut events);          // numbers and publishes a slo.data.gap
+//! ```
+//! `events` must hold all events of the journal record so far and no others: an event's index within its
+//! record is its index there.
+
+mod close;
+mod definition;
+mod facts;
+mod history;
+mod series;
+
+pub use definition::{Configuration, Definition};
+pub use history::{Counts, History};
+
+use crate::core::burn::Millionths;
+use crate::core::entry::Configure;
+use crate::core::event::{DataGap, Event};
+use crate::core::partial::Verdicts;
+use crate::core::time::{Slice, SliceLength, Time};
+use serde::{Deserialize, Serialize};
+use series::{Observation, Series};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Configurations that corrections may still refer to; older ones are forgotten, and so are their late counts.
+const CONFIGURATIONS_MAX: usize = 64;
+
+/// What the engine knows as a slice closes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CloseContext {
+    /// The slice, or the last of a stretch.
+    pub slice: Slice,
+    /// Slices that ended before this instant are history: the clock less `history_after` and the lateness,
+    /// or the end of time for archives.
+    pub history_before: Time,
+    /// The first slice that every partition with data at the first start was read for from its beginning.
+    /// None while that is not known: then no rate is.
+    pub observed_from: Option<Slice>,
+    /// Whether all that belongs to the slice was read, as far as anybody can know.
+    pub complete: bool,
+    /// The watermark.
+    pub watermark: Time,
+    /// Position of the journal record that closes it.
+    pub position: u64,
+}
+
+/// What was counted for an SLO of a service in one slice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Counted<'a> {
+    /// The service.
+    pub service: &'a Arc<str>,
+    /// Index of its rule in the settings that decide the slice, if it has one.
+    pub rule: Option<u16>,
+    /// Index of the SLO in the same settings.
+    pub slo: u16,
+    /// The verdicts.
+    pub verdicts: Verdicts,
+}
+
+/// Calls that no journal's records can lead to.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// A slice closes that is not after the last one.
+    #[error("slice {0} closes out of order")]
+    OutOfOrder(i64),
+    /// No configuration decides the slice.
+    #[error("no configuration decides slice {0}")]
+    NotConfigured(i64),
+    /// Counts of an SLO that the slice's configuration does not have.
+    #[error("the configuration of slice {slice} has no slo number {slo}")]
+    UnknownSlo {
+        /// The slice.
+        slice: i64,
+        /// The index.
+        slo: u16,
+    },
+    /// The slice length may not change within a journal.
+    #[error("the slice length changes from {0} s to {1} s within a journal")]
+    SliceLength(u32, u32),
+    /// A correction of a slice that has not closed.
+    #[error("slice {0} is corrected before it closes")]
+    NotClosed(i64),
+    /// A configuration that starts before one that is already known, or before a closed slice.
+    #[error("configuration {0} starts too early")]
+    ConfiguredLate(u32),
+}
+
+/// A service's budgets.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
+struct Account {
+    /// Index of its rule in the configuration in force.
+    rule: Option<u16>,
+    /// Ascending by name.
+    series: Vec<Series>,
+}
+
+/// All budgets. A snapshot holds it whole.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
+pub struct Ledger {
+    length: Option<SliceLength>,
+    /// Ascending by their first slice.
+    configurations: Vec<Configuration>,
+    /// Index of the one in force.
+    active: Option<usize>,
+    /// The highest generation of every SLO name.
+    generations: BTreeMap<Arc<str>, u32>,
+    accounts: BTreeMap<Arc<str>, Account>,
+    /// The last number of every subject.
+    sequences: BTreeMap<String, u64>,
+    closed: Option<Slice>,
+    observed_from: Option<Slice>,
+    /// Whether the last slice closed was history.
+    in_history: bool,
+}
+
+/// How a budget stands, for metrics.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Gauge<'a> {
+    /// The service.
+    pub service: &'a Arc<str>,
+    /// The SLO.
+    pub slo: &'a Arc<str>,
+    /// What is left of the budget, as a share of it; below 0 when overspent. None without requests.
+    pub remaining: Option<Millionths>,
+    /// Burn rates by tier: (tier, over the long window, over the short one, whether it fires).
+    pub burns: Vec<(&'a Arc<str>, Option<Millionths>, Option<Millionths>, bool)>,
+}
+
+impl Ledger {
+    /// An empty ledger. `sequences` holds the last number of every subject that an earlier journal published.
+    pub fn new(sequences: BTreeMap<String, u64>) -> Ledger {
+        Ledger { sequences, ..Ledger::default() }
+    }
+
+    /// Takes note of a configuration; it takes effect as its first slice closes.
+    ///
+    /// # Errors
+    /// Another slice length, or a first slice that is closed already.
+    pub fn configure(&mut self, configure: &Configure) -> Result<(), LedgerError> {
+        let (length, from) = (configure.settings.slice, configure.from.unwrap_or(Slice(i64::MIN)));
+        if let Some(known) = self.length.replace(length).filter(|known| *known != length) {
+            return Err(LedgerError::SliceLength(known.0, length.0));
+        }
+        if self.closed.is_some_and(|closed| from <= closed) {
+            return Err(LedgerError::ConfiguredLate(configure.epoch));
+        }
+        match self.configurations.last() {
+            Some(last) if last.from > from => return Err(LedgerError::ConfiguredLate(configure.epoch)),
+            // no slice was ever decided by the one that it replaces
+            Some(last) if last.from == from && self.active != Some(self.configurations.len() - 1) => {
+                self.configurations.pop();
+            }
+            _ => {}
+        }
+        let before = self.configurations.last();
+        let next =
+            Configuration::new(configure.epoch, from, &configure.settings, before, &mut self.generations);
+        self.configurations.push(next);
+        Ok(())
+    }
+
+    /// Closes the next slice with what was counted in it, in any order, and publishes what that decides.
+    /// Slices that were left out before it close empty.
+    ///
+    /// # Errors
+    /// A slice that is not after the last one, or counts that its configuration does not know.
+    pub fn close<'a>(
+        &mut self,
+        context: &CloseContext,
+        counted: impl IntoIterator<Item = Counted<'a>>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), LedgerError> {
+        let slice = context.slice;
+        match self.closed {
+            Some(closed) if slice <= closed => return Err(LedgerError::OutOfOrder(slice.0)),
+            Some(closed) if slice > closed.next() => {
+                self.close_empty(&CloseContext { slice: Slice(slice.0 - 1), ..context.clone() }, out)?;
+            }
+            _ => {}
+        }
+        self.step(context, counted, out)
+    }
+
+    /// Closes all slices up to the context's as empty ones: the same outcome as closing one by one, without
+    /// looking at slices that cannot change anything.
+    ///
+    /// # Errors
+    /// A slice that is not after the last one, or that no configuration decides.
+    pub fn close_empty(&mut self, context: &CloseContext, out: &mut Vec<Event>) -> Result<(), LedgerError> {
+        let Some(closed) = self.closed else { return self.step(context, [], out) };
+        if context.slice <= closed {
+            return Err(LedgerError::OutOfOrder(context.slice.0));
+        }
+        let mut next = closed.next();
+        while next <= context.slice {
+            let stop = self.next_stop(next, context).clamp(next, context.slice);
+            self.step(&CloseContext { slice: stop, ..context.clone() }, [], out)?;
+            next = stop.next();
+        }
+        Ok(())
+    }
+
+    /// Adds late counts to a slice that has closed; the next close decides what follows from them. False:
+    /// the ledger has no place for them, for they lie beyond the window or belong to an earlier generation.
+    ///
+    /// # Errors
+    /// A slice that has not closed, or counts that its configuration does not know.
+    pub fn correct(&mut self, slice: Slice, counted: Counted<'_>) -> Result<bool, LedgerError> {
+        let Some(closed) = self.closed.filter(|closed| slice <= *closed) else {
+            return Err(LedgerError::NotClosed(slice.0));
+        };
+        let Some(of_slice) = configuration_of(&self.configurations, slice) else { return Ok(false) };
+        let Some(configuration) = self.active.and_then(|a| self.configurations.get(a)) else {
+            return Err(LedgerError::NotConfigured(slice.0));
+        };
+        let generation = of_slice.definition(slice, counted.slo)?.generation;
+        let name = &of_slice.definition(slice, counted.slo)?.slo.name;
+        let Some(slo) = configuration.find(counted.service, name) else { return Ok(false) };
+        let definition = configuration.definition(slice, slo)?;
+        let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
+        let remembered = slice.0 > closed.0 - definition.horizon();
+        if definition.generation != generation || !remembered {
+            return Ok(false);
+        }
+        if !counts.is_none() {
+            let rule = match of_slice.epoch == configuration.epoch {
+                true => counted.rule,
+                false => configuration.rule(counted.service, of_slice, counted.rule),
+            };
+            let account = account(&mut self.accounts, counted.service, rule);
+            account.series(slo, definition, closed).add(slice, counts, definition, closed);
+        }
+        Ok(true)
+    }
+
+    /// Publishes that input was lost, or that nothing comes.
+    pub fn gap(&mut self, gap: &DataGap<'_>, position: u64, out: &mut Vec<Event>) {
+        let sequence = facts::number(&mut self.sequences, &gap.origin.subject());
+        out.push(gap.event(facts::next_position(position, out), sequence));
+    }
+
+    /// The last slice closed.
+    pub fn closed(&self) -> Option<Slice> {
+        self.closed
+    }
+
+    /// The last number of every subject: part of the progress record.
+    pub fn sequences(&self) -> &BTreeMap<String, u64> {
+        &self.sequences
+    }
+
+    /// What the SLO at that index meant in the slice: generation, objective and window of its row.
+    pub fn definition(&self, slice: Slice, slo: u16) -> Option<&Definition> {
+        configuration_of(&self.configurations, slice)?.definitions.get(slo as usize)
+    }
+
+    /// The configuration that decides the slice.
+    pub fn configuration(&self, slice: Slice) -> Option<&Configuration> {
+        configuration_of(&self.configurations, slice)
+    }
+
+    /// How many budgets it keeps.
+    pub fn series(&self) -> usize {
+        self.accounts.values().map(|a| a.series.len()).sum()
+    }
+
+    /// An estimate of the bytes that they take.
+    pub fn bytes(&self) -> usize {
+        self.accounts.values().flat_map(|a| &a.series).map(Series::bytes).sum()
+    }
+
+    /// How every budget stands after the last slice closed, ascending by service and SLO.
+    pub fn gauges(&self) -> impl Iterator<Item = Gauge<'_>> {
+        let configuration = self.active.and_then(|a| self.configurations.get(a));
+        let closed = self.closed.unwrap_or_default();
+        let seen = Observation(self.observed_from);
+        self.accounts.iter().flat_map(|(service, a)| a.series.iter().map(move |s| (service, s))).filter_map(
+            move |(service, series)| {
+                let d = configuration?.definitions.get(series.slo as usize)?;
+                let rate = |i| series.window(i, d, seen, closed).rate(d.slo.objective);
+                let burns = d.slo.tiers.iter().enumerate().map(|(i, tier)| {
+                    let (long, short) = d.tier(i);
+                    (&tier.name, rate(long), rate(short), series.alerts.since(i as u16).is_some())
+                });
+                let remaining = series.window(d.budget(), d, seen, closed).remaining(d.slo.objective);
+                Some(Gauge { service, slo: &d.slo.name, remaining, burns: burns.collect() })
+            },
+        )
+    }
+}
+
+impl Account {
+    /// The series of an SLO, made if there is none.
+    fn series(&mut self, slo: u16, definition: &Definition, now: Slice) -> &mut Series {
+        let i = match self.series.binary_search_by(|s| s.name.cmp(&definition.slo.name)) {
+            Ok(i) => i,
+            Err(i) => {
+                self.series.insert(i, Series::new(slo, definition, now));
+                i
+            }
+        };
+        &mut self.series[i]
+    }
+}
+
+/// The service's account, made if there is none.
+fn account<'a>(
+    accounts: &'a mut BTreeMap<Arc<str>, Account>,
+    service: &Arc<str>,
+    rule: Option<u16>,
+) -> &'a mut Account {
+    // no entry(): the name is cloned only where it is new
+    if !accounts.contains_key(service) {
+        accounts.insert(service.clone(), Account { rule, series: Vec::new() });
+    }
+    accounts.get_mut(service).expect("it was put there")
+}
+
+/// The configuration that decides the slice: the last that starts no later.
+fn configuration_of(configurations: &[Configuration], slice: Slice) -> Option<&Configuration> {
+    configurations.iter().rev().find(|c| c.from <= slice)
+}
+
+#[cfg(test)]
+mod tests;

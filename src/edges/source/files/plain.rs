@@ -1,0 +1,98 @@
+//! A range of a plain file, read where it lies.
+//!
+//! Invariant: a line belongs to the range that its first byte lies in; so ranges that touch share no line and miss none.
+
+use super::FilesError;
+use super::block::Buffer;
+use super::inputs::read_error;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Bytes read at once in search of the end of a range's last line.
+const TAIL_BYTES: usize = 64 << 10;
+
+/// What a range's lines are: where they lie in the buffer, where the first starts in the file, and the true length of
+/// the last one if it was cut.
+pub(super) struct Lines {
+    pub(super) at: Range<usize>,
+    pub(super) offset: u64,
+    pub(super) cut: Option<u64>,
+}
+
+/// A plain file to be read by ranges. Its size is the one it had when it was opened.
+#[derive(Clone, Copy)]
+pub(super) struct Plain<'a> {
+    pub(super) file: &'a File,
+    pub(super) path: &'a Path,
+    pub(super) size: u64,
+}
+
+impl Plain<'_> {
+    /// Reads the lines that start in the range. A last line longer than `keep_max` is cut there.
+    pub(super) fn lines(
+        &self,
+        range: Range<u64>,
+        keep_max: usize,
+        buffer: &mut Buffer,
+    ) -> Result<Lines, FilesError> {
+        // the byte before the range tells whether a line starts at its first byte
+        let from = range.start.saturating_sub(1);
+        let length = usize::try_from(range.end - from).unwrap_or(usize::MAX);
+        let bytes = &mut buffer.bytes;
+        grow(bytes, length);
+        self.read(&mut bytes[..length], from)?;
+        let first = match range.start {
+            0 => 0,
+            _ => memchr::memchr(b'\n', &bytes[..length]).map_or(length, |at| at + 1),
+        };
+        let offset = from + first as u64;
+        if first == length || bytes[length - 1] == b'\n' {
+            return Ok(Lines { at: first..length, offset, cut: None });
+        }
+        let last = memchr::memrchr(b'\n', &bytes[first..length]).map_or(first, |at| first + at + 1);
+        let (mut end, mut at) = (length, range.end);
+        let mut long = 0;
+        while at < self.size {
+            let count = TAIL_BYTES.min(usize::try_from(self.size - at).unwrap_or(TAIL_BYTES));
+            grow(bytes, end + count);
+            self.read(&mut bytes[end..end + count], at)?;
+            let newline = memchr::memchr(b'\n', &bytes[end..end + count]);
+            let taken = newline.map_or(count, |at| at + 1);
+            at += taken as u64;
+            let keep = if end - last >= keep_max { 0 } else { taken };
+            end += keep;
+            long += taken - keep;
+            if newline.is_some() {
+                let cut = (long > 0).then(|| (end - last + long - 1) as u64);
+                return Ok(Lines { at: first..end, offset, cut });
+            }
+        }
+        let cut = (long > 0).then_some((end - last + long) as u64);
+        Ok(Lines { at: first..end, offset, cut })
+    }
+
+    fn read(&self, mut buffer: &mut [u8], mut at: u64) -> Result<(), FilesError> {
+        while !buffer.is_empty() {
+            match self.file.read_at(buffer, at) {
+                Ok(0) => return Err(FilesError::Shrunk { path: self.path.to_path_buf(), at }),
+                Ok(count) => {
+                    at += count as u64;
+                    buffer = &mut buffer[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(read_error(self.path, &error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes room without clearing what is overwritten anyway.
+pub(super) fn grow(bytes: &mut Vec<u8>, length: usize) {
+    if bytes.len() < length {
+        bytes.resize(length, 0);
+    }
+}

@@ -1,0 +1,328 @@
+//! The durable step: journal, engine, outputs, snapshot, in that order and nowhere else.
+//!
+//! Invariant: a snapshot at a position is written only after every output up to it is durable; then, and only
+//! then, is the journal trimmed. Whatever is cut short is done again after a restart, and the outputs know by
+//! their positions what is there already.
+
+use crate::core::engine::{Engine, Outputs};
+use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Takeover};
+use crate::core::rollup::OutputPosition;
+use crate::core::settings::Settings;
+use crate::core::time::{Slice, Time};
+use crate::edges::crash;
+use crate::edges::journal::{self, JournalError, LocalJournal, StateLock};
+use crate::edges::metrics::{Metrics, SinkLabel, TypeLabel};
+use crate::edges::sink::events::{EventSink, EventTarget};
+use crate::edges::sink::parquet::{RollupSink, outputs};
+use crate::edges::sink::{Control, Foreign, Owner};
+use crate::shell::clock::Clock;
+use crate::shell::error::RunError;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// A snapshot is taken after a cut, and after so many entries without one.
+const SNAPSHOT_ENTRIES_MAX: u64 = 600;
+/// Pause between two attempts to write where the disk is full or gone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What a committer is opened with.
+pub struct Setup {
+    /// The settings in force from now on.
+    pub settings: Settings,
+    /// Folder of the journal.
+    pub state: PathBuf,
+    /// Folder of the tables.
+    pub rollups: PathBuf,
+    /// Where events go.
+    pub events: EventTarget,
+    /// Archives: every event is history, and the folder must be new.
+    pub backfill: bool,
+    /// Begin a new journal beside outputs of an older one.
+    pub take_over: bool,
+    /// Whether to wait for a full disk to have space again.
+    pub patient: bool,
+    /// Stop flag and log.
+    pub control: Control,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+/// Journal, engine and sinks of one process.
+pub struct Committer {
+    journal: LocalJournal,
+    engine: Engine,
+    rollups: RollupSink,
+    events: EventSink,
+    published: Option<OutputPosition>,
+    /// Position of the last entry applied.
+    position: u64,
+    snapshot_at: u64,
+    patient: bool,
+    control: Control,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+/// What a snapshot holds.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    published: Option<OutputPosition>,
+    engine: Vec<u8>,
+}
+
+impl Committer {
+    /// Opens or begins the journal, refuses outputs that are not its own, restores the engine and replays the
+    /// tail, publishing what is not published yet.
+    ///
+    /// # Errors
+    /// As [`RunError`] says; nothing was fenced or written if outputs are foreign.
+    pub fn open(setup: Setup) -> Result<Committer, RunError> {
+        let lock = StateLock::acquire(&setup.state)?;
+        let journal = match LocalJournal::open(&lock, None) {
+            Ok(_) if setup.backfill => return Err(RunError::OutputTaken(setup.state)),
+            Ok(journal) => journal,
+            Err(JournalError::Missing(_)) => LocalJournal::open(&lock, Some(begin(&setup)?))?,
+            Err(error) => return Err(error.into()),
+        };
+        let (snapshot, passed_over) = journal.latest_snapshot()?;
+        for why in passed_over {
+            (setup.control.log)(&why);
+        }
+        let (position, published, engine) = match snapshot {
+            Some((position, bytes)) => {
+                let saved: Saved =
+                    postcard::from_bytes(&bytes).map_err(|e| RunError::Restore(e.to_string()))?;
+                (position, saved.published, Engine::restore(&saved.engine)?)
+            }
+            None => (0, None, Engine::new()),
+        };
+        refuse_unchangeable(&engine, &setup.settings)?;
+        let owner = Owner {
+            pipeline: setup.settings.name.as_str().into(),
+            journal: journal.id().into(),
+            end: journal.end(),
+            takeover: journal.begin().takeover.clone(),
+            published,
+        };
+        let rollups = RollupSink::open(&setup.rollups, &owner)?;
+        let (events, _) = EventSink::open(&setup.events, &owner, &setup.control)?;
+        let mut committer = Committer {
+            journal,
+            engine,
+            rollups,
+            events,
+            published,
+            position,
+            snapshot_at: position,
+            patient: setup.patient,
+            control: setup.control,
+            metrics: setup.metrics,
+            clock: setup.clock,
+        };
+        committer.replay()?;
+        // The journal may begin after the snapshot that named it: only the whole tail tells.
+        refuse_unchangeable(&committer.engine, &setup.settings)?;
+        committer.configure(setup.settings)?;
+        Ok(committer)
+    }
+
+    /// The engine as it stands.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Position of the last snapshot taken.
+    pub fn snapshot_position(&self) -> u64 {
+        self.snapshot_at
+    }
+
+    /// The journal's id.
+    pub fn journal_id(&self) -> &str {
+        self.journal.id()
+    }
+
+    /// Makes the entries durable, applies them, makes their outputs durable.
+    ///
+    /// # Errors
+    /// As [`RunError`] says; the same entries are found in the journal, or not, after a restart.
+    pub fn commit(&mut self, entries: &[Entry]) -> Result<(), RunError> {
+        self.engine.check(entries)?;
+        let started = Instant::now();
+        let first = self.append(entries)?;
+        self.metrics.journal_duration.observe(started.elapsed().as_secs_f64());
+        for (entry, position) in entries.iter().zip(first..) {
+            self.apply(position, entry)?;
+        }
+        if self.position - self.snapshot_at >= SNAPSHOT_ENTRIES_MAX {
+            self.snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Cuts what is closed, or closes and cuts everything.
+    ///
+    /// # Errors
+    /// As [`Committer::commit`].
+    pub fn cut(&mut self, forced: ForcedCut) -> Result<(), RunError> {
+        self.commit(&[Entry::Cut(forced)])
+    }
+
+    /// Takes a snapshot and trims the journal.
+    ///
+    /// # Errors
+    /// As [`RunError`] says; the state goes on from the snapshots before it.
+    pub fn snapshot(&mut self) -> Result<(), RunError> {
+        if self.snapshot_at == self.position {
+            return Ok(());
+        }
+        let started = Instant::now();
+        self.put_snapshot(self.position)?;
+        self.snapshot_at = self.position;
+        self.persist("journal", |c| c.journal.trim().map_err(RunError::from))?;
+        self.metrics.snapshot_duration.observe(started.elapsed().as_secs_f64());
+        Ok(())
+    }
+
+    fn put_snapshot(&mut self, position: u64) -> Result<(), RunError> {
+        let saved = Saved { published: self.published, engine: self.engine.snapshot()? };
+        let bytes = postcard::to_stdvec(&saved).map_err(|e| RunError::Restore(e.to_string()))?;
+        self.persist("journal", |c| c.journal.put_snapshot(position, &bytes).map_err(RunError::from))
+    }
+
+    fn replay(&mut self) -> Result<(), RunError> {
+        for item in self.journal.read(self.position + 1)? {
+            let (position, entry) = item?;
+            self.apply(position, &entry)?;
+        }
+        Ok(())
+    }
+
+    /// Applies one entry that is durable, and makes its outputs durable: events, then progress, then files.
+    fn apply(&mut self, position: u64, entry: &Entry) -> Result<(), RunError> {
+        let mut out = Outputs::default();
+        let started = Instant::now();
+        self.engine.apply(position, entry, &mut out)?;
+        self.metrics.apply_duration.observe(started.elapsed().as_secs_f64());
+        self.position = position;
+        if crash::order_is_broken() {
+            self.put_snapshot(position)?;
+        }
+        let at = OutputPosition { position, index: u32::MAX };
+        let cut_number = self.engine.cut_number();
+        if !out.events.is_empty() {
+            let started = Instant::now();
+            let before = cut_number - out.cuts.len() as u64;
+            self.persist("events", |c| c.events.publish(&out.events, at, before).map_err(RunError::from))?;
+            self.metrics.events_duration.observe(started.elapsed().as_secs_f64());
+            self.published = out.events.last().map(|e| e.position);
+            for event in &out.events {
+                self.metrics.events.get_or_create(&TypeLabel { r#type: event.kind }).inc();
+            }
+        }
+        for cut in &out.cuts {
+            let started = Instant::now();
+            self.persist("events", |c| c.events.publish(&[], at, cut.number).map_err(RunError::from))?;
+            self.persist("rollups", |c| c.rollups.write(cut).map_err(RunError::from))?;
+            self.metrics.cut_duration.observe(started.elapsed().as_secs_f64());
+            self.metrics.cuts.inc();
+        }
+        if !out.cuts.is_empty() {
+            self.snapshot()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, entries: &[Entry]) -> Result<u64, RunError> {
+        self.persist("journal", |c| c.journal.append(entries).map_err(RunError::from))
+    }
+
+    /// Puts the new settings into the journal if they differ from those in force.
+    fn configure(&mut self, settings: Settings) -> Result<(), RunError> {
+        let configured = self.engine.configured();
+        if configured.is_some_and(|c| c.settings == settings) {
+            return Ok(());
+        }
+        let epoch = configured.map_or(1, |c| c.epoch + 1);
+        let from = configured.and(self.engine.next_border());
+        self.commit(&[Entry::Configure(Configure { epoch, from, settings })])
+    }
+
+    /// Writes, and while that may pass by itself (a full disk) waits and writes again.
+    fn persist<T>(
+        &mut self,
+        sink: &'static str,
+        mut write: impl FnMut(&mut Committer) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        loop {
+            let error = match write(self) {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            self.metrics.sink_errors.get_or_create(&SinkLabel { sink }).inc();
+            let passes = match &error {
+                RunError::Journal(e) => matches!(e, JournalError::Io { .. } | JournalError::Database { .. }),
+                RunError::Rollups(e) => e.may_pass(),
+                RunError::Events(e) => e.may_pass(),
+                _ => false,
+            };
+            if !passes || !self.patient || self.control.stop.load(Ordering::Relaxed) {
+                return Err(error);
+            }
+            (self.control.log)(&format!("{error}; trying again until it passes"));
+            std::thread::sleep(RETRY);
+            self.metrics.health.turn(self.clock.started().elapsed().as_micros() as i64);
+        }
+    }
+}
+
+/// The first entry of a new journal, if nothing speaks against one.
+fn begin(setup: &Setup) -> Result<Begin, RunError> {
+    let journal = journal::new_id().map_err(|e| RunError::Other(format!("cannot make a journal id: {e}")))?;
+    let name = &setup.settings.name;
+    let place = || setup.rollups.display().to_string();
+    let found = outputs::scan(&setup.rollups, name)
+        .map_err(|e| RunError::Other(format!("cannot list {}: {e}", place())))?;
+    let progress = EventSink::peek(&setup.events, name, &setup.control)?;
+    let theirs = found.first().map(|o| o.journal.clone()).or(progress.as_ref().map(|p| p.journal.clone()));
+    let Some(theirs) = theirs else {
+        return Ok(Begin { journal, backfill: setup.backfill, takeover: None });
+    };
+    if !setup.take_over {
+        let place = if found.is_empty() { format!("{:?}", setup.events) } else { place() };
+        let ours = "none: the state folder is empty".to_string();
+        return Err(crate::edges::sink::parquet::RollupError::Foreign(Foreign::Other {
+            place,
+            pipeline: name.clone(),
+            theirs,
+            ours,
+        })
+        .into());
+    }
+    let cut = found.iter().map(|o| o.cut_max).chain(progress.iter().map(|p| p.cut)).max().unwrap_or(0);
+    let published_to = found.iter().map(|o| o.watermark_max).max();
+    let from: Slice = setup.settings.slice.slice(published_to.unwrap_or_else(|| border(setup)));
+    let sequences = progress.map(|p| p.sequences).unwrap_or_default();
+    Ok(Begin { journal, backfill: setup.backfill, takeover: Some(Takeover { from, cut, sequences }) })
+}
+
+/// Without files to tell how far they go, a new journal begins with the slice that runs now.
+fn border(setup: &Setup) -> Time {
+    setup.clock.now()
+}
+
+fn refuse_unchangeable(engine: &Engine, settings: &Settings) -> Result<(), RunError> {
+    let Some(configured) = engine.configured().map(|c| &c.settings) else { return Ok(()) };
+    if configured.slice != settings.slice {
+        return Err(RunError::SliceChanged { now: settings.slice, then: configured.slice });
+    }
+    if configured.name != settings.name {
+        let (now, then) = (settings.name.clone(), configured.name.clone());
+        return Err(RunError::NameChanged { now, then });
+    }
+    Ok(())
+}

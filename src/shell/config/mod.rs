@@ -1,0 +1,476 @@
+//! The pipeline file as it is written: its keys, their meaning, their places.
+//!
+//! Invariant: this is only the shape. Nothing is defaulted, resolved or compiled here; `pipeline` does
+//! that. Unknown keys are errors everywhere, and every key's comment is its text in the JSON Schema.
+
+pub mod diagnostic;
+pub mod read;
+pub mod scalar;
+
+use crate::core::settings::Format;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+
+/// A ninetail pipeline: from access logs to rollups and error-budget events.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Pipeline")]
+pub struct PipelineFile {
+    /// Version of this file's grammar: 1.
+    pub version: At<u32>,
+    /// Name of the pipeline: names state, transactional ids and files. Lower-case letters, digits, hyphens.
+    #[schemars(regex(pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"))]
+    pub name: At<String>,
+    /// Where the log lines come from. All sources share one slice and one watermark.
+    pub sources: At<Vec<At<SourceFile>>>,
+    /// Length of the base slice: 10s, 30s, 1m (default) or 5m. Cannot change on a running journal.
+    pub slice: Option<At<DurationText>>,
+    /// Rules that name a record's service; the first match wins, nothing matches = `__unmatched__`.
+    /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
+    pub services: Option<Vec<At<ServiceFile>>>,
+    /// Service level objectives.
+    pub slos: At<Vec<At<SloFile>>>,
+    /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
+    pub alerts: Option<At<AlertsFile>>,
+    /// Where the results go.
+    pub sinks: Option<SinksFile>,
+    /// Folder of the journal and the snapshots. Default: `./data/state`.
+    pub state: Option<At<String>>,
+    /// Address of `/metrics`, `/livez` and `/readyz`, such as `127.0.0.1:9464`. Default: none.
+    pub http: Option<At<String>>,
+    /// An event whose slice ended longer ago than this plus the lateness is history and carries
+    /// `replay: true`. Default: 15m.
+    pub history_after: Option<At<DurationText>>,
+    /// A source read to its end that brings nothing for so long is silent: its slices are incomplete.
+    /// Default: 10m.
+    pub silent_after: Option<At<DurationText>>,
+    /// How many later event times a partition must have read before its watermark believes one.
+    /// Default: 16.
+    #[schemars(range(max = 1024))]
+    pub watermark_quorum: Option<At<u32>>,
+    /// How long a stop may take before the process ends without it. Default: 30s.
+    pub shutdown_timeout: Option<At<DurationText>>,
+    /// Ingest threads, each with its own consumer. Default: one per processor, at most 2.
+    #[schemars(range(min = 1, max = 256))]
+    pub threads: Option<At<u32>>,
+    /// Bounds on what input can make grow.
+    pub limits: Option<LimitsFile>,
+    /// Lines and what must become of them; `ninetail test` runs them.
+    pub tests: Option<Vec<At<TestFile>>>,
+}
+
+/// A source of log lines.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Source")]
+pub struct SourceFile {
+    /// Name of the source, unique in the pipeline.
+    pub name: At<String>,
+    /// The topics it reads. Without it the source can only be used with `backfill`.
+    pub kafka: Option<At<KafkaSourceFile>>,
+    /// Format of its lines.
+    pub format: FormatFile,
+    /// How long after a slice's end its lines may still come in time. Default by format: 10m for
+    /// `aws_alb`, whose logs arrive as files.
+    pub lateness: Option<At<DurationText>>,
+    /// A partition quiet at its confirmed end for so long is idle and holds nothing up. Default: 30s.
+    pub idle_timeout: Option<At<DurationText>>,
+}
+
+/// A log format by the name of its preset.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Format")]
+pub enum FormatFile {
+    /// AWS Application Load Balancer access logs, every version of the field list.
+    AwsAlb,
+}
+
+impl From<FormatFile> for Format {
+    fn from(format: FormatFile) -> Format {
+        match format {
+            FormatFile::AwsAlb => Format::AwsAlb,
+        }
+    }
+}
+
+/// Topics of one Kafka cluster.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KafkaSource")]
+pub struct KafkaSourceFile {
+    /// Bootstrap servers, `host:port`, a list or separated by commas.
+    pub brokers: At<OneOrMany>,
+    /// Topics to read; every partition of them, also those that appear later.
+    pub topics: At<OneOrMany>,
+    /// Consumer group that offsets are committed to, as a hint for lag monitors. Positions come from the
+    /// journal. Default: `ninetail-<pipeline>`.
+    pub group: Option<At<String>>,
+    /// Where to begin the first time: `earliest` (default), `latest`, or an RFC 3339 time.
+    pub start: Option<At<String>>,
+    /// TLS to the brokers.
+    pub tls: Option<TlsFile>,
+    /// SASL authentication.
+    pub sasl: Option<At<SaslFile>>,
+    /// Settings handed to librdkafka as they are.
+    pub librdkafka: Option<BTreeMap<String, At<String>>>,
+}
+
+/// A Kafka cluster.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KafkaCluster")]
+pub struct KafkaClusterFile {
+    /// Bootstrap servers, `host:port`, a list or separated by commas.
+    pub brokers: At<OneOrMany>,
+    /// TLS to the brokers.
+    pub tls: Option<TlsFile>,
+    /// SASL authentication.
+    pub sasl: Option<At<SaslFile>>,
+    /// Settings handed to librdkafka as they are.
+    pub librdkafka: Option<BTreeMap<String, At<String>>>,
+}
+
+/// TLS to a cluster. An empty block (`tls: {}`) uses the system's certificates.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Tls")]
+pub struct TlsFile {
+    /// Certificates to trust, PEM. Default: the system's.
+    pub ca_file: Option<String>,
+    /// Certificate of this client, PEM.
+    pub certificate_file: Option<String>,
+    /// Private key of this client, PEM.
+    pub key_file: Option<String>,
+    /// File that holds the private key's password.
+    pub key_password_file: Option<String>,
+    /// Whether the broker's host name is checked against its certificate. Default: true.
+    pub verify_hostname: Option<bool>,
+}
+
+/// SASL authentication.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Sasl")]
+pub struct SaslFile {
+    /// Mechanism.
+    pub mechanism: SaslMechanism,
+    /// User name.
+    pub username: String,
+    /// File that holds the password. Secrets never stand in the pipeline file.
+    pub password_file: String,
+}
+
+/// A SASL mechanism.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+pub enum SaslMechanism {
+    /// Password in the clear; use it only over TLS.
+    #[serde(rename = "PLAIN")]
+    Plain,
+    /// SCRAM with SHA-256.
+    #[serde(rename = "SCRAM-SHA-256")]
+    ScramSha256,
+    /// SCRAM with SHA-512.
+    #[serde(rename = "SCRAM-SHA-512")]
+    ScramSha512,
+}
+
+impl SaslMechanism {
+    /// The name on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            SaslMechanism::Plain => "PLAIN",
+            SaslMechanism::ScramSha256 => "SCRAM-SHA-256",
+            SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
+        }
+    }
+}
+
+/// A rule that names services.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Service")]
+pub struct ServiceFile {
+    /// The service's name. `{field}` and `{capture}` are filled in; an absent field = no match.
+    pub name: At<String>,
+    /// CEL predicate that must hold; unknown is false.
+    pub when: Option<At<PredicateText>>,
+    /// Regular expressions by field, all of which must match; named groups become captures.
+    #[serde(rename = "match")]
+    pub matches: Option<BTreeMap<String, At<String>>>,
+    /// Service tier, 1 the most critical.
+    #[schemars(range(min = 1, max = 9))]
+    pub tier: Option<At<u8>>,
+    /// Team that owns it.
+    pub owner: Option<String>,
+    /// Where its runbook lies.
+    pub runbook_url: Option<String>,
+}
+
+/// A service level objective.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Slo")]
+pub struct SloFile {
+    /// Its name; service and name make one budget. Two SLOs may share a name if their services differ:
+    /// per service the first match wins.
+    pub name: At<String>,
+    /// A service's name, a list of them, or patterns with `*`. `*` alone stands for every service but
+    /// `__unmatched__` and `__other__`. Default: `*`.
+    pub service: Option<At<OneOrMany>>,
+    /// Objective in percent, above 0 and below 100, at most six places.
+    pub objective: At<DecimalText>,
+    /// Rolling window. Default: 30d.
+    pub window: Option<At<DurationText>>,
+    /// What is good, and what is left out.
+    pub indicator: At<IndicatorFile>,
+    /// Burn-rate alerts of this SLO, in place of the pipeline's.
+    pub alerts: Option<At<AlertsFile>>,
+    /// Smallest share of the budget that one `slo.budget.consumed` event reports, such as `0.1%`; smaller
+    /// amounts wait and are added up. Default: 0, every slice that consumed budget.
+    pub consumed_step: Option<At<DecimalText>>,
+}
+
+/// Decides good, bad or excluded for a record: `exclude` first, then one of `good` and `latency`.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Indicator")]
+pub struct IndicatorFile {
+    /// Good where it holds, else bad.
+    pub good: Option<At<PredicateText>>,
+    /// Good where the latency lies below a bound.
+    pub latency: Option<At<LatencyFile>>,
+    /// Records for which it holds are left out.
+    pub exclude: Option<At<PredicateText>>,
+}
+
+/// Latency below a bound. A client that went away, a WebSocket or a record without this latency is
+/// excluded; a failed request (status 500 or more, or none) counts as `failed` says.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Latency")]
+pub struct LatencyFile {
+    /// Bound, exclusive.
+    pub below: At<DurationText>,
+    /// Whose latency: `client` or `upstream`.
+    pub of: LatencyOfFile,
+    /// What a failed request counts as: `bad` (default), `good` or `excluded`.
+    pub failed: Option<FailedFile>,
+}
+
+/// Whose latency.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "LatencyOf")]
+pub enum LatencyOfFile {
+    /// As the client saw it.
+    Client,
+    /// Of the target.
+    Upstream,
+}
+
+/// What a failed request counts as.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Failed")]
+pub enum FailedFile {
+    /// Bad.
+    Bad,
+    /// Good.
+    Good,
+    /// Left out.
+    Excluded,
+}
+
+/// Burn-rate alerts: a preset or a list.
+#[derive(Clone, Debug)]
+pub enum AlertsFile {
+    /// A preset by name: `workbook` or `none`.
+    Preset(String),
+    /// Own tiers, most urgent first.
+    Tiers(Vec<At<TierFile>>),
+}
+
+/// A burn-rate alert: fires while both windows burn faster than the factor.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Tier")]
+pub struct TierFile {
+    /// Its name, part of event ids. Default: severity and long window, `page-1h`.
+    pub name: Option<At<String>>,
+    /// How urgent: `page`, `ticket`, or your own word.
+    pub severity: At<String>,
+    /// Burn rate that must be exceeded; 1 uses up the budget exactly within the window.
+    pub factor: Option<At<DecimalText>>,
+    /// In place of `factor`: the share of the budget that the long window may use up, such as `2%`.
+    pub budget: Option<At<DecimalText>>,
+    /// Long window.
+    pub long: At<DurationText>,
+    /// Short window: how soon the alert resolves.
+    pub short: At<DurationText>,
+}
+
+impl<'de> Deserialize<'de> for AlertsFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<AlertsFile, D::Error> {
+        struct Alerts;
+
+        impl<'de> Visitor<'de> for Alerts {
+            type Value = AlertsFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`workbook`, `none`, or a list of tiers")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<AlertsFile, E> {
+                Ok(AlertsFile::Preset(text.to_string()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<AlertsFile, A::Error> {
+                let mut tiers = Vec::new();
+                while let Some(tier) = items.next_element()? {
+                    tiers.push(tier);
+                }
+                Ok(AlertsFile::Tiers(tiers))
+            }
+        }
+
+        deserializer.deserialize_any(Alerts)
+    }
+}
+
+impl JsonSchema for AlertsFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Alerts".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let tier = generator.subschema_for::<TierFile>();
+        json_schema!({
+            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `none`, or a list of tiers.",
+            "anyOf": [
+                { "enum": ["workbook", "none"] },
+                { "type": "array", "items": tier }
+            ]
+        })
+    }
+}
+
+/// Where the results go.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Sinks")]
+pub struct SinksFile {
+    /// Rollups as Parquet files. Default: `./data/rollups`, cut every 5m.
+    pub rollups: Option<RollupsFile>,
+    /// Error-budget events. Default: none are published.
+    pub events: Option<At<EventsFile>>,
+    /// Lines that could not be read. Default: a file in the state folder.
+    pub dead_letters: Option<At<DeadLettersFile>>,
+}
+
+/// Rollups as Parquet files.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Rollups")]
+pub struct RollupsFile {
+    /// Folder of the tables.
+    pub path: Option<At<String>>,
+    /// How often rows are cut to files; a multiple of the slice. Default: 5m.
+    pub cut: Option<At<DurationText>>,
+}
+
+/// Where events go: `topic` with `state_topic`, or `file`, or `stdout`.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Events")]
+pub struct EventsFile {
+    /// Topic of the events; exactly once for read_committed readers.
+    pub topic: Option<At<String>>,
+    /// Compacted topic of the progress record. Default: `<topic>-state`.
+    pub state_topic: Option<At<String>>,
+    /// Cluster of both topics. Default: the sources'.
+    pub kafka: Option<At<KafkaClusterFile>>,
+    /// File of JSON lines; exactly once.
+    pub file: Option<At<String>>,
+    /// JSON lines on standard output; at least once.
+    pub stdout: Option<At<bool>>,
+}
+
+/// Where dead letters go: `topic` or `file`.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DeadLetters")]
+pub struct DeadLettersFile {
+    /// Topic of the dead letters; at least once.
+    pub topic: Option<At<String>>,
+    /// Its cluster. Default: the sources'.
+    pub kafka: Option<At<KafkaClusterFile>>,
+    /// File of JSON lines.
+    pub file: Option<At<String>>,
+}
+
+/// Bounds on what input can make grow. What happens at a bound is counted.
+#[derive(Clone, Deserialize, JsonSchema, Debug, Default)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Limits")]
+pub struct LimitsFile {
+    /// Services made by templates that are kept apart; more are counted as `__other__`. Default: 10000.
+    pub services_max: Option<At<u32>>,
+    /// The same for one ingest thread between two flushes. Default: 50000.
+    pub ingest_services_max: Option<At<u32>>,
+    /// Longest line. Default: 1MiB.
+    pub line_bytes_max: Option<At<SizeText>>,
+    /// Longest service name, bytes; longer ones are cut. Default: 128.
+    pub service_name_bytes_max: Option<At<u32>>,
+    /// Bytes of a line kept in its dead letter. Default: 512KiB.
+    pub dead_letter_bytes_max: Option<At<SizeText>>,
+    /// Bytes that consumers may fetch ahead, over all threads. Default: 32MiB.
+    pub fetch_bytes_max: Option<At<SizeText>>,
+    /// What is counted is written to the journal at least so often. Default: 1s.
+    pub flush_every: Option<At<DurationText>>,
+    /// … and as soon as a thread's partial has grown to this. Default: 4MiB.
+    pub flush_bytes_max: Option<At<SizeText>>,
+    /// Partials that may wait for the journal. Default: 8.
+    pub queue_chunks_max: Option<At<u32>>,
+}
+
+/// A line, and what must become of it.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Test")]
+pub struct TestFile {
+    /// What it shows.
+    pub name: Option<String>,
+    /// Source whose format reads it. Default: the first.
+    pub source: Option<At<String>>,
+    /// The log line.
+    pub line: At<String>,
+    /// What must become of it; only what is named is compared.
+    pub expect: At<ExpectFile>,
+}
+
+/// What must become of a line.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Expect")]
+pub struct ExpectFile {
+    /// `record`, `skipped` or `rejected`. Default: `record`.
+    pub outcome: Option<At<String>>,
+    /// Why it was rejected.
+    pub reason: Option<At<String>>,
+    /// Its service.
+    pub service: Option<At<String>>,
+    /// Start of its slice.
+    pub slice: Option<At<String>>,
+    /// Verdict by SLO: `good`, `bad`, `excluded`, or `none` where the SLO does not apply.
+    pub slis: Option<BTreeMap<String, At<String>>>,
+    /// Fields of the record, named as `explain` prints them; `null` is absent.
+    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
+    pub record: Option<BTreeMap<String, At<serde_json::Value>>>,
+}

@@ -1,0 +1,130 @@
+//! The file's `services:`, and the compilation of every predicate, template and regular expression.
+
+use super::load::Checker;
+use crate::core::format::preset;
+use crate::core::service::{Classifier, Place};
+use crate::core::settings::{Format, OTHER, Rule, ServiceRule, Settings, UNMATCHED};
+use crate::shell::config::PipelineFile;
+use std::ops::Range;
+
+pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRule> {
+    let Some(written) = &file.services else {
+        return vec![rule(default_name(file))];
+    };
+    let mut rules: Vec<ServiceRule> = Vec::new();
+    for service in written {
+        let name = &service.name;
+        if name.is_empty() || name.value == UNMATCHED || name.value == OTHER {
+            checker.error_hint(
+                &name.span,
+                format!("`{}` cannot name a service", name.value),
+                format!("`{UNMATCHED}` and `{OTHER}` are reserved, and a name is not empty"),
+            );
+        }
+        if let Some(tier) = &service.tier
+            && !(1..=9).contains(&tier.value)
+        {
+            checker.error(&tier.span, format!("`{}` is no tier: 1 to 9, 1 the most critical", tier.value));
+        }
+        let conditionless = service.when.is_none() && service.matches.is_none();
+        if conditionless && !name.contains('{') {
+            let last = written.last().is_some_and(|last| std::ptr::eq(last, service));
+            if !last {
+                checker.warn(
+                    &name.span,
+                    format!("service `{}` takes every record: the rules below it are never reached", name.value),
+                    "give it `when:` or `match:`, or move it to the end",
+                );
+            }
+        }
+        if service.matches.as_ref().is_some_and(|m| m.is_empty()) {
+            checker.error(&name.span, "`match:` is empty");
+        }
+        let matches = service.matches.iter().flatten();
+        rules.push(ServiceRule {
+            name: name.value.clone(),
+            when: service.when.as_ref().map(|w| w.value.0.clone()),
+            matches: matches.map(|(field, regex)| (field.clone(), regex.value.clone())).collect(),
+            tier: service.tier.as_ref().map(|t| t.value),
+            owner: service.owner.clone(),
+            runbook_url: service.runbook_url.clone(),
+        });
+    }
+    rules
+}
+
+/// The format's own key.
+fn default_name(file: &PipelineFile) -> &'static str {
+    let format = file.sources.first().map_or(Format::AwsAlb, |s| s.format.into());
+    preset(format).service_template
+}
+
+fn rule(name: &str) -> ServiceRule {
+    ServiceRule {
+        name: name.to_string(),
+        when: None,
+        matches: Vec::new(),
+        tier: None,
+        owner: None,
+        runbook_url: None,
+    }
+}
+
+/// Compiles everything, and notes each text that does not: one that fails is replaced by a harmless one
+/// and compilation begins anew, so that one run shows all.
+pub(super) fn compile(file: &PipelineFile, settings: &Settings, checker: &mut Checker) {
+    let mut settings = settings.clone();
+    let texts = settings.services.len() * 8 + settings.slos.len() * 2;
+    for _ in 0..=texts {
+        let Err(failed) = Classifier::compile(&settings) else { return };
+        if let Some((scalar, text)) = place(file, &failed.place) {
+            let span = checker.inside(&scalar, &text, &failed.error.span);
+            match &failed.error.hint {
+                Some(hint) => checker.error_hint(&span, &failed.error.message, hint),
+                None => checker.error(&span, &failed.error.message),
+            }
+        } else {
+            let whole = file.sources.span.clone();
+            checker.error(&whole, failed.to_string());
+        }
+        neutralise(&mut settings, &failed.place);
+    }
+}
+
+/// Where a text of the settings stands in the file.
+fn place(file: &PipelineFile, place: &Place) -> Option<(Range<usize>, String)> {
+    let service = |i: usize| file.services.as_ref()?.get(i);
+    let matcher = |i: usize, m: usize| service(i)?.matches.as_ref()?.iter().nth(m);
+    match *place {
+        Place::ServiceName(i) => service(i).map(|s| (s.name.span.clone(), s.name.value.clone())),
+        Place::ServiceWhen(i) => {
+            service(i)?.when.as_ref().map(|w| (w.span.clone(), w.value.0.clone()))
+        }
+        // The parser gives no place for keys: show the value beside it.
+        Place::ServiceMatchField(i, m) => matcher(i, m).map(|(_, regex)| (regex.span.clone(), String::new())),
+        Place::ServiceMatchRegex(i, m) => {
+            matcher(i, m).map(|(_, regex)| (regex.span.clone(), regex.value.clone()))
+        }
+        Place::SloGood(i) => {
+            let good = file.slos.get(i)?.indicator.good.as_ref()?;
+            Some((good.span.clone(), good.value.0.clone()))
+        }
+        Place::SloExclude(i) => {
+            let exclude = file.slos.get(i)?.indicator.exclude.as_ref()?;
+            Some((exclude.span.clone(), exclude.value.0.clone()))
+        }
+    }
+}
+
+fn neutralise(settings: &mut Settings, place: &Place) {
+    match *place {
+        Place::ServiceName(i) => settings.services[i].name = "x".into(),
+        Place::ServiceWhen(i) => settings.services[i].when = None,
+        Place::ServiceMatchField(i, m) | Place::ServiceMatchRegex(i, m) => {
+            settings.services[i].matches[m] = ("path".into(), "x".into());
+            settings.services[i].name = "x".into();
+        }
+        Place::SloGood(i) => settings.slos[i].indicator.rule = Rule::Good("true".into()),
+        Place::SloExclude(i) => settings.slos[i].indicator.exclude = None,
+    }
+}

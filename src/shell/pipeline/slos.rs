@@ -1,0 +1,253 @@
+//! The file's `slos:`.
+//!
+//! Invariant: every SLO can apply to some service, and its objective can be met and missed.
+
+use super::alerts::Choice;
+use super::load::Checker;
+use crate::core::decimal::Decimal;
+use crate::core::service::{is_reserved, selects};
+use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
+use crate::shell::config::scalar::seconds_text;
+use crate::shell::config::{At, DecimalText, FailedFile, IndicatorFile, LatencyOfFile, PipelineFile, SloFile};
+use std::sync::Arc;
+
+/// Longest window of an SLO.
+const WINDOW_MAX_S: u64 = 400 * 86_400;
+
+pub(super) fn build(
+    file: &PipelineFile,
+    services: &[ServiceRule],
+    default_alerts: &Choice<'_>,
+    checker: &mut Checker,
+) -> Vec<Slo> {
+    if file.slos.is_empty() {
+        checker.warn(&file.slos.span, "there is no SLO", "without one only the rollups of requests are written");
+    }
+    if file.slos.len() > usize::from(u16::MAX) {
+        checker.error(&file.slos.span, "too many SLOs");
+    }
+    let mut slos = Vec::new();
+    let mut earlier: Vec<(String, Vec<String>)> = Vec::new();
+    for written in file.slos.iter() {
+        let slo = slo(written, services, default_alerts, checker);
+        shadowed(written, &slo, &earlier, checker);
+        earlier.push((slo.name.to_string(), slo.services.clone()));
+        slos.push(slo);
+    }
+    slos
+}
+
+fn slo(
+    written: &At<SloFile>,
+    services: &[ServiceRule],
+    default_alerts: &Choice<'_>,
+    checker: &mut Checker,
+) -> Slo {
+    let name = &written.name;
+    if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        checker.error(&name.span, format!("`{}` cannot name an SLO", name.value));
+    }
+    let selectors: Vec<At<String>> = match &written.service {
+        Some(selectors) => selectors.items().collect(),
+        None => vec![At { value: "*".into(), span: name.span.clone() }],
+    };
+    if selectors.is_empty() || selectors.iter().any(|s| s.is_empty()) {
+        let span = written.service.as_ref().map_or(&name.span, |s| &s.span);
+        checker.error_hint(span, "no service is named", "name one, or `*` for every service");
+    }
+    for selector in &selectors {
+        if !selector.contains('*') && !services.iter().any(|rule| may_name(&rule.name, selector)) && !is_reserved(selector) {
+            let known = services.iter().map(|r| r.name.as_str());
+            checker.warn(
+                &selector.span,
+                format!("no service rule makes a service named `{}`", selector.value),
+                super::load::meant(selector, known),
+            );
+        }
+    }
+    let window_s = window(written, checker);
+    let objective = objective(&written.objective, checker);
+    let own = written.alerts.as_ref().map(|alerts| Choice::of(Some(alerts), checker));
+    let alerts = own.as_ref().unwrap_or(default_alerts);
+    let tiers = match objective {
+        Some(objective) if window_s > 0 => alerts.tiers(&name.span, name, objective, window_s, checker),
+        _ => Vec::new(),
+    };
+    Slo {
+        name: Arc::from(name.value.as_str()),
+        services: selectors.into_iter().map(|s| s.value).collect(),
+        objective: objective.unwrap_or_default(),
+        window_s,
+        indicator: indicator(&written.indicator, checker),
+        tiers,
+        consumed_step: step(written.consumed_step.as_ref(), checker),
+    }
+}
+
+fn window(written: &SloFile, checker: &mut Checker) -> u64 {
+    let before = checker.problems.len();
+    let window_s = checker.seconds(written.window.as_ref(), 30 * 86_400);
+    let Some(text) = &written.window else { return window_s };
+    if checker.problems.len() > before {
+        return 0;
+    }
+    if window_s == 0 || !window_s.is_multiple_of(checker.slice_s) {
+        let slice = seconds_text(checker.slice_s);
+        checker.error(&text.span, format!("`{}` is not a whole number of slices ({slice})", &***text));
+        return 0;
+    }
+    if window_s > WINDOW_MAX_S {
+        checker.error(&text.span, format!("`{}` is longer than 400d", &***text));
+        return 0;
+    }
+    window_s
+}
+
+fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {
+    let number = text.trim();
+    let number = number.strip_suffix('%').unwrap_or(number).trim_end();
+    let Some(objective) = Decimal::parse(number) else {
+        let places = number.split_once('.').map_or(0, |(_, places)| places.len());
+        let (message, hint) = if places > 6 {
+            (format!("objective `{number}` has more than six places"), "six places are kept exactly; round it")
+        } else {
+            (format!("objective `{number}` is not a decimal"), "write percent as a decimal: 99.95")
+        };
+        checker.error_hint(&text.span, message, hint);
+        return None;
+    };
+    if objective.0 == 0 {
+        checker.error_hint(&text.span, "an objective of 0 % can never be missed", "write percent above 0: 99.95");
+        return None;
+    }
+    if objective.0 == 100_000_000 {
+        checker.error_hint(
+            &text.span,
+            "an objective of 100 % leaves no error budget",
+            "one bad request would exhaust it for good; choose less, such as 99.99",
+        );
+        return None;
+    }
+    if objective.0 > 100_000_000 {
+        checker.error_hint(&text.span, format!("an objective of {objective} % is impossible"), "write percent below 100: 99.95");
+        return None;
+    }
+    if objective.0 < 1_000_000 {
+        checker.warn(
+            &text.span,
+            format!("an objective of {objective} % is unusually low"),
+            "it is read as percent: 99.9, not 0.999",
+        );
+    }
+    Some(objective)
+}
+
+fn step(text: Option<&At<DecimalText>>, checker: &mut Checker) -> Decimal {
+    let Some(text) = text else { return Decimal(0) };
+    let number = text.trim();
+    let number = number.strip_suffix('%').unwrap_or(number).trim_end();
+    match Decimal::parse(number).filter(|d| d.0 <= 100_000_000) {
+        Some(step) => step,
+        None => {
+            checker.error_hint(
+                &text.span,
+                format!("`{}` is not a share of the budget", &***text),
+                "write percent with at most six places: 0.1%",
+            );
+            Decimal(0)
+        }
+    }
+}
+
+fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
+    let rule = match (&written.good, &written.latency) {
+        (Some(good), None) => Rule::Good(good.value.0.clone()),
+        (None, Some(latency)) => {
+            let below_us = checker.micros(&latency.below).unwrap_or(1);
+            if below_us == 0 {
+                checker.error(&latency.below.span, "nothing is faster than 0");
+            }
+            Rule::Latency {
+                below_us,
+                of: match latency.of {
+                    LatencyOfFile::Client => LatencyOf::Client,
+                    LatencyOfFile::Upstream => LatencyOf::Upstream,
+                },
+                failed: match latency.failed.unwrap_or(FailedFile::Bad) {
+                    FailedFile::Bad => Failed::Bad,
+                    FailedFile::Good => Failed::Good,
+                    FailedFile::Excluded => Failed::Excluded,
+                },
+            }
+        }
+        (good, _) => {
+            let message = if good.is_some() {
+                "an indicator has either `good` or `latency`, not both"
+            } else {
+                "an indicator needs `good` or `latency`"
+            };
+            checker.error_hint(
+                &written.span,
+                message,
+                "good: status < 500, or latency: { below: 200ms, of: upstream }",
+            );
+            Rule::Good("true".into())
+        }
+    };
+    Indicator { exclude: written.exclude.as_ref().map(|e| e.value.0.clone()), rule }
+}
+
+/// An SLO that an earlier one of its name covers whole would never be used.
+fn shadowed(written: &At<SloFile>, slo: &Slo, earlier: &[(String, Vec<String>)], checker: &mut Checker) {
+    let covers = |selector: &String| {
+        earlier.iter().filter(|(name, _)| **name == *slo.name).flat_map(|(_, s)| s).any(|e| covers(e, selector))
+    };
+    let span = written.service.as_ref().map_or(&written.name.span, |s| &s.span);
+    if !slo.services.is_empty() && slo.services.iter().all(covers) {
+        checker.error_hint(
+            span,
+            format!("SLO `{}` for `{}` can never apply: an earlier one of this name covers it", slo.name, slo.services.join("`, `")),
+            "per service the first match wins: put the narrower one first, or give it its own name",
+        );
+    }
+}
+
+/// Whether every service that `selector` selects is selected by `earlier` too. A pattern is decided by its
+/// text: what `earlier` makes of the other's `*` it makes of any text there.
+fn covers(earlier: &str, selector: &str) -> bool {
+    earlier == selector || selects(earlier, selector)
+}
+
+/// Whether a rule's name or template can make this name.
+fn may_name(template: &str, name: &str) -> bool {
+    let mut pattern = String::new();
+    let mut inside = false;
+    for c in template.chars() {
+        match c {
+            '{' => {
+                inside = true;
+                pattern.push('*');
+            }
+            '}' => inside = false,
+            _ if !inside => pattern.push(c),
+            _ => {}
+        }
+    }
+    selects(&pattern, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_and_patterns_are_weighed() {
+        assert!(may_name("team-{team}", "team-red"));
+        assert!(!may_name("team-{team}", "red"));
+        assert!(may_name("checkout", "checkout"));
+        assert!(covers("*", "checkout"));
+        assert!(covers("pay*", "pay-*"));
+        assert!(!covers("pay-*", "pay*"));
+        assert!(!covers("*", "__other__"));
+    }
+}

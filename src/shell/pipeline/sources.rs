@@ -1,0 +1,149 @@
+//! The file's `sources:`.
+//!
+//! Invariant: no topic is read twice, for its lines would be counted twice.
+
+use super::kafka::Cluster;
+use super::load::Checker;
+use crate::core::format::preset;
+use crate::core::settings::Source;
+use crate::core::time::Time;
+use crate::shell::config::{At, KafkaSourceFile, PipelineFile};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The topics of a source and how to reach them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KafkaSource {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Topics to read.
+    pub topics: Vec<String>,
+    /// Group that offsets are committed to as a hint.
+    pub group: String,
+    /// Where to begin the first time.
+    pub start: Start,
+}
+
+/// Where reading begins the first time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// At the oldest record there is.
+    Earliest,
+    /// At what comes next.
+    Latest,
+    /// At the first record with this timestamp or a later one.
+    At(Time),
+}
+
+impl std::fmt::Display for Start {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Start::Earliest => f.write_str("earliest"),
+            Start::Latest => f.write_str("latest"),
+            Start::At(time) => write!(f, "{time}"),
+        }
+    }
+}
+
+pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>, Vec<Option<KafkaSource>>) {
+    if file.sources.is_empty() {
+        checker.error_hint(
+            &file.sources.span,
+            "there is no source",
+            "name one: a `name`, a `format`, and `kafka:` with its topics",
+        );
+    }
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut read: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut core = Vec::new();
+    let mut edges = Vec::new();
+    for (i, source) in file.sources.iter().enumerate() {
+        let name = &source.name;
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if name.is_empty() || name.len() > 100 || !name.chars().all(legal) {
+            checker.error_hint(
+                &name.span,
+                format!("`{}` cannot name a source", name.value),
+                "use letters, digits, dots, hyphens and underscores, at most 100",
+            );
+        }
+        if names.insert(name.value.as_str(), i).is_some() {
+            checker.error_hint(
+                &name.span,
+                format!("two sources are named `{}`", name.value),
+                "give each source its own name",
+            );
+        }
+        let kafka = source.kafka.as_ref().map(|kafka| kafka_source(kafka, checker));
+        if let (Some(kafka), Some(written)) = (&kafka, &source.kafka) {
+            for topic in written.topics.items() {
+                let key = (kafka.cluster.brokers.clone(), topic.value.clone());
+                if let Some(other) = read.insert(key, name.value.clone()) {
+                    checker.error_hint(
+                        &topic.span,
+                        format!("topic `{}` is already read by source `{other}`", topic.value),
+                        "name it once: its lines would be counted twice",
+                    );
+                }
+            }
+        }
+        let format = source.format.into();
+        core.push(Source {
+            name: Arc::from(name.value.as_str()),
+            topics: kafka.iter().flat_map(|k| &k.topics).map(|t| Arc::from(t.as_str())).collect(),
+            format,
+            lateness_s: checker.seconds(source.lateness.as_ref(), preset(format).lateness_s_default.into()) as u32,
+            idle_timeout_s: checker.seconds(source.idle_timeout.as_ref(), 30) as u32,
+        });
+        edges.push(kafka);
+    }
+    (core, edges)
+}
+
+fn kafka_source(file: &At<KafkaSourceFile>, checker: &mut Checker) -> KafkaSource {
+    let topics: Vec<At<String>> = file.topics.items().collect();
+    if topics.is_empty() {
+        checker.error_hint(&file.topics.span, "no topic is named", "list at least one topic");
+    }
+    for topic in &topics {
+        check_topic(topic, checker);
+    }
+    KafkaSource {
+        cluster: Cluster::of_source(file, checker),
+        topics: topics.into_iter().map(|t| t.value).collect(),
+        group: file.group.as_ref().map_or_else(|| format!("ninetail-{}", checker.name), |g| g.value.clone()),
+        start: start(file, checker),
+    }
+}
+
+/// Kafka's rule for topic names.
+pub(super) fn check_topic(topic: &At<String>, checker: &mut Checker) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let name = topic.value.as_str();
+    if name.is_empty() || name.len() > 249 || name == "." || name == ".." || !name.chars().all(legal) {
+        checker.error_hint(
+            &topic.span,
+            format!("`{name}` cannot name a topic"),
+            "Kafka allows letters, digits, dots, hyphens and underscores, at most 249",
+        );
+    }
+}
+
+fn start(file: &KafkaSourceFile, checker: &mut Checker) -> Start {
+    let Some(text) = &file.start else { return Start::Earliest };
+    match text.as_str() {
+        "earliest" => Start::Earliest,
+        "latest" => Start::Latest,
+        other => match Time::parse(other) {
+            Some(time) => Start::At(time),
+            None => {
+                checker.error_hint(
+                    &text.span,
+                    format!("`{other}` is no place to start"),
+                    "write earliest, latest, or a time such as 2026-11-23T10:00:00Z",
+                );
+                Start::Earliest
+            }
+        },
+    }
+}

@@ -1,0 +1,184 @@
+//! What a pipeline file means, and what is said about a wrong one.
+
+use crate::shell::config::diagnostic::line_column;
+use super::{DeadLetters, Events, LoadError, Pipeline, Start};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The whole grammar, as the manual shows it.
+const EXAMPLE: &str = r#"
+version: 1
+name: edge                                  # names state, transactional ids, files; [a-z0-9-]
+sources:
+  - name: alb
+    kafka:
+      brokers: ${KAFKA_BROKERS:-localhost:9092}
+      topics: [alb-logs]
+      group: ninetail-edge
+      start: earliest                       # earliest | latest | a timestamp; applies once
+    format: aws_alb
+    lateness: 30s
+    idle_timeout: 30s
+slice: 1m
+services:                                   # first match wins
+  - name: checkout
+    when: host == "shop.example.com" && path.startsWith("/checkout")
+    tier: 1
+    owner: payments
+    runbook_url: https://runbooks.example.com/checkout
+  - name: "team-{team}"
+    match: { path: '^/(?<team>[a-z]+)/' }
+  - name: "{target_group}"
+slos:
+  - name: availability
+    service: "*"
+    objective: 99.95
+    window: 30d
+    indicator:
+      good: status < 500
+      exclude: client_gone
+  - name: latency
+    service: "*"
+    objective: 99
+    window: 30d
+    indicator:
+      latency: { below: 200ms, of: upstream }
+alerts: workbook
+sinks:
+  rollups: { path: ./data/rollups, cut: 5m }
+  events: { topic: slo-events, state_topic: slo-state }
+  dead_letters: { topic: alb-logs-dead }
+state: ./data/state
+http: 127.0.0.1:9464
+"#;
+
+fn parse(text: &str) -> Result<Pipeline, String> {
+    let variables = HashMap::from([("SET".to_string(), "value".to_string())]);
+    Pipeline::parse(Path::new("/etc/ninetail/edge.yaml"), text, variables).map_err(|error| match error {
+        LoadError::Invalid(invalid) => invalid.to_string(),
+        LoadError::Read { .. } => unreachable!("nothing is read"),
+    })
+}
+
+#[test]
+fn the_example_is_read_whole() {
+    let pipeline = parse(EXAMPLE).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(pipeline.warnings, []);
+    let settings = &pipeline.settings;
+    assert_eq!((settings.name.as_str(), settings.slice.0, settings.cut_s), ("edge", 60, 300));
+    assert_eq!((settings.sources[0].lateness_s, settings.sources[0].idle_timeout_s), (30, 30));
+    assert_eq!(settings.services.len(), 3);
+    assert_eq!(settings.services[1].matches, [("path".to_string(), "^/(?<team>[a-z]+)/".to_string())]);
+    assert_eq!(settings.slos[0].objective.to_string(), "99.95");
+    assert_eq!(settings.slos[0].window_s, 2_592_000);
+    let factors: Vec<String> = settings.slos[1].tiers.iter().map(|t| t.factor.to_string()).collect();
+    assert_eq!(factors, ["14.4", "6", "3", "1"]);
+    let source = pipeline.sources[0].as_ref().expect("it has kafka");
+    assert_eq!((source.cluster.brokers.as_str(), source.start), ("localhost:9092", Start::Earliest));
+    assert_eq!(pipeline.state, Path::new("/etc/ninetail/./data/state"));
+    assert_eq!(pipeline.http.map(|a| a.port()), Some(9464));
+    let Events::Kafka { topic, state_topic, .. } = &pipeline.sinks.events else { panic!("events go to Kafka") };
+    assert_eq!((topic.as_str(), state_topic.as_str()), ("slo-events", "slo-state"));
+    assert!(matches!(&pipeline.sinks.dead_letters, DeadLetters::Kafka { topic, .. } if topic == "alb-logs-dead"));
+    let json = serde_json::to_string(settings).expect("settings are JSON");
+    assert_eq!(serde_json::from_str::<crate::core::settings::Settings>(&json).expect("and back"), *settings);
+}
+
+/// (what is replaced, by what, the text at the place shown, words of the message and hint)
+const WRONG: &[(&str, &str, &str, &[&str])] = &[
+    ("    window: 30d\n    indicator:\n      good", "    windw: 30d\n    indicator:\n      good", "windw", &["unknown key `windw`", "did you mean `window`?"]),
+    ("version: 1", "version: 2", "2\nname", &["version 2"]),
+    ("version: 1", "version: one", "one\n", &["not a valid"]),
+    ("name: edge ", "name: Edge ", "Edge ", &["`Edge` cannot name a pipeline", "lower-case"]),
+    ("objective: 99.95", "objective: 100", "100\n", &["leaves no error budget"]),
+    ("objective: 99.95", "objective: 0", "0\n    window", &["can never be missed"]),
+    ("objective: 99.95", "objective: 101", "101", &["impossible"]),
+    ("objective: 99.95", "objective: 99.9999999", "99.9999999", &["more than six places"]),
+    ("objective: 99.95", "objective: high", "high", &["not a decimal"]),
+    ("slice: 1m", "slice: 2m", "2m\n", &["10s, 30s, 1m or 5m"]),
+    ("slice: 1m", "slice: [1m]", "[1m]", &["expected"]),
+    ("cut: 5m", "cut: 90s", "90s", &["whole number of slices"]),
+    ("lateness: 30s", "lateness: soon", "soon", &["not a duration", "30s"]),
+    ("format: aws_alb", "format: aws_abl", "aws_abl", &["unknown value `aws_abl`", "did you mean `aws_alb`?"]),
+    ("alerts: workbook", "alerts: worbook", "worbook", &["unknown alerts `worbook`"]),
+    ("name: latency", "name: availability", "\"*\"\n    objective: 99\n", &["can never apply", "first match wins"]),
+    ("topic: slo-events", "topic: alb-logs", "alb-logs, state", &["is read by a source"]),
+    ("http: 127.0.0.1:9464", "http: nowhere", "nowhere", &["not an address"]),
+    ("indicator:\n      latency: { below: 200ms, of: upstream }", "indicator: {}", "{}", &["needs `good` or `latency`"]),
+    ("${KAFKA_BROKERS:-localhost:9092}", "${KAFKA_BROKERS}", "${KAFKA_BROKERS}", &["`KAFKA_BROKERS` is not set", ":-default}"]),
+    ("exclude: client_gone", "exclude: !client_gone", "!client_gone", &["YAML tag", "quote"]),
+    ("good: status < 500", "good: stauts < 500", "stauts", &["stauts", "did you mean status?"]),
+    ("good: status < 500", "good: 'status < \"500\"'", "status < \"", &["error"]),
+    ("host == \"shop", "host = \"shop", "= \"shop", &["error"]),
+    ("(?<team>[a-z]+)", "(?<team>[a-z+)", "", &["error"]),
+    ("\"{target_group}\"", "\"{target_grop}\"", "target_grop", &["did you mean target_group?"]),
+    ("{ path: '", "{ paht: '", "", &["did you mean path?"]),
+    ("alerts: workbook", "alerts: [{ severity: page, factor: 2000, long: 1h, short: 5m }]", "2000", &["can never fire", "2000"]),
+    ("alerts: workbook", "alerts: [{ severity: page, factor: 100, long: 1h, short: 5m }]", "100, long", &["can never fire", "at most 100"]),
+    ("alerts: workbook", "alerts: [{ severity: page, factor: 14.4, long: 1h, short: 2h }]", "2h }", &["not shorter"]),
+    ("alerts: workbook", "alerts: [{ severity: page, long: 1h, short: 5m }]", "severity: page", &["either `factor` or `budget`"]),
+];
+
+#[test]
+fn wrong_files_are_shown_where() {
+    for (old, new, at, words) in WRONG {
+        assert!(EXAMPLE.contains(old), "{old}");
+        let text = EXAMPLE.replacen(old, new, 1);
+        let found = text.find(at).unwrap_or_else(|| panic!("{at}"));
+        let (line, column) = line_column(&text, found);
+        let said = match parse(&text) {
+            Err(said) => said,
+            Ok(_) => panic!("{new} is accepted"),
+        };
+        let place = if at.is_empty() { String::new() } else { format!("--> /etc/ninetail/edge.yaml:{line}:{column}\n") };
+        assert!(said.contains(&place), "{new}: {place}\n{said}");
+        for word in *words {
+            assert!(said.contains(word), "{new}: {word}\n{said}");
+        }
+        assert!(said.contains('^'), "{said}");
+    }
+}
+
+#[test]
+fn every_problem_is_shown_at_once() {
+    let text = EXAMPLE.replace("objective: 99.95", "objective: 100").replace("slice: 1m", "slice: 7m");
+    let said = parse(&text).expect_err("two problems");
+    assert_eq!(said.matches("error:").count(), 2, "{said}");
+}
+
+#[test]
+fn variables_stay_in_their_scalar() {
+    let text = EXAMPLE.replace("topics: [alb-logs]", "topics: ${SET}").replace("owner: payments", "owner: \"${SET}\"");
+    let pipeline = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(pipeline.sources[0].as_ref().map(|s| s.topics.clone()), Some(vec!["value".to_string()]));
+    assert_eq!(pipeline.settings.services[0].owner.as_deref(), Some("${SET}"));
+    assert_eq!(pipeline.warnings.len(), 1, "{}", pipeline.warnings_text(false));
+}
+
+#[test]
+fn syntax_errors_have_a_place() {
+    let text = EXAMPLE.replace("[alb-logs]", "[${SET}]");
+    let said = parse(&text).expect_err("no YAML");
+    assert!(said.contains("edge.yaml:8:") && said.contains("hint"), "{said}");
+}
+
+#[test]
+fn secrets_stay_in_their_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("secret"), "hunter2\n").expect("written");
+    let text = EXAMPLE.replace(
+        "      topics: [alb-logs]",
+        "      topics: [alb-logs]\n      tls: {}\n      sasl: { mechanism: SCRAM-SHA-512, username: u, password_file: secret }\n      librdkafka: { group.id: x, fetch.min.bytes: 1, ssl.key.pem: hunter2 }",
+    );
+    let path = folder.path().join("p.yaml");
+    let pipeline = Pipeline::parse(&path, &text, HashMap::new()).unwrap_or_else(|e| panic!("{e}"));
+    let cluster = &pipeline.sources[0].as_ref().expect("kafka").cluster;
+    let settings = cluster.settings().expect("the secret is read");
+    assert_eq!(settings["sasl.password"], "hunter2");
+    assert_eq!(settings["security.protocol"], "sasl_ssl");
+    assert_eq!(settings["fetch.min.bytes"], "1");
+    assert!(!settings.contains_key("group.id"));
+    assert_eq!(pipeline.warnings.len(), 1, "{}", pipeline.warnings_text(false));
+    let shown = format!("{:?}", pipeline.sources) + &format!("{:?}", pipeline.settings);
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
