@@ -12,6 +12,7 @@ mod ground;
 mod input;
 mod outages;
 mod refusals;
+mod sinks;
 mod truth;
 
 use fixture::Need::{DuckDb, Kafka, Mount, OwnKafka};
@@ -24,6 +25,12 @@ fn main() {
         trial("ground::kafka_serves", &[Kafka], ground::kafka_serves),
         trial("ground::three_nodes_serve", &[OwnKafka], ground::three_nodes_serve),
         trial("ground::the_truth_is_what_sql_says", &[DuckDb], ground::truth_is_what_sql_says),
+        trial("sinks::each_event_once", &[Kafka], sinks::each_event_once),
+        trial("sinks::many_events_and_subjects", &[Kafka], sinks::many_events_and_subjects),
+        trial("sinks::another_journal_is_refused", &[Kafka], sinks::another_journal_is_refused),
+        trial("sinks::state_topic_must_be_compacted", &[Kafka], sinks::state_topic_must_be_compacted),
+        trial("sinks::broker_killed_while_publishing", &[OwnKafka], sinks::broker_killed_while_publishing),
+        trial("sinks::dead_letters_are_kept", &[Kafka], sinks::dead_letters_are_kept),
         trial("truth::stream", &[Kafka, DuckDb], truth::stream),
         trial("truth::stream_in_pieces", &[Kafka, DuckDb], truth::stream_in_pieces),
         trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
