@@ -8,6 +8,7 @@ mod fixture;
 
 mod bad_input;
 mod crashes;
+mod disks;
 mod ground;
 mod input;
 mod outages;
@@ -31,6 +32,10 @@ fn main() {
         trial("sinks::state_topic_must_be_compacted", &[Kafka], sinks::state_topic_must_be_compacted),
         trial("sinks::broker_killed_while_publishing", &[OwnKafka], sinks::broker_killed_while_publishing),
         trial("sinks::dead_letters_are_kept", &[Kafka], sinks::dead_letters_are_kept),
+        trial("disks::journal", &[Mount], disks::journal),
+        trial("disks::rollups", &[Mount], disks::rollups),
+        trial("disks::events", &[Mount], disks::events),
+        trial("disks::dead_letters", &[Mount], disks::dead_letters),
         trial("truth::stream", &[Kafka, DuckDb], truth::stream),
         trial("truth::stream_in_pieces", &[Kafka, DuckDb], truth::stream_in_pieces),
         trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
