@@ -359,14 +359,23 @@ impl ProgressReader {
             let from = self.next.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
             list.add_partition_offset(&self.topic, *partition, from)?;
         }
+        // to what is committed now: a process that still publishes could be followed for ever
+        let mut open = BTreeMap::new();
+        for partition in partitions {
+            let (_, end) = self.consumer.fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)?;
+            open.insert(partition, end);
+        }
         self.consumer.assign(&list)?;
-        let mut open: BTreeSet<i32> = partitions.into_iter().collect();
         let mut heard = Instant::now();
         while !open.is_empty() {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard = Instant::now();
-                    self.next.insert(record.partition(), record.offset() + 1);
+                    let (partition, next) = (record.partition(), record.offset() + 1);
+                    self.next.insert(partition, next);
+                    if open.get(&partition).is_some_and(|end| next >= *end) {
+                        open.remove(&partition);
+                    }
                     if let Some(key) = record.key() {
                         self.fold.take(&self.pipeline, key, record.payload());
                     }
