@@ -192,7 +192,11 @@ impl Metrics {
         r.register("rollup_write_duration_seconds", "writing the files of one cut", m.cut_duration.clone());
         r.register("events_duration_seconds", "publishing one batch of events", m.events_duration.clone());
         r.register("snapshot_duration_seconds", "taking one snapshot", m.snapshot_duration.clone());
-        r.register("commit_timestamp_seconds", "clock at the last commit", m.commit_timestamp_seconds.clone());
+        r.register(
+            "commit_timestamp_seconds",
+            "clock at the last commit",
+            m.commit_timestamp_seconds.clone(),
+        );
         r.register("sink_errors", "failed attempts to write, by sink", m.sink_errors.clone());
         r.register("events", "events published by type", m.events.clone());
         r.register("cuts", "cuts written", m.cuts.clone());

@@ -9,6 +9,7 @@ mod codec;
 mod local;
 mod lock;
 mod snapshots;
+mod store;
 
 pub use local::{Entries, LocalJournal};
 pub use lock::StateLock;
@@ -52,15 +53,27 @@ pub enum JournalError {
         error: Box<redb::Error>,
     },
     /// The file is there and cannot be trusted.
-    #[error("{path} is damaged: {detail}; restore the state folder from a copy, or move it away and start a new journal")]
+    #[error(
+        "{path} is damaged: {detail}; restore the state folder from a copy, or move it away and start a new journal"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What was found.
         detail: String,
     },
+    /// An entry could not be encoded.
+    #[error("encoding an entry for {path}: {detail}")]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What was wrong.
+        detail: String,
+    },
     /// A newer release wrote this journal.
-    #[error("{path} was written by a newer release (format {found}, this one reads {known}); run that release, or a later one")]
+    #[error(
+        "{path} was written by a newer release (format {found}, this one reads {known}); run that release, or a later one"
+    )]
     Newer {
         /// The file.
         path: PathBuf,
@@ -70,7 +83,9 @@ pub enum JournalError {
         known: u8,
     },
     /// Entries that were asked for have been trimmed away.
-    #[error("{path} begins at position {first}, and position {wanted} is asked for: no snapshot covers what lies between; restore the state folder from a copy, or move it away and start a new journal")]
+    #[error(
+        "{path} begins at position {first}, and position {wanted} is asked for: no snapshot covers what lies between; restore the state folder from a copy, or move it away and start a new journal"
+    )]
     Trimmed {
         /// The file.
         path: PathBuf,

@@ -43,7 +43,8 @@ impl Snapshots {
         let mut positions = Vec::new();
         for entry in entries {
             let name = entry.map_err(|e| self.io("reading", &self.dir, e))?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(SUFFIX)).and_then(|n| n.parse::<u64>().ok());
+            let number =
+                name.to_str().and_then(|n| n.strip_suffix(SUFFIX)).and_then(|n| n.parse::<u64>().ok());
             positions.extend(number);
         }
         positions.sort_unstable();
@@ -56,7 +57,8 @@ impl Snapshots {
         for position in self.positions()?.into_iter().rev() {
             let path = self.path(position);
             if position > end {
-                passed_over.push(format!("{} is passed over: it is beyond the journal's end", path.display()));
+                passed_over
+                    .push(format!("{} is passed over: it is beyond the journal's end", path.display()));
                 continue;
             }
             match fs::read(&path).map_err(|e| e.to_string()).and_then(|b| unseal(&b, position, journal)) {
@@ -156,7 +158,11 @@ mod tests {
         assert_eq!(snapshots.positions().expect("reads"), [7, 12]);
         assert_eq!(snapshots.latest("id", 99).expect("reads"), (Some((12, vec![12; 100_000])), vec![]));
 
-        assert_eq!(snapshots.latest("id", 11).expect("reads").0.map(|f| f.0), Some(7), "12 is beyond the end");
+        assert_eq!(
+            snapshots.latest("id", 11).expect("reads").0.map(|f| f.0),
+            Some(7),
+            "12 is beyond the end"
+        );
 
         let path = snapshots.path(12);
         let whole = fs::read(&path).expect("reads");

@@ -182,7 +182,8 @@ impl Table for RequestsRow {
 
 impl Table for SliRow {
     const NAME: &'static str = "sli";
-    const DOC: &'static str = "Verdicts of one SLO of one service in one slice. A row exists where the service had requests.";
+    const DOC: &'static str =
+        "Verdicts of one SLO of one service in one slice. A row exists where the service had requests.";
 
     fn columns() -> &'static [Column<SliRow>] {
         columns! {
@@ -202,7 +203,8 @@ impl Table for SliRow {
 
 impl Table for QualityRow {
     const NAME: &'static str = "quality";
-    const DOC: &'static str = "What was read of one partition in one slice. A row exists for every partition and slice, zeros too.";
+    const DOC: &'static str =
+        "What was read of one partition in one slice. A row exists for every partition and slice, zeros too.";
 
     fn columns() -> &'static [Column<QualityRow>] {
         columns! {
@@ -227,7 +229,8 @@ impl Table for QualityRow {
 
 impl Table for RejectsRow {
     const NAME: &'static str = "rejects";
-    const DOC: &'static str = "Rejected lines of one partition and slice by reason. A row exists where lines > 0.";
+    const DOC: &'static str =
+        "Rejected lines of one partition and slice by reason. A row exists where lines > 0.";
 
     fn columns() -> &'static [Column<RejectsRow>] {
         columns! {

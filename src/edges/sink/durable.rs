@@ -64,7 +64,10 @@ fn rename_new(staged: &Path, to: &Path) -> io::Result<bool> {
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn rename_new(_staged: &Path, _to: &Path) -> io::Result<bool> {
-    Err(io::Error::new(ErrorKind::Unsupported, "the file system has neither hard links nor exclusive renames"))
+    Err(io::Error::new(
+        ErrorKind::Unsupported,
+        "the file system has neither hard links nor exclusive renames",
+    ))
 }
 
 #[cfg(test)]

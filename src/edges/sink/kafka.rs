@@ -130,7 +130,8 @@ impl Topics {
     /// A topic's setting, None if the broker does not tell.
     pub(super) fn setting(&self, topic: &str, name: &str) -> KafkaResult<Option<String>> {
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let found = block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))?.pop();
+        let found =
+            block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))?.pop();
         match found {
             Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
             Some(Err(code)) => Err(KafkaError::AdminOp(code)),

@@ -76,7 +76,7 @@ pub(super) fn write(out: &mut Vec<u8>, rng: &mut Rng, service: &Service, fate: F
     if id % 10 < 6 {
         w.text("/").hex(id >> 24, 10);
     }
-    if id % 3 == 0 {
+    if id.is_multiple_of(3) {
         w.text("?page=").integer(id % 40).text("&limit=50&sort=-created_at&q=");
         w.text(SEGMENTS[(id % 20) as usize]).text("%20").text(SEGMENTS[(id / 20 % 20) as usize]);
     }

@@ -86,7 +86,7 @@ fn damage_is_an_error_and_never_a_number() {
     let path = dir.path().join("journal.redb");
     let whole = fs::read(&path).expect("reads");
     let mut seen = 0;
-    for at in (0..whole.len()).step_by(1031) {
+    for at in (0..whole.len()).step_by(16_411) {
         let mut bytes = whole.clone();
         bytes[at] ^= 0x40;
         fs::write(&path, &bytes).expect("writes");

@@ -5,6 +5,9 @@ use crate::core::time::Time;
 /// Longest line kept, bytes; longer ones are cut, with the true length beside.
 pub const DEAD_LETTER_BYTES_MAX: usize = 512 << 10;
 
+/// Escaped text up to this length is kept as text even where base64 would be shorter, bytes.
+const ESCAPED_BYTES_MAX: usize = 64 << 10;
+
 /// A line that could not be read, borrowed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Letter<'a> {
@@ -34,7 +37,13 @@ impl Letter<'_> {
 
     /// The bytes that are kept.
     pub fn kept(&self) -> &[u8] {
-        &self.line[..self.line.len().min(DEAD_LETTER_BYTES_MAX)]
+        let mut end = self.line.len().min(DEAD_LETTER_BYTES_MAX);
+        // text stays text: no character is cut in two
+        let floor = end.saturating_sub(3);
+        while end > floor && self.line.get(end).is_some_and(|byte| byte & 0xc0 == 0x80) {
+            end -= 1;
+        }
+        &self.line[..end]
     }
 
     /// Whether bytes of the line are missing.
@@ -42,8 +51,8 @@ impl Letter<'_> {
         self.length > self.kept().len() as u64
     }
 
-    /// Appends the JSON. Text is kept as `line` where that loses nothing and is not longer than base64,
-    /// which bounds the letter to 4/3 of the bytes kept; anything else is `line_base64`.
+    /// Appends the JSON. UTF-8 is kept as `line`, unless it is long and its escapes would make it longer
+    /// than base64, which bounds the letter to 4/3 of the bytes kept; anything else is `line_base64`.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let mut value = serde_json::json!({
             "source": self.source,
@@ -57,7 +66,9 @@ impl Letter<'_> {
         });
         let kept = self.kept();
         let (name, line) = match std::str::from_utf8(kept) {
-            Ok(text) if escaped_len(kept) <= kept.len().div_ceil(3) * 4 => ("line", text.to_owned()),
+            Ok(text) if escaped_len(kept) <= (kept.len().div_ceil(3) * 4).max(ESCAPED_BYTES_MAX) => {
+                ("line", text.to_owned())
+            }
             _ => ("line_base64", base64(kept)),
         };
         value[name] = line.into();
@@ -129,18 +140,19 @@ mod tests {
     #[test]
     fn letters_agree_with_their_schema() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/dead-letter.schema.json");
-        let schema: Value =
-            serde_json::from_slice(&std::fs::read(path).expect("is there")).expect("is JSON");
+        let schema: Value = serde_json::from_slice(&std::fs::read(path).expect("is there")).expect("is JSON");
         let schema = jsonschema::validator_for(&schema).expect("is a schema");
         let long = vec![b'x'; DEAD_LETTER_BYTES_MAX + 1];
-        let controls = vec![1; 1000];
-        let cases: [(&[u8], &str, bool); 6] = [
+        let controls = vec![1; 100_000];
+        let umlauts = format!("x{}", "\u{e4}".repeat(DEAD_LETTER_BYTES_MAX));
+        let cases: [(&[u8], &str, bool); 7] = [
             (b"", "line", false),
             ("h2 2018 \"caf\u{e9}\"".as_bytes(), "line", false),
             (b"\xff\xfe", "line_base64", false),
-            (b"a\nb\"c", "line_base64", false),
+            (b"a\nb\"c\0", "line", false),
             (&controls, "line_base64", false),
             (&long, "line", true),
+            (umlauts.as_bytes(), "line", true),
         ];
         for (line, held_in, truncated) in cases {
             let value = json(&letter(line));
@@ -152,7 +164,10 @@ mod tests {
             assert_eq!(value["length"], line.len());
         }
         let capped = Letter { length: 10 << 20, ..letter(b"prefix") };
-        assert_eq!((json(&capped)["truncated"].as_bool(), capped.key()), (Some(true), "alb-alb-logs-3-42".into()));
+        assert_eq!(
+            (json(&capped)["truncated"].as_bool(), capped.key()),
+            (Some(true), "alb-alb-logs-3-42".into())
+        );
         // the topic's limit is 1 MiB by default: a letter stays below it
         let worst = vec![0xff; DEAD_LETTER_BYTES_MAX];
         let mut out = Vec::new();

@@ -70,7 +70,9 @@ pub enum LetterError {
         error: String,
     },
     /// The process is to end while letters are not acknowledged.
-    #[error("dead letters to topic {topic}: gave up as the process is to end; {waiting} are not acknowledged")]
+    #[error(
+        "dead letters to topic {topic}: gave up as the process is to end; {waiting} are not acknowledged"
+    )]
     Stopped {
         /// The topic.
         topic: String,

@@ -12,9 +12,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Letters on their way, KiB: what a flood of bad lines may hold in memory.
@@ -74,7 +74,7 @@ impl LetterTopic {
 
     pub(super) fn counts(&self) -> LetterCounts {
         let answers = self.producer.context();
-        let dropped = answers.file.lock().map_or(0, |f| f.as_ref().map_or(0, |f| f.counts().dropped));
+        let dropped = answers.file().as_ref().map_or(0, |f| f.counts().dropped);
         LetterCounts {
             kept: answers.kept.load(Ordering::Relaxed),
             refused: answers.refused.load(Ordering::Relaxed),
@@ -138,7 +138,10 @@ impl LetterTopic {
         }
         match waiting.failed.lock().ok().and_then(|mut failed| failed.take()) {
             Some(error) => Err(error),
-            None => Ok(()),
+            None => match &mut *self.producer.context().file() {
+                Some(file) => file.sync(),
+                None => Ok(()),
+            },
         }
     }
 
@@ -162,24 +165,25 @@ struct Answers {
     refused: AtomicU64,
     /// Opened for the first letter that the topic refuses.
     file: Mutex<Option<LetterFile>>,
-    path: std::path::PathBuf,
+    path: PathBuf,
     control: Control,
 }
 
 impl Answers {
-    /// Keeps a refused letter in the file.
+    fn file(&self) -> MutexGuard<'_, Option<LetterFile>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a refused letter in the file, which the flush syncs.
     fn refused(&self, value: &[u8], waiting: &Waiting) {
         let mut line = value.to_vec();
         line.push(b'\n');
-        let file = &mut *self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let kept = match file {
-            Some(file) => file.append(&mut line).and_then(|()| file.sync()),
-            None => LetterFile::open(&self.path).and_then(|opened| {
-                let file = file.insert(opened);
-                file.append(&mut line)?;
-                file.sync()
-            }),
+        let mut file = self.file();
+        let kept = match &mut *file {
+            Some(file) => file.append(&mut line),
+            None => LetterFile::open(&self.path).and_then(|opened| file.insert(opened).append(&mut line)),
         };
+        drop(file);
         match kept {
             Ok(()) => {
                 self.kept.fetch_add(1, Ordering::Relaxed);
@@ -210,7 +214,9 @@ impl ProducerContext for Answers {
                 let before = self.refused.load(Ordering::Relaxed);
                 if before.is_power_of_two() || before == 0 {
                     let path = self.path.display();
-                    (self.control.log)(&format!("the dead letters' topic refuses: {error}; keeping in {path}"));
+                    (self.control.log)(&format!(
+                        "the dead letters' topic refuses: {error}; keeping in {path}"
+                    ));
                 }
                 self.refused(message.payload().unwrap_or_default(), &waiting);
             }

@@ -1,18 +1,17 @@
-//! An event as it is written: the CloudEvent with two extensions that say where it comes from.
+//! An event as it is written: the CloudEvent, with the journal's id beside the position in it.
 //!
 //! `ninetailjournal` is the journal's id, `ninetailposition` the pair `<position>/<index>` in it: by them a
 //! file is read back, and anybody can tell a repetition.
 
-use crate::core::event::Event;
+use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
 use serde_json::Value;
 
 /// The event's JSON, without a line end.
 pub(super) fn encode(event: &Event, pipeline: &str, journal: &str) -> Vec<u8> {
-    let mut value = event.to_json(&format!("/ninetail/{pipeline}"));
+    let mut value = event.to_json(&event::source(pipeline));
     if let Value::Object(attributes) = &mut value {
         attributes.insert("ninetailjournal".into(), journal.into());
-        attributes.insert("ninetailposition".into(), position(event.position).into());
     }
     value.to_string().into_bytes()
 }

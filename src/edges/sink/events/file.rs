@@ -6,10 +6,10 @@
 use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
 use crate::edges::crash;
+use crate::edges::sink::Owner;
 use crate::edges::sink::durable::{above, make_dir, sync_dir};
 use crate::edges::sink::events::envelope::{self, Line};
 use crate::edges::sink::events::{EventError, Progress, own};
-use crate::edges::sink::Owner;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
@@ -34,12 +34,8 @@ impl FileEvents {
     pub(super) fn open(path: &Path, owner: &Owner) -> Result<(FileEvents, Option<Progress>), EventError> {
         let io = |action| move |error| EventError::Io { action, path: path.to_owned(), error };
         make_dir(above(path)).map_err(io("making the folder of"))?;
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)
-            .map_err(io("opening"))?;
+        let file =
+            OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io("opening"))?;
         sync_dir(above(path)).map_err(io("syncing the folder of"))?;
         let (length, last) = tail(&file, path)?;
         if length < file.metadata().map_err(io("reading"))?.len() {

@@ -7,8 +7,8 @@
 use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
 use crate::edges::crash;
-use crate::edges::sink::events::{EventError, KafkaTarget, Progress, envelope, own};
 use crate::edges::sink::events::progress::Fold;
+use crate::edges::sink::events::{EventError, KafkaTarget, Progress, envelope, own};
 use crate::edges::sink::kafka::{Backoff, REQUEST_TIMEOUT, Topics, code, config, is_refusal, partitions};
 use crate::edges::sink::{Control, Owner};
 use rdkafka::ClientContext;
@@ -100,7 +100,12 @@ impl KafkaEvents {
         Ok((sink, found))
     }
 
-    pub(super) fn publish(&mut self, events: &[Event], at: OutputPosition, cut: u64) -> Result<usize, EventError> {
+    pub(super) fn publish(
+        &mut self,
+        events: &[Event],
+        at: OutputPosition,
+        cut: u64,
+    ) -> Result<usize, EventError> {
         let before = self.progress.at;
         let control = self.control.clone();
         let action = format!("publishing to topic {}", self.target.topic);
@@ -132,7 +137,12 @@ impl KafkaEvents {
     }
 
     /// One transaction: events, and the progress that covers them. Whatever fails, the producer is gone.
-    fn transaction(&mut self, events: &[&Event], progress: Progress, shards: &BTreeSet<u64>) -> Result<(), Trouble> {
+    fn transaction(
+        &mut self,
+        events: &[&Event],
+        progress: Progress,
+        shards: &BTreeSet<u64>,
+    ) -> Result<(), Trouble> {
         let Some(producer) = self.producer.take() else {
             return Err(KafkaError::Canceled.into());
         };
@@ -140,7 +150,8 @@ impl KafkaEvents {
         producer.begin_transaction().map_err(|e| self.trouble(&producer, e))?;
         for event in events {
             let value = envelope::encode(event, &self.owner.pipeline, &self.owner.journal);
-            let content_type = Header { key: "content-type", value: Some("application/cloudevents+json; charset=UTF-8") };
+            let content_type =
+                Header { key: "content-type", value: Some("application/cloudevents+json; charset=UTF-8") };
             let headers = OwnedHeaders::new().insert(content_type);
             let record = BaseRecord::to(&self.target.topic).key(&*event.key).payload(&value).headers(headers);
             send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
@@ -206,7 +217,8 @@ impl KafkaEvents {
                     return Trouble::Final(EventError::Fenced { transactional_id });
                 }
                 code if is_refusal(code) => {
-                    let action = format!("publishing to topics {} and {}", self.target.topic, self.target.state_topic);
+                    let action =
+                        format!("publishing to topics {} and {}", self.target.topic, self.target.state_topic);
                     return Trouble::Final(EventError::Refused { action, error: code.to_string() });
                 }
                 _ => {}
@@ -231,7 +243,9 @@ fn send(producer: &BaseProducer<Deliveries>, record: BaseRecord<'_, str, Vec<u8>
     loop {
         match producer.send(record) {
             Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < deadline => {
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                if Instant::now() < deadline =>
+            {
                 record = again;
                 producer.poll(Duration::from_millis(20));
             }
@@ -345,14 +359,23 @@ impl ProgressReader {
             let from = self.next.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
             list.add_partition_offset(&self.topic, *partition, from)?;
         }
+        // to what is committed now: a process that still publishes could be followed for ever
+        let mut open = BTreeMap::new();
+        for partition in partitions {
+            let (_, end) = self.consumer.fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)?;
+            open.insert(partition, end);
+        }
         self.consumer.assign(&list)?;
-        let mut open: BTreeSet<i32> = partitions.into_iter().collect();
         let mut heard = Instant::now();
         while !open.is_empty() {
             match self.consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(record)) => {
                     heard = Instant::now();
-                    self.next.insert(record.partition(), record.offset() + 1);
+                    let (partition, next) = (record.partition(), record.offset() + 1);
+                    self.next.insert(partition, next);
+                    if open.get(&partition).is_some_and(|end| next >= *end) {
+                        open.remove(&partition);
+                    }
                     if let Some(key) = record.key() {
                         self.fold.take(&self.pipeline, key, record.payload());
                     }

@@ -70,7 +70,9 @@ pub enum EventError {
     #[error("{0} holds lines that ninetail did not write; name another file for the events")]
     NotEvents(PathBuf),
     /// A topic has other settings than it must have.
-    #[error("topic {topic} cannot hold the progress: {difference}; change its settings, or name another `state_topic:` that will be created right")]
+    #[error(
+        "topic {topic} cannot hold the progress: {difference}; change its settings, or name another `state_topic:` that will be created right"
+    )]
     Settings {
         /// The topic.
         topic: String,
@@ -78,7 +80,9 @@ pub enum EventError {
         difference: String,
     },
     /// Another process publishes for the same pipeline.
-    #[error("another process took over the transactions of {transactional_id}; let one process run each pipeline name, and restart this one if it is the one")]
+    #[error(
+        "another process took over the transactions of {transactional_id}; let one process run each pipeline name, and restart this one if it is the one"
+    )]
     Fenced {
         /// The transactional id.
         transactional_id: String,

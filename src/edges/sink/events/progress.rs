@@ -61,7 +61,8 @@ impl Progress {
             }
         }
         let part = |(shard, sequences)| {
-            let value = json!({ "version": VERSION, "pipeline": pipeline, "sequences": Value::Object(sequences) });
+            let value =
+                json!({ "version": VERSION, "pipeline": pipeline, "sequences": Value::Object(sequences) });
             (format!("{pipeline}/sequences/{shard:02}"), value.to_string().into_bytes())
         };
         let main = (pipeline.to_owned(), main.to_string().into_bytes());

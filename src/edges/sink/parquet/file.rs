@@ -96,9 +96,15 @@ fn put(line: &mut Vec<u8>, value: Value<'_>) {
 }
 
 /// Writes the rows, already in order, and syncs the file. Returns its length in bytes.
-pub(super) fn write<R: Table>(path: &Path, rows: &[&R], footer: &Footer, hash: &str) -> Result<u64, ParquetError> {
+pub(super) fn write<R: Table>(
+    path: &Path,
+    rows: &[&R],
+    footer: &Footer,
+    hash: &str,
+) -> Result<u64, ParquetError> {
     let schema = schema::<R>();
-    let pairs = [("ninetail.schema_version", SCHEMA_VERSION.to_string()), ("ninetail.table", R::NAME.to_owned())];
+    let pairs =
+        [("ninetail.schema_version", SCHEMA_VERSION.to_string()), ("ninetail.table", R::NAME.to_owned())];
     let pairs = pairs.into_iter().chain(footer.iter().cloned()).chain([(ROWS_HASH, hash.to_owned())]);
     let pairs = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let ascending = |name| {

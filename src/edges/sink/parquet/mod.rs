@@ -136,10 +136,25 @@ impl RollupSink {
     /// As [`RollupError`] says; files already published stay, and writing the cut again goes on from there.
     pub fn write(&mut self, cut: &Cut) -> Result<Written, RollupError> {
         let mut written = Written::default();
-        self.table(cut, &cut.requests, |r| (r.slice_start, (r.service.clone(), r.slice_start)), &mut written)?;
+        self.table(
+            cut,
+            &cut.requests,
+            |r| (r.slice_start, (r.service.clone(), r.slice_start)),
+            &mut written,
+        )?;
         self.table(cut, &cut.slis, |r| (r.slice_start, (r.service.clone(), r.slice_start)), &mut written)?;
-        self.table(cut, &cut.quality, |r| (r.slice_start, (r.partition.clone(), r.slice_start)), &mut written)?;
-        self.table(cut, &cut.rejects, |r| (r.slice_start, (r.partition.clone(), r.slice_start)), &mut written)?;
+        self.table(
+            cut,
+            &cut.quality,
+            |r| (r.slice_start, (r.partition.clone(), r.slice_start)),
+            &mut written,
+        )?;
+        self.table(
+            cut,
+            &cut.rejects,
+            |r| (r.slice_start, (r.partition.clone(), r.slice_start)),
+            &mut written,
+        )?;
         Ok(written)
     }
 

@@ -1,0 +1,130 @@
+//! Crashes: killed at random moments and at every named point of a commit, nothing is lost or twice.
+
+use crate::fixture::scenario::{PATIENCE, Scenario, recent_lines};
+use crate::fixture::{Options, Outcome, Truth, eventually};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Slices of 10 s, so that every second of the test closes and cuts some.
+fn brisk() -> Options {
+    Options { slice_s: 10, cut_s: 10, lateness: "5s", ..Options::default() }
+}
+
+fn truth_of(scenario: &Scenario, lines: &[(i32, Vec<u8>)]) -> Truth {
+    let mut truth = scenario.truth();
+    lines.iter().for_each(|(_, line)| truth.add(line));
+    truth
+}
+
+/// SIGKILL at random moments while traffic flows, `NINETAIL_TEST_KILLS` times (30).
+pub(crate) fn kill_loop() -> Outcome {
+    killed(&Scenario::new("kills", brisk())?)
+}
+
+/// The same with events in a file.
+pub(crate) fn kill_loop_with_an_event_file() -> Outcome {
+    killed(&Scenario::new("kills-file", Options { events_file: true, ..brisk() })?)
+}
+
+fn killed(scenario: &Scenario) -> Outcome {
+    let kills: u32 = match std::env::var("NINETAIL_TEST_KILLS") {
+        Ok(count) => count.parse()?,
+        Err(_) => 30,
+    };
+    let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    let mut random = match std::env::var("NINETAIL_TEST_SEED") {
+        Ok(seed) => seed.parse()?,
+        Err(_) => since.as_nanos() as u64,
+    };
+    let lines = recent_lines(random, 1_000 * kills as usize, 40 * u64::from(kills), 4);
+    let truth = truth_of(scenario, &lines);
+    let feed = scenario.client.feed(&scenario.topic)?;
+    let stop = AtomicBool::new(false);
+    let outcome: Outcome = std::thread::scope(|scope| {
+        // Lines go on coming while ninetail is up and while it is down.
+        let feeder = scope.spawn(|| -> Outcome {
+            for piece in lines.chunks(100) {
+                feed.send(piece)?;
+                if !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(80));
+                }
+            }
+            Ok(())
+        });
+        let result: Outcome = (0..kills).try_for_each(|_| {
+            let mut process = scenario.run(&[], &[])?;
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let moment = Duration::from_millis(100 + (random >> 33) % 1_500);
+            let began = Instant::now();
+            while began.elapsed() < moment {
+                if let Some(status) = process.ended()? {
+                    return Err(format!("ended by itself: {status}\n{}", process.said()).into());
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            process.kill()
+        });
+        stop.store(true, Ordering::Relaxed);
+        let fed = feeder.join().map_err(|_| "the feeder panicked")?;
+        result.and(fed)
+    });
+    outcome?;
+    if kills >= 10 {
+        assert!(scenario.files()? > 0, "no file before the last run: the kills hit nothing");
+    }
+    scenario.drain()?;
+    scenario
+        .check(&truth)
+        .map_err(|error| format!("seed {random}: {}", error.message().unwrap_or_default()).into())
+}
+
+/// Stops at a named point, the first time and a later time that it is passed, and restarts.
+pub(crate) fn at(point: &str) -> Outcome {
+    let scenario = Scenario::new(&format!("at-{}", point.replace('.', "-")), brisk())?;
+    let lines = recent_lines(5, 6_000, 300, 4);
+    let mut truth = scenario.truth();
+    // In two pieces, so that the second crash falls into a journal with a past.
+    for (piece, nth) in lines.chunks(3_000).zip([1, 3]) {
+        scenario.client.produce(&scenario.topic, piece)?;
+        piece.iter().for_each(|(_, line)| truth.add(line));
+        crash(&scenario, point, nth, &[])?;
+        scenario.drain()?;
+        scenario.check(&truth)?;
+    }
+    Ok(())
+}
+
+/// Runs until the n-th passing of the point, which must come.
+fn crash(scenario: &Scenario, point: &str, nth: u32, environment: &[(&str, &str)]) -> Outcome {
+    let armed = format!("{point}:{nth}");
+    let mut environment = environment.to_vec();
+    environment.push(("NINETAIL_TEST_CRASH_AT", &armed));
+    let mut process = scenario.run(&[], &environment)?;
+    let status = process.wait(PATIENCE)?;
+    let said = process.said();
+    if status.success() || !said.contains(&format!("crash point {point}")) {
+        return Err(format!("did not stop at {armed}: {status}\n{said}").into());
+    }
+    Ok(())
+}
+
+/// The check can fail: with the snapshot written before the outputs, a crash between them loses some.
+pub(crate) fn wrong_order_is_found() -> Outcome {
+    let scenario = Scenario::new("wrong-order", brisk())?;
+    let lines = recent_lines(6, 6_000, 300, 4);
+    scenario.client.produce(&scenario.topic, &lines)?;
+    let broken = [("NINETAIL_TEST_BREAK", "snapshot_first")];
+    for point in ["parquet.before", "events.before", "parquet.before"] {
+        // The last ones may not be reached any more: what was to be written is already lost.
+        let mut process = scenario.run(&[], &[broken[0], ("NINETAIL_TEST_CRASH_AT", point)])?;
+        let ended = eventually("the crash", Duration::from_secs(20), || process.ended());
+        if ended.is_err() {
+            process.kill()?;
+        }
+    }
+    scenario.drain()?;
+    match scenario.check(&truth_of(&scenario, &lines)) {
+        Err(_) => Ok(()),
+        Ok(()) => Err("the order of commits was broken, and the check found nothing".into()),
+    }
+}

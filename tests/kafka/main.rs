@@ -1,0 +1,85 @@
+//! ninetail against real Apache Kafka and DuckDB: what it must survive, compared with an independent truth.
+//!
+//! Kafka's jars and DuckDB are fetched once into a cache folder; `NINETAIL_TEST_BOOTSTRAP` names an existing
+//! cluster instead. Without a JDK, Maven or Python the tests that need them are reported as ignored, with
+//! the reason; with `CI=true` that is a failure.
+
+mod fixture;
+
+mod bad_input;
+mod crashes;
+mod disks;
+mod ground;
+mod input;
+mod outages;
+mod refusals;
+mod sinks;
+mod truth;
+
+use fixture::Need::{DuckDb, Kafka, Mount, OwnKafka};
+use fixture::{Need, Outcome};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials = vec![
+        trial("ground::kafka_serves", &[Kafka], ground::kafka_serves),
+        trial("ground::three_nodes_serve", &[OwnKafka], ground::three_nodes_serve),
+        trial("ground::the_truth_is_what_sql_says", &[DuckDb], ground::truth_is_what_sql_says),
+        trial("sinks::each_event_once", &[Kafka], sinks::each_event_once),
+        trial("sinks::many_events_and_subjects", &[Kafka], sinks::many_events_and_subjects),
+        trial("sinks::another_journal_is_refused", &[Kafka], sinks::another_journal_is_refused),
+        trial("sinks::state_topic_must_be_compacted", &[Kafka], sinks::state_topic_must_be_compacted),
+        trial("sinks::broker_killed_while_publishing", &[OwnKafka], sinks::broker_killed_while_publishing),
+        trial("sinks::dead_letters_are_kept", &[Kafka], sinks::dead_letters_are_kept),
+        trial("disks::journal", &[Mount], disks::journal),
+        trial("disks::rollups", &[Mount], disks::rollups),
+        trial("disks::events", &[Mount], disks::events),
+        trial("disks::dead_letters", &[Mount], disks::dead_letters),
+        trial("truth::stream", &[Kafka, DuckDb], truth::stream),
+        trial("truth::stream_in_pieces", &[Kafka, DuckDb], truth::stream_in_pieces),
+        trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
+        trial("truth::events_in_a_file", &[Kafka, DuckDb], truth::events_in_a_file),
+        trial("crashes::kill_loop", &[Kafka, DuckDb], crashes::kill_loop),
+        trial(
+            "crashes::kill_loop_with_an_event_file",
+            &[Kafka, DuckDb],
+            crashes::kill_loop_with_an_event_file,
+        ),
+        trial("crashes::a_wrong_order_of_commits_is_found", &[Kafka, DuckDb], crashes::wrong_order_is_found),
+        trial("input::group_offsets_reset", &[Kafka, DuckDb], input::group_offsets_reset),
+        trial("input::transactions_with_aborts", &[Kafka, DuckDb], input::transactions_with_aborts),
+        trial("input::retention_hole", &[Kafka, DuckDb], input::retention_hole),
+        trial("input::silent_partition_beside_busy_ones", &[Kafka, DuckDb], input::silent_partition),
+        trial("input::all_partitions_fall_silent", &[Kafka, DuckDb], input::all_silent),
+        trial("input::new_partitions", &[Kafka, DuckDb], input::new_partitions),
+        trial("bad_input::every_kind", &[Kafka, DuckDb], bad_input::every_kind),
+        trial("bad_input::hostile_traffic", &[Kafka, DuckDb], bad_input::hostile_traffic),
+        trial("bad_input::a_million_services", &[Kafka, DuckDb], bad_input::a_million_services),
+        trial("refusals::second_process", &[Kafka, DuckDb], refusals::second_process),
+        trial("refusals::second_process_elsewhere", &[Kafka, DuckDb], refusals::second_process_elsewhere),
+        trial("refusals::empty_state_beside_outputs", &[Kafka, DuckDb], refusals::empty_state_beside_outputs),
+        trial("refusals::old_state_restored", &[Kafka, DuckDb], refusals::old_state_restored),
+        trial("outages::broker_killed_and_started", &[OwnKafka, DuckDb], outages::broker_killed_and_started),
+        trial("outages::one_of_three_nodes_killed", &[OwnKafka, DuckDb], outages::one_of_three_nodes_killed),
+        trial("outages::disk_full", &[Kafka, DuckDb, Mount], outages::disk_full),
+        trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
+        trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
+    ];
+    for point in ninetail::edges::crash::POINTS {
+        let name = format!("crashes::at_{}", point.replace('.', "_"));
+        trials.push(trial(&name, &[Kafka, DuckDb], move || crashes::at(point)));
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    fixture::stop();
+    conclusion.exit();
+}
+
+/// A test that is ignored, with the reason, where the machine lacks what it needs.
+fn trial(name: &str, needs: &'static [Need], test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
+    Trial::ignorable_test(name, move || match needs.iter().find_map(|need| need.unmet()) {
+        None => test().map(|()| Completion::Completed),
+        Some(reason) if std::env::var("CI").is_ok_and(|ci| ci == "true") => Err(Failed::from(reason)),
+        Some(reason) => Ok(Completion::ignored_with(reason)),
+    })
+}

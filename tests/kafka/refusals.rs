@@ -1,0 +1,112 @@
+//! What ninetail must refuse, in words that name the ways out, and without harm to who is right.
+
+use crate::fixture::scenario::{PATIENCE, recent_lines};
+use crate::fixture::{Options, Outcome, Scenario, eventually};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+fn brisk() -> Options {
+    Options { slice_s: 10, cut_s: 10, lateness: "5s", ..Options::default() }
+}
+
+/// Runs, and expects a refusal that says all of these.
+fn refused(scenario: &Scenario, arguments: &[&str], says: &[&str]) -> Outcome {
+    let mut process = scenario.run(arguments, &[])?;
+    let status = process.wait(PATIENCE)?;
+    let said = process.said();
+    assert!(!status.success(), "not refused:\n{said}");
+    for part in says {
+        assert!(said.to_lowercase().contains(part), "does not say `{part}`:\n{said}");
+    }
+    Ok(())
+}
+
+/// A second process on the same state refuses to start; the first goes on.
+pub(crate) fn second_process() -> Outcome {
+    let scenario = Scenario::new("second", brisk())?;
+    let lines = recent_lines(7, 4_000, 300, 4);
+    let mut truth = scenario.truth();
+    lines.iter().for_each(|(_, line)| truth.add(line));
+    scenario.client.produce(&scenario.topic, &lines[..2_000])?;
+    let mut first = scenario.run(&[], &[])?;
+    eventually("the first files", PATIENCE, || Ok((scenario.files()? > 0).then_some(())))?;
+    refused(&scenario, &[], &["journal"])?;
+    let files = scenario.files()?;
+    scenario.client.produce(&scenario.topic, &lines[2_000..])?;
+    eventually("more files from the first", PATIENCE, || Ok((scenario.files()? > files).then_some(())))?;
+    assert!(first.ended()?.is_none(), "the first has ended:\n{}", first.said());
+    first.signal("TERM")?;
+    assert!(first.wait(PATIENCE)?.success(), "SIGTERM is a graceful end:\n{}", first.said());
+    scenario.drain()?;
+    scenario.check(&truth)
+}
+
+/// The same pipeline name with a state folder of its own: foreign outputs, refused before fencing anybody.
+pub(crate) fn second_process_elsewhere() -> Outcome {
+    let scenario = Scenario::new("elsewhere", brisk())?;
+    let lines = recent_lines(8, 4_000, 300, 4);
+    let mut truth = scenario.truth();
+    lines.iter().for_each(|(_, line)| truth.add(line));
+    scenario.client.produce(&scenario.topic, &lines[..2_000])?;
+    let mut first = scenario.run(&[], &[])?;
+    eventually("the first files", PATIENCE, || Ok((scenario.files()? > 0).then_some(())))?;
+    let other = scenario.path("other");
+    fs::create_dir(&other)?;
+    let text = fs::read_to_string(scenario.pipeline())?;
+    let own = fs::read_to_string(scenario.pipeline())?;
+    fs::write(
+        scenario.pipeline(),
+        text.replace("./state", "./other/state").replace("./rollups", "./other/rollups"),
+    )?;
+    refused(&scenario, &[], &["journal"])?;
+    fs::write(scenario.pipeline(), own)?;
+    let files = scenario.files()?;
+    scenario.client.produce(&scenario.topic, &lines[2_000..])?;
+    eventually("more files from the first", PATIENCE, || Ok((scenario.files()? > files).then_some(())))?;
+    assert!(first.ended()?.is_none(), "the first has ended:\n{}", first.said());
+    first.signal("TERM")?;
+    first.wait(PATIENCE)?;
+    scenario.drain()?;
+    scenario.check(&truth)
+}
+
+/// An empty state folder beside existing outputs is refused; the outputs stay as they were.
+pub(crate) fn empty_state_beside_outputs() -> Outcome {
+    let scenario = Scenario::new("empty-state", brisk())?;
+    let lines = recent_lines(9, 3_000, 300, 4);
+    let mut truth = scenario.truth();
+    lines.iter().for_each(|(_, line)| truth.add(line));
+    scenario.client.produce(&scenario.topic, &lines)?;
+    scenario.drain()?;
+    fs::rename(scenario.path("state"), scenario.path("lost"))?;
+    refused(&scenario, &["--until-end", "--close"], &["journal", "restore"])?;
+    scenario.check(&truth)?;
+    // With the state back all goes on.
+    let _ = fs::remove_dir_all(scenario.path("state"));
+    fs::rename(scenario.path("lost"), scenario.path("state"))?;
+    scenario.drain()?;
+    scenario.check(&truth)
+}
+
+/// An old copy of the state, whose journal ends before its outputs do, is refused.
+pub(crate) fn old_state_restored() -> Outcome {
+    let scenario = Scenario::new("old-state", brisk())?;
+    let lines = recent_lines(10, 4_000, 300, 4);
+    let mut truth = scenario.truth();
+    lines.iter().for_each(|(_, line)| truth.add(line));
+    scenario.client.produce(&scenario.topic, &lines[..2_000])?;
+    scenario.drain()?;
+    copy(&scenario.path("state"), &scenario.path("old"))?;
+    scenario.client.produce(&scenario.topic, &lines[2_000..])?;
+    scenario.drain()?;
+    fs::rename(scenario.path("state"), scenario.path("new"))?;
+    copy(&scenario.path("old"), &scenario.path("state"))?;
+    refused(&scenario, &["--until-end", "--close"], &["journal"])?;
+    scenario.check(&truth)
+}
+
+fn copy(from: &Path, to: &Path) -> Outcome {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
+    if status.success() { Ok(()) } else { Err("cp failed".into()) }
+}
