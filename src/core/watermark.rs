@@ -77,6 +77,11 @@ impl Progress {
         self.top.iter().copied().find(|t| *t <= clock)
     }
 
+    /// How long after a slice's end its lines may still come, seconds.
+    pub fn lateness_s(&self) -> u32 {
+        self.lateness_s
+    }
+
     /// For how long it has been read to its end without a line, seconds; None if it is not at its end.
     pub fn silent_for_s(&self, clock: Time) -> Option<i64> {
         let at_end = self.standing == Standing::AtEnd && self.fresh(clock);

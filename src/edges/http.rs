@@ -9,7 +9,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,17 +29,19 @@ impl App {
     }
 }
 
-/// Serves until `stop` is done. `started` is the zero of [`crate::edges::metrics::Health`]'s times.
+/// Takes the address.
 ///
 /// # Errors
-/// If the address cannot be bound.
-pub async fn serve(
-    address: SocketAddr,
-    metrics: Arc<Metrics>,
-    started: Instant,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let listener = TcpListener::bind(address).await?;
+/// If it cannot be had.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves for ever. `started` is the zero of [`crate::edges::metrics::Health`]'s times.
+///
+/// # Errors
+/// If the listener fails.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, started: Instant) -> std::io::Result<()> {
     let app = Arc::new(App { metrics, started });
     let router = Router::new()
         .route("/metrics", get(metrics_text))
@@ -49,7 +50,7 @@ pub async fn serve(
         .route("/-/healthy", get(livez))
         .route("/-/ready", get(readyz))
         .with_state(app);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(listener, router).await
 }
 
 async fn metrics_text(State(app): State<Arc<App>>) -> impl IntoResponse {

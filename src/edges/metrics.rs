@@ -96,7 +96,7 @@ pub struct Metrics {
     pub cut_duration: Histogram,
     pub events_duration: Histogram,
     pub snapshot_duration: Histogram,
-    pub commit_age_seconds: Fraction,
+    pub commit_timestamp_seconds: Fraction,
     pub sink_errors: Family<SinkLabel, Counter>,
     pub events: Family<TypeLabel, Counter>,
     pub cuts: Counter,
@@ -150,7 +150,7 @@ impl Metrics {
             cut_duration: seconds(),
             events_duration: seconds(),
             snapshot_duration: seconds(),
-            commit_age_seconds: Fraction::default(),
+            commit_timestamp_seconds: Fraction::default(),
             sink_errors: Family::default(),
             events: Family::default(),
             cuts: Counter::default(),
@@ -192,7 +192,7 @@ impl Metrics {
         r.register("rollup_write_duration_seconds", "writing the files of one cut", m.cut_duration.clone());
         r.register("events_duration_seconds", "publishing one batch of events", m.events_duration.clone());
         r.register("snapshot_duration_seconds", "taking one snapshot", m.snapshot_duration.clone());
-        r.register("commit_age_seconds", "clock minus time of the last commit", m.commit_age_seconds.clone());
+        r.register("commit_timestamp_seconds", "clock at the last commit", m.commit_timestamp_seconds.clone());
         r.register("sink_errors", "failed attempts to write, by sink", m.sink_errors.clone());
         r.register("events", "events published by type", m.events.clone());
         r.register("cuts", "cuts written", m.cuts.clone());

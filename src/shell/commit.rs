@@ -136,6 +136,11 @@ impl Committer {
         &self.engine
     }
 
+    /// Position of the last snapshot taken.
+    pub fn snapshot_position(&self) -> u64 {
+        self.snapshot_at
+    }
+
     /// The journal's id.
     pub fn journal_id(&self) -> &str {
         self.journal.id()

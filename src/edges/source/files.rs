@@ -84,3 +84,6 @@ pub enum FilesError {
         at: u64,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,3 +15,6 @@ pub mod topics;
 pub use config::KafkaConfig;
 pub use ends::Ends;
 pub use error::SourceError;
+
+#[cfg(test)]
+mod tests;

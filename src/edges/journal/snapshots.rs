@@ -1,0 +1,178 @@
+//! Snapshots of the engine: one file each beside the journal, `snapshots/<position>.snapshot`.
+//!
+//! Invariant: a file under its final name is complete; each carries the journal's id, its position and a
+//! checksum, and one that does not agree with itself is passed over for the one before it. They lie in
+//! files of their own, so that a bad block in one costs neither the journal nor the other.
+
+use crate::edges::journal::JournalError;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// How many snapshots are kept.
+pub(super) const KEPT: usize = 2;
+
+const MAGIC: &[u8; 8] = b"NTSNAP01";
+const SUFFIX: &str = ".snapshot";
+const LEVEL: i32 = 1;
+/// Magic, checksum, position, journal id, length of the state.
+const HEADER_BYTES: usize = 8 + 8 + 8 + 16 + 8;
+const STATE_BYTES_MAX: u64 = 16 << 30;
+
+/// A snapshot's position and state, if there is one; and why later ones were passed over.
+pub(super) type Latest = (Option<(u64, Vec<u8>)>, Vec<String>);
+
+/// The snapshots of one state folder.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    dir: PathBuf,
+}
+
+impl Snapshots {
+    pub(super) fn new(state: &Path) -> Snapshots {
+        Snapshots { dir: state.join("snapshots") }
+    }
+
+    /// Positions of all files there, ascending.
+    pub(super) fn positions(&self) -> Result<Vec<u64>, JournalError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|e| self.io("reading", &self.dir, e))?,
+        };
+        let mut positions = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|e| self.io("reading", &self.dir, e))?.file_name();
+            let number = name.to_str().and_then(|n| n.strip_suffix(SUFFIX)).and_then(|n| n.parse::<u64>().ok());
+            positions.extend(number);
+        }
+        positions.sort_unstable();
+        Ok(positions)
+    }
+
+    /// The latest snapshot that is whole and not beyond `end`, and what was wrong with later ones.
+    pub(super) fn latest(&self, journal: &str, end: u64) -> Result<Latest, JournalError> {
+        let mut passed_over = Vec::new();
+        for position in self.positions()?.into_iter().rev() {
+            let path = self.path(position);
+            if position > end {
+                passed_over.push(format!("{} is passed over: it is beyond the journal's end", path.display()));
+                continue;
+            }
+            match fs::read(&path).map_err(|e| e.to_string()).and_then(|b| unseal(&b, position, journal)) {
+                Ok(state) => return Ok((Some((position, state)), passed_over)),
+                Err(why) => passed_over.push(format!("{} is passed over: {why}", path.display())),
+            }
+        }
+        Ok((None, passed_over))
+    }
+
+    /// Writes one durably, then removes all but the latest [`KEPT`].
+    pub(super) fn put(&self, position: u64, journal: &str, state: &[u8]) -> Result<(), JournalError> {
+        fs::create_dir_all(&self.dir).map_err(|e| self.io("making", &self.dir, e))?;
+        let bytes = seal(state, position, journal).map_err(|e| self.io("compressing", &self.dir, e))?;
+        let staged = self.dir.join("next");
+        let path = self.path(position);
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&staged)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            fs::rename(&staged, &path)?;
+            File::open(&self.dir)?.sync_all()
+        };
+        write().map_err(|e| {
+            let _ = fs::remove_file(&staged); // gives its space back on a full disk
+            self.io("writing", &path, e)
+        })?;
+        let positions = self.positions()?;
+        for old in positions.iter().rev().skip(KEPT) {
+            let path = self.path(*old);
+            fs::remove_file(&path).map_err(|e| self.io("removing", &path, e))?;
+        }
+        Ok(())
+    }
+
+    fn path(&self, position: u64) -> PathBuf {
+        self.dir.join(format!("{position:020}{SUFFIX}"))
+    }
+
+    fn io(&self, action: &'static str, path: &Path, error: io::Error) -> JournalError {
+        JournalError::Io { action, path: path.to_owned(), error }
+    }
+}
+
+fn seal(state: &[u8], position: u64, journal: &str) -> io::Result<Vec<u8>> {
+    let packed = zstd::bulk::compress(state, LEVEL)?;
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + packed.len());
+    bytes.extend(MAGIC);
+    bytes.extend([0; 8]);
+    bytes.extend(position.to_le_bytes());
+    bytes.extend(id_bytes(journal));
+    bytes.extend((state.len() as u64).to_le_bytes());
+    bytes.extend(packed);
+    let sum = xxh3_64(&bytes[16..]);
+    bytes[8..16].copy_from_slice(&sum.to_le_bytes());
+    Ok(bytes)
+}
+
+fn unseal(bytes: &[u8], position: u64, journal: &str) -> Result<Vec<u8>, String> {
+    let word = |at: usize| bytes[at..at + 8].try_into().map(u64::from_le_bytes).unwrap_or_default();
+    if bytes.len() < HEADER_BYTES || &bytes[..8] != MAGIC {
+        return Err("it is no snapshot of this release".into());
+    }
+    if word(8) != xxh3_64(&bytes[16..]) {
+        return Err("its checksum does not match".into());
+    }
+    if word(16) != position || bytes[24..40] != id_bytes(journal) {
+        return Err("it belongs to another journal or position".into());
+    }
+    let length = word(40);
+    if length > STATE_BYTES_MAX {
+        return Err("its length is impossible".into());
+    }
+    zstd::bulk::decompress(&bytes[HEADER_BYTES..], length as usize).map_err(|e| e.to_string())
+}
+
+/// The id in a field of fixed width.
+fn id_bytes(journal: &str) -> [u8; 16] {
+    let mut field = [0; 16];
+    let length = journal.len().min(16);
+    field[..length].copy_from_slice(&journal.as_bytes()[..length]);
+    field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_are_kept_and_a_damaged_one_is_passed_over() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let snapshots = Snapshots::new(dir.path());
+        assert_eq!(snapshots.latest("id", 99).expect("reads").0, None);
+        for position in [3, 7, 12] {
+            snapshots.put(position, "id", &vec![position as u8; 100_000]).expect("writes");
+        }
+        assert_eq!(snapshots.positions().expect("reads"), [7, 12]);
+        assert_eq!(snapshots.latest("id", 99).expect("reads"), (Some((12, vec![12; 100_000])), vec![]));
+
+        assert_eq!(snapshots.latest("id", 11).expect("reads").0.map(|f| f.0), Some(7), "12 is beyond the end");
+
+        let path = snapshots.path(12);
+        let whole = fs::read(&path).expect("reads");
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x10;
+            fs::write(&path, &bytes).expect("writes");
+            let (found, passed_over) = snapshots.latest("id", 99).expect("reads");
+            assert_eq!(found.map(|f| f.0), Some(7), "a flip in byte {at} goes unseen");
+            assert_eq!(passed_over.len(), 1);
+        }
+        for length in [0, 5, 40, whole.len() - 1] {
+            fs::write(&path, &whole[..length]).expect("writes");
+            assert_eq!(snapshots.latest("id", 99).expect("reads").0.map(|f| f.0), Some(7));
+        }
+        fs::write(&path, &whole).expect("writes");
+        assert_eq!(snapshots.latest("other", 99).expect("reads").0, None, "another journal's is not ours");
+    }
+}

@@ -1,0 +1,298 @@
+//! The tables' columns: name, type, meaning, unit and how revisions merge, said once.
+//!
+//! Invariant: the files, their schema and `schemas/tables.json` come from these definitions. A column is
+//! never renamed, retyped or removed; a new one is added nullable, with a higher [`SCHEMA_VERSION`].
+
+use crate::core::histogram::Histogram;
+use crate::core::rollup::{QualityRow, RejectsRow, RequestsRow, SliRow};
+use serde_json::{Value as Json, json};
+
+/// Version of the tables' schema, in every file's footer.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A column's type, in SQL's words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// UTF-8 text.
+    String,
+    /// 64 bits, signed.
+    Bigint,
+    /// 32 bits, signed.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// Microseconds, UTC.
+    Timestamp,
+    /// DECIMAL(9,6).
+    Decimal,
+    /// List of INTEGER.
+    Integers,
+    /// List of BIGINT.
+    Bigints,
+}
+
+impl Kind {
+    /// As DuckDB writes it.
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Kind::String => "VARCHAR",
+            Kind::Bigint => "BIGINT",
+            Kind::Integer => "INTEGER",
+            Kind::Boolean => "BOOLEAN",
+            Kind::Timestamp => "TIMESTAMP WITH TIME ZONE",
+            Kind::Decimal => "DECIMAL(9,6)",
+            Kind::Integers => "INTEGER[]",
+            Kind::Bigints => "BIGINT[]",
+        }
+    }
+}
+
+/// How a column of several revisions becomes one value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Merge {
+    /// Part of what is grouped by.
+    Key,
+    /// Tells rows of one key apart; not merged.
+    Revision,
+    /// Added up.
+    Sum,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// Counts of the same bucket index are added up.
+    Buckets,
+    /// The value of the highest revision.
+    Last,
+}
+
+impl Merge {
+    const fn name(self) -> &'static str {
+        match self {
+            Merge::Key => "key",
+            Merge::Revision => "revision",
+            Merge::Sum => "sum",
+            Merge::Min => "min",
+            Merge::Max => "max",
+            Merge::Buckets => "buckets",
+            Merge::Last => "last",
+        }
+    }
+}
+
+/// A row's value in a column.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Null,
+    Text(&'a str),
+    Long(i64),
+    Int(i32),
+    Bool(bool),
+    /// Bucket indexes of a histogram.
+    Indexes(&'a Histogram),
+    /// Bucket counts of a histogram.
+    Counts(&'a Histogram),
+}
+
+/// One column of a table of rows `R`.
+pub struct Column<R: 'static> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Whether it may be NULL.
+    pub nullable: bool,
+    /// Unit of the numbers, empty if they have none.
+    pub unit: &'static str,
+    /// How revisions merge.
+    pub merge: Merge,
+    /// What it means.
+    pub doc: &'static str,
+    pub(super) get: for<'a> fn(&'a R) -> Value<'a>,
+}
+
+/// A row type that has a table.
+pub trait Table: Sized + 'static {
+    /// The table's name without the slice suffix.
+    const NAME: &'static str;
+    /// What a row is.
+    const DOC: &'static str;
+    /// Its columns, in order.
+    fn columns() -> &'static [Column<Self>];
+}
+
+/// Counts are far below 2^63; should one ever not be, it sticks there.
+fn long(count: u64) -> Value<'static> {
+    Value::Long(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// A value that means nothing while the histogram is empty.
+fn unless_empty(histogram: &Histogram, value: u64) -> Value<'static> {
+    if histogram.count == 0 { Value::Null } else { long(value) }
+}
+
+macro_rules! columns {
+    ($($name:literal $kind:ident $null:literal $unit:literal $merge:ident $doc:literal $get:expr;)+) => {
+        &[$(Column {
+            name: $name,
+            kind: Kind::$kind,
+            nullable: $null,
+            unit: $unit,
+            merge: Merge::$merge,
+            doc: $doc,
+            get: $get,
+        }),+]
+    };
+}
+
+impl Table for RequestsRow {
+    const NAME: &'static str = "requests";
+    const DOC: &'static str = "What one service did in one slice. A row exists where requests > 0.";
+
+    fn columns() -> &'static [Column<RequestsRow>] {
+        columns! {
+            "service" String false "" Key "Service, as the pipeline's rules named it." |r| Value::Text(&r.service);
+            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "requests" Bigint false "requests" Sum "All requests." |r| long(r.requests);
+            "status_1xx" Bigint false "requests" Sum "Requests answered with 1xx." |r| long(r.statuses[1]);
+            "status_2xx" Bigint false "requests" Sum "Requests answered with 2xx." |r| long(r.statuses[2]);
+            "status_3xx" Bigint false "requests" Sum "Requests answered with 3xx." |r| long(r.statuses[3]);
+            "status_4xx" Bigint false "requests" Sum "Requests answered with 4xx." |r| long(r.statuses[4]);
+            "status_5xx" Bigint false "requests" Sum "Requests answered with 5xx." |r| long(r.statuses[5]);
+            "status_none" Bigint false "requests" Sum "Requests without a status, or with one outside 100 to 599." |r| long(r.statuses[0]);
+            "client_gone" Bigint false "requests" Sum "Requests whose client went away before the answer." |r| long(r.client_gone);
+            "bytes_received" Bigint false "bytes" Sum "Bytes received from clients." |r| long(r.bytes_received);
+            "bytes_sent" Bigint false "bytes" Sum "Bytes sent to clients." |r| long(r.bytes_sent);
+            "client_latency_count" Bigint false "requests" Sum "Requests with a latency as the client saw it; WebSockets have none." |r| long(r.client_latency.count);
+            "client_latency_sum_us" Bigint false "us" Sum "Their sum." |r| long(r.client_latency.sum_us);
+            "client_latency_min_us" Bigint true "us" Min "The smallest; NULL when there is none." |r| unless_empty(&r.client_latency, r.client_latency.min_us);
+            "client_latency_max_us" Bigint true "us" Max "The largest; NULL when there is none." |r| unless_empty(&r.client_latency, r.client_latency.max_us);
+            "client_latency_bucket_index" Integers true "" Buckets "Indexes of the buckets that hold something, ascending: bucket i holds (2^(i/32), 2^((i+1)/32)] us, zeros are in none. NULL when the count is 0." |r| Value::Indexes(&r.client_latency);
+            "client_latency_bucket_count" Bigints true "requests" Buckets "Counts of the buckets at the same place in the list of indexes." |r| Value::Counts(&r.client_latency);
+            "upstream_latency_count" Bigint false "requests" Sum "Requests with a latency of the target; WebSockets have none." |r| long(r.upstream_latency.count);
+            "upstream_latency_sum_us" Bigint false "us" Sum "Their sum." |r| long(r.upstream_latency.sum_us);
+            "upstream_latency_min_us" Bigint true "us" Min "The smallest; NULL when there is none." |r| unless_empty(&r.upstream_latency, r.upstream_latency.min_us);
+            "upstream_latency_max_us" Bigint true "us" Max "The largest; NULL when there is none." |r| unless_empty(&r.upstream_latency, r.upstream_latency.max_us);
+            "upstream_latency_bucket_index" Integers true "" Buckets "As client_latency_bucket_index." |r| Value::Indexes(&r.upstream_latency);
+            "upstream_latency_bucket_count" Bigints true "requests" Buckets "As client_latency_bucket_count." |r| Value::Counts(&r.upstream_latency);
+        }
+    }
+}
+
+impl Table for SliRow {
+    const NAME: &'static str = "sli";
+    const DOC: &'static str = "Verdicts of one SLO of one service in one slice. A row exists where the service had requests.";
+
+    fn columns() -> &'static [Column<SliRow>] {
+        columns! {
+            "service" String false "" Key "Service, as the pipeline's rules named it." |r| Value::Text(&r.service);
+            "slo" String false "" Key "Name of the SLO." |r| Value::Text(&r.slo);
+            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "generation" Integer false "" Key "Generation of the SLO's definition: another indicator or window is another generation." |r| Value::Int(i32::try_from(r.generation).unwrap_or(i32::MAX));
+            "good" Bigint false "requests" Sum "Good requests." |r| long(r.good);
+            "bad" Bigint false "requests" Sum "Bad requests." |r| long(r.bad);
+            "excluded" Bigint false "requests" Sum "Requests left out; good + bad is the SLI's denominator." |r| long(r.excluded);
+            "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
+            "window_s" Bigint false "s" Last "Length of the rolling window." |r| long(r.window_s);
+        }
+    }
+}
+
+impl Table for QualityRow {
+    const NAME: &'static str = "quality";
+    const DOC: &'static str = "What was read of one partition in one slice. A row exists for every partition and slice, zeros too.";
+
+    fn columns() -> &'static [Column<QualityRow>] {
+        columns! {
+            "source" String false "" Key "Source of the pipeline file." |r| Value::Text(&r.partition.source);
+            "topic" String false "" Key "Kafka topic; `backfill` for archives." |r| Value::Text(&r.partition.topic);
+            "partition" Integer false "" Key "Kafka partition; 0 for archives." |r| Value::Int(r.partition.number);
+            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "slices" Bigint false "slices" Last "How many slices from slice_start on the row stands for." |r| long(r.slices);
+            "complete" Boolean false "" Last "Whether all that belongs here was read, as far as anybody can know." |r| Value::Bool(r.complete);
+            "reason" String true "" Last "Why not complete: gap, silent, unreachable, stopped; NULL when complete." |r| r.reason.as_deref().map_or(Value::Null, Value::Text);
+            "lines" Bigint false "lines" Sum "Lines read: records + skipped + rejected." |r| long(r.lines);
+            "records" Bigint false "lines" Sum "Lines that were requests." |r| long(r.records);
+            "skipped" Bigint false "lines" Sum "Lines that are no requests (comments, headers, other record types)." |r| long(r.skipped);
+            "rejected" Bigint false "lines" Sum "Lines that could not be read; by reason in rejects." |r| long(r.rejected);
+            "late" Bigint false "lines" Sum "Records that came after their slice had closed." |r| long(r.late);
+            "replayed" Bigint false "records" Sum "Kafka records seen again and dropped." |r| long(r.replayed);
+            "gap_offsets" Bigint false "offsets" Sum "Offsets lost before they could be read." |r| long(r.gap_offsets);
+        }
+    }
+}
+
+impl Table for RejectsRow {
+    const NAME: &'static str = "rejects";
+    const DOC: &'static str = "Rejected lines of one partition and slice by reason. A row exists where lines > 0.";
+
+    fn columns() -> &'static [Column<RejectsRow>] {
+        columns! {
+            "source" String false "" Key "Source of the pipeline file." |r| Value::Text(&r.partition.source);
+            "topic" String false "" Key "Kafka topic; `backfill` for archives." |r| Value::Text(&r.partition.topic);
+            "partition" Integer false "" Key "Kafka partition; 0 for archives." |r| Value::Int(r.partition.number);
+            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "reason" String false "" Key "Why the lines were rejected." |r| Value::Text(r.reason);
+            "lines" Bigint false "lines" Sum "How many." |r| long(r.lines);
+        }
+    }
+}
+
+/// All tables and columns as one document: the content of `schemas/tables.json`.
+pub fn document() -> Json {
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "layout": "<rollups>/<table>/date=YYYY-MM-DD/<pipeline>-<journal>-<cut>-<watermark>.parquet, date of slice_start in UTC; <table> is a name below with the slice's suffix, such as requests_1m",
+        "merge": {
+            "key": "group by it",
+            "revision": "not merged: tells a key's rows apart",
+            "sum": "add up over revisions",
+            "min": "smallest over revisions",
+            "max": "largest over revisions",
+            "buckets": "add up counts of the same index over revisions",
+            "last": "value of the highest revision",
+        },
+        "tables": [
+            table::<RequestsRow>(),
+            table::<SliRow>(),
+            table::<QualityRow>(),
+            table::<RejectsRow>(),
+        ],
+    })
+}
+
+fn table<R: Table>() -> Json {
+    let column = |c: &Column<R>| {
+        json!({
+            "name": c.name,
+            "type": c.kind.sql(),
+            "nullable": c.nullable,
+            "unit": c.unit,
+            "merge": c.merge.name(),
+            "meaning": c.doc,
+        })
+    };
+    let columns: Vec<Json> = R::columns().iter().map(column).collect();
+    json!({ "name": R::NAME, "rows": R::DOC, "columns": columns })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `NINETAIL_UPDATE_SCHEMAS=1 cargo test columns` writes the document anew.
+    #[test]
+    fn the_document_says_what_the_files_hold() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/tables.json");
+        let want = format!("{:#}\n", document());
+        if std::env::var_os("NINETAIL_UPDATE_SCHEMAS").is_some() {
+            std::fs::write(path, &want).expect("writes");
+        }
+        let found = std::fs::read_to_string(path).expect("schemas/tables.json is there");
+        assert!(found == want, "schemas/tables.json is stale: run with NINETAIL_UPDATE_SCHEMAS=1");
+    }
+}

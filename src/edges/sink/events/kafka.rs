@@ -1,0 +1,408 @@
+//! Events in Kafka transactions, each together with the progress in a compacted topic.
+//!
+//! Invariant: events and the progress that covers them are committed in one transaction. After any result
+//! that is not plainly a success the producer is destroyed, a new one fences the old, the progress is read
+//! again, and publishing goes on from there.
+
+use crate::core::event::Event;
+use crate::core::rollup::OutputPosition;
+use crate::edges::crash;
+use crate::edges::sink::events::{EventError, KafkaTarget, Progress, envelope, own};
+use crate::edges::sink::events::progress::Fold;
+use crate::edges::sink::kafka::{Backoff, REQUEST_TIMEOUT, Topics, code, config, is_refusal, partitions};
+use crate::edges::sink::{Control, Owner};
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Events of one transaction at most: bounds its memory and its time.
+const TRANSACTION_EVENTS_MAX: usize = 10_000;
+/// A transaction lives for milliseconds; the broker aborts one that was left open after this.
+const TRANSACTION_TIMEOUT_MS: &str = "30000";
+/// A record that is not acknowledged by then makes its transaction fail.
+const MESSAGE_TIMEOUT_MS: &str = "20000";
+/// How long flush and commit may take before the result counts as unknown.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What the state topic must have, and gets when it is made.
+const COMPACTED: (&str, &str) = ("cleanup.policy", "compact");
+/// Small segments: only closed ones are compacted, and the whole topic is read at a start.
+const STATE_SETTINGS: [(&str, &str); 4] = [
+    COMPACTED,
+    ("segment.bytes", "16777216"),
+    ("segment.ms", "3600000"),
+    ("min.cleanable.dirty.ratio", "0.1"),
+];
+
+/// An open transactional producer and what it has published.
+pub struct KafkaEvents {
+    target: KafkaTarget,
+    owner: Owner,
+    control: Control,
+    /// None until connected, and after any result that is not plainly a success.
+    producer: Option<BaseProducer<Deliveries>>,
+    reader: Option<ProgressReader>,
+    progress: Progress,
+}
+
+/// Why an attempt failed.
+enum Trouble {
+    /// Trying again may help.
+    Passing(KafkaError),
+    /// Somebody must decide.
+    Final(EventError),
+}
+
+impl From<KafkaError> for Trouble {
+    fn from(error: KafkaError) -> Trouble {
+        Trouble::Passing(error)
+    }
+}
+
+impl KafkaEvents {
+    pub(super) fn open(
+        target: &KafkaTarget,
+        owner: &Owner,
+        control: &Control,
+    ) -> Result<(KafkaEvents, Option<Progress>), EventError> {
+        let mut sink = KafkaEvents {
+            target: target.clone(),
+            owner: owner.clone(),
+            control: control.clone(),
+            producer: None,
+            reader: None,
+            progress: Progress { journal: owner.journal.to_string(), ..Progress::default() },
+        };
+        // refuse before anybody is fenced
+        own(&sink.place(), owner, peek(target, &owner.pipeline, control)?)?;
+        let action = format!("preparing topics {} and {}", target.topic, target.state_topic);
+        retry(control, &action, || make_topics(target, control))?;
+        let connecting = format!("starting transactions at topic {}", target.topic);
+        let found = retry(control, &connecting, || sink.connect())?;
+        if found.is_none() {
+            // a takeover is claimed before anything is published; a first start says that it is there
+            let takeover = owner.takeover.as_ref();
+            sink.progress.cut = takeover.map_or(0, |t| t.cut);
+            sink.progress.sequences = takeover.map(|t| t.sequences.clone()).unwrap_or_default();
+            retry(control, "claiming the state topic", || {
+                sink.connect()?;
+                let progress = sink.progress.clone();
+                let shards = progress.shards();
+                sink.transaction(&[], progress, &shards)
+            })?;
+        }
+        Ok((sink, found))
+    }
+
+    pub(super) fn publish(&mut self, events: &[Event], at: OutputPosition, cut: u64) -> Result<usize, EventError> {
+        let before = self.progress.at;
+        let control = self.control.clone();
+        let action = format!("publishing to topic {}", self.target.topic);
+        retry(&control, &action, || self.attempt(events, at, cut))?;
+        Ok(events.iter().filter(|e| e.position > before).count())
+    }
+
+    /// Publishes what the progress does not cover yet.
+    fn attempt(&mut self, events: &[Event], at: OutputPosition, cut: u64) -> Result<(), Trouble> {
+        self.owner.end = self.owner.end.max(at.position);
+        self.connect()?;
+        let done = self.progress.at;
+        let fresh: Vec<&Event> = events.iter().filter(|e| e.position > done).collect();
+        let mut parts = fresh.chunks(TRANSACTION_EVENTS_MAX).peekable();
+        while let Some(part) = parts.next() {
+            let reached = match (parts.peek(), part.last()) {
+                (Some(_), Some(last)) => last.position,
+                _ => at,
+            };
+            let mut progress = Progress { at: reached, cut, ..self.progress.clone() };
+            let shards = progress.advance(part);
+            self.transaction(part, progress, &shards)?;
+        }
+        if self.progress.at < at || self.progress.cut < cut {
+            let progress = Progress { at: at.max(self.progress.at), cut, ..self.progress.clone() };
+            self.transaction(&[], progress, &BTreeSet::new())?;
+        }
+        Ok(())
+    }
+
+    /// One transaction: events, and the progress that covers them. Whatever fails, the producer is gone.
+    fn transaction(&mut self, events: &[&Event], progress: Progress, shards: &BTreeSet<u64>) -> Result<(), Trouble> {
+        let Some(producer) = self.producer.take() else {
+            return Err(KafkaError::Canceled.into());
+        };
+        crash::point("events.before");
+        producer.begin_transaction().map_err(|e| self.trouble(&producer, e))?;
+        for event in events {
+            let value = envelope::encode(event, &self.owner.pipeline, &self.owner.journal);
+            let content_type = Header { key: "content-type", value: Some("application/cloudevents+json; charset=UTF-8") };
+            let headers = OwnedHeaders::new().insert(content_type);
+            let record = BaseRecord::to(&self.target.topic).key(&*event.key).payload(&value).headers(headers);
+            send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
+        }
+        for (key, value) in progress.records(&self.owner.pipeline, shards) {
+            let record = BaseRecord::to(&self.target.state_topic).key(key.as_str()).payload(&value);
+            send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
+        }
+        producer.flush(COMMIT_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
+        crash::point("events.sent");
+        producer.commit_transaction(COMMIT_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
+        crash::point("events.after");
+        self.producer = Some(producer);
+        self.owner.published = Some(progress.at);
+        self.progress = progress;
+        Ok(())
+    }
+
+    /// A producer that has fenced every older one, and the progress as it stands after that.
+    fn connect(&mut self) -> Result<Option<Progress>, Trouble> {
+        if self.producer.is_some() {
+            return Ok(Some(self.progress.clone()));
+        }
+        let producer: BaseProducer<Deliveries> = config(&self.target.properties)
+            .set("transactional.id", self.transactional_id())
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
+            .set("message.timeout.ms", MESSAGE_TIMEOUT_MS)
+            .set("linger.ms", "0")
+            .set("compression.codec", "lz4")
+            .set("queue.buffering.max.kbytes", "32768")
+            .set("allow.auto.create.topics", "false")
+            .create_with_context(Deliveries::default())
+            .map_err(|e| refused("starting the events' producer", &e))?;
+        producer.init_transactions(REQUEST_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
+        if self.reader.is_none() {
+            let reader = ProgressReader::new(&self.target, &self.owner.pipeline)
+                .map_err(|e| refused("starting the reader of the progress", &e))?;
+            self.reader = Some(reader);
+        }
+        let found = match &mut self.reader {
+            Some(reader) => reader.read()?,
+            None => None,
+        };
+        let found = own(&self.place(), &self.owner, found).map_err(|e| Trouble::Final(e.into()))?;
+        // from now on nothing less than this may be found, and anything that this process published
+        self.owner.published = found.as_ref().map(|f| f.at).max(self.owner.published);
+        if let Some(found) = &found {
+            self.progress = found.clone();
+        }
+        self.producer = Some(producer);
+        Ok(found)
+    }
+
+    /// What an error of the producer means.
+    fn trouble(&self, producer: &BaseProducer<Deliveries>, error: KafkaError) -> Trouble {
+        let fatal = producer.client().fatal_error().map(|(code, _)| code);
+        let delivery = producer.context().first_error();
+        for code in [fatal, code(&error), delivery].into_iter().flatten() {
+            use RDKafkaErrorCode as Code;
+            match code {
+                Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch => {
+                    let transactional_id = self.transactional_id();
+                    return Trouble::Final(EventError::Fenced { transactional_id });
+                }
+                code if is_refusal(code) => {
+                    let action = format!("publishing to topics {} and {}", self.target.topic, self.target.state_topic);
+                    return Trouble::Final(EventError::Refused { action, error: code.to_string() });
+                }
+                _ => {}
+            }
+        }
+        Trouble::Passing(error)
+    }
+
+    fn transactional_id(&self) -> String {
+        format!("ninetail-{}", self.owner.pipeline)
+    }
+
+    fn place(&self) -> String {
+        format!("topic {}", self.target.state_topic)
+    }
+}
+
+/// Sends, serving deliveries while the queue is full.
+fn send(producer: &BaseProducer<Deliveries>, record: BaseRecord<'_, str, Vec<u8>>) -> KafkaResult<()> {
+    let deadline = Instant::now() + COMMIT_TIMEOUT;
+    let mut record = record;
+    loop {
+        match producer.send(record) {
+            Ok(()) => return Ok(()),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) if Instant::now() < deadline => {
+                record = again;
+                producer.poll(Duration::from_millis(20));
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+/// Repeats an attempt while what fails may pass.
+fn retry<T>(
+    control: &Control,
+    action: &str,
+    mut attempt: impl FnMut() -> Result<T, Trouble>,
+) -> Result<T, EventError> {
+    let mut backoff = Backoff::new();
+    loop {
+        match attempt() {
+            Ok(done) => return Ok(done),
+            Err(Trouble::Final(error)) => return Err(error),
+            Err(Trouble::Passing(error)) => {
+                (control.log)(&format!("{action}: {error}; trying again"));
+                if !backoff.wait(control) {
+                    return Err(EventError::Stopped { action: action.to_owned(), error: error.to_string() });
+                }
+            }
+        }
+    }
+}
+
+fn refused(action: &str, error: &KafkaError) -> Trouble {
+    Trouble::Final(EventError::Refused { action: action.to_owned(), error: error.to_string() })
+}
+
+/// Makes the topics that are not there; refuses a state topic that would lose its records.
+fn make_topics(target: &KafkaTarget, control: &Control) -> Result<(), Trouble> {
+    let topics = Topics::new(&target.properties).map_err(|e| refused("starting the admin client", &e))?;
+    let made = |topic: &str, partitions, settings: &[(&str, &str)]| {
+        topics.ensure(topic, partitions, settings).map_err(|error| match code(&error) {
+            Some(code) if is_refusal(code) => refused(&format!("making topic {topic}"), &error),
+            _ => Trouble::Passing(error),
+        })
+    };
+    made(&target.topic, None, &[])?;
+    if made(&target.state_topic, Some(1), &STATE_SETTINGS)? {
+        return Ok(());
+    }
+    let (name, wanted) = COMPACTED;
+    match topics.setting(&target.state_topic, name) {
+        Ok(Some(found)) if found != wanted => Err(Trouble::Final(EventError::Settings {
+            topic: target.state_topic.clone(),
+            difference: format!("its {name} is {found}, and must be {wanted}"),
+        })),
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Ok(()),
+        Err(error) => match code(&error) {
+            Some(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                let topic = &target.state_topic;
+                (control.log)(&format!("cannot check that topic {topic} is compacted: {error}"));
+                Ok(())
+            }
+            _ => Err(Trouble::Passing(error)),
+        },
+    }
+}
+
+/// Reads the pipeline's progress and touches nothing.
+pub(super) fn peek(
+    target: &KafkaTarget,
+    pipeline: &str,
+    control: &Control,
+) -> Result<Option<Progress>, EventError> {
+    let action = format!("reading topic {}", target.state_topic);
+    retry(control, &action, || {
+        let mut reader = ProgressReader::new(target, pipeline).map_err(|e| refused(&action, &e))?;
+        reader.read()
+    })
+}
+
+/// Reads the state topic to the end of what is committed, and on from there the next time.
+struct ProgressReader {
+    consumer: BaseConsumer,
+    topic: String,
+    pipeline: String,
+    next: BTreeMap<i32, i64>,
+    fold: Fold,
+}
+
+impl ProgressReader {
+    fn new(target: &KafkaTarget, pipeline: &str) -> KafkaResult<ProgressReader> {
+        let consumer = config(&target.properties)
+            // librdkafka wants a name to assign partitions; nothing is ever committed under it
+            .set("group.id", format!("ninetail-{pipeline}-progress"))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("isolation.level", "read_committed")
+            .set("auto.offset.reset", "earliest")
+            .set("allow.auto.create.topics", "false")
+            .set("check.crcs", "true")
+            .set("fetch.wait.max.ms", "50")
+            .create()?;
+        let (topic, pipeline) = (target.state_topic.clone(), pipeline.to_owned());
+        Ok(ProgressReader { consumer, topic, pipeline, next: BTreeMap::new(), fold: Fold::default() })
+    }
+
+    fn read(&mut self) -> Result<Option<Progress>, Trouble> {
+        // an error leaves the positions as they are: the next read goes on from them
+        let Some(partitions) = partitions(self.consumer.client(), &self.topic)? else { return Ok(None) };
+        let mut list = TopicPartitionList::new();
+        for partition in &partitions {
+            let from = self.next.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
+            list.add_partition_offset(&self.topic, *partition, from)?;
+        }
+        self.consumer.assign(&list)?;
+        let mut open: BTreeSet<i32> = partitions.into_iter().collect();
+        let mut heard = Instant::now();
+        while !open.is_empty() {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(record)) => {
+                    heard = Instant::now();
+                    self.next.insert(record.partition(), record.offset() + 1);
+                    if let Some(key) = record.key() {
+                        self.fold.take(&self.pipeline, key, record.payload());
+                    }
+                }
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    heard = Instant::now();
+                    open.remove(&partition);
+                }
+                Some(Err(error)) => match code(&error) {
+                    // a broker that is away is heard of again, or not within the time
+                    Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {}
+                    Some(code) if is_refusal(code) => {
+                        return Err(refused(&format!("reading topic {}", self.topic), &error));
+                    }
+                    _ => return Err(error.into()),
+                },
+                None => {}
+            }
+            if heard.elapsed() > REQUEST_TIMEOUT {
+                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into());
+            }
+        }
+        self.consumer.unassign()?;
+        self.fold.progress(&self.pipeline).map_err(|why| {
+            let action = format!("reading the progress of {} in topic {}", self.pipeline, self.topic);
+            Trouble::Final(EventError::Refused { action, error: why })
+        })
+    }
+}
+
+/// Keeps the first error of a delivery: why a transaction failed.
+#[derive(Default)]
+struct Deliveries {
+    first: Mutex<Option<RDKafkaErrorCode>>,
+}
+
+impl Deliveries {
+    fn first_error(&self) -> Option<RDKafkaErrorCode> {
+        self.first.lock().map_or(None, |first| *first)
+    }
+}
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let (Err((error, _)), Ok(mut first)) = (result, self.first.lock()) {
+            *first = first.or_else(|| code(error));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What all Kafka sinks share: clients, topics and their settings, which errors pass.
+
+use crate::edges::sink::Control;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::{Client, ClientContext, DefaultClientContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+/// How long one request to a broker may take.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// A client configuration with the pipeline's connection properties; ours go on top.
+pub(super) fn config(properties: &BTreeMap<String, String>) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in properties {
+        config.set(key, value);
+    }
+    config.set("client.id", "ninetail");
+    config
+}
+
+/// The code inside an error, if librdkafka gave one.
+pub(super) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    error.rdkafka_error_code()
+}
+
+/// Whether the broker will refuse again: access, limits, names. Everything else may pass.
+pub(super) fn is_refusal(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::TransactionalIdAuthorizationFailed
+            | Code::SaslAuthenticationFailed
+            | Code::MessageSizeTooLarge
+            | Code::InvalidMessageSize
+            | Code::InvalidTopic
+            | Code::InvalidConfig
+            | Code::InvalidReplicationFactor
+            | Code::PolicyViolation
+            | Code::InvalidRequest
+            | Code::InvalidArgument
+            | Code::InvalidTransactionTimeout
+            | Code::UnsupportedVersion
+    )
+}
+
+/// Waits longer each time, and tells when the caller wants to stop.
+pub(super) struct Backoff {
+    wait: Duration,
+}
+
+impl Backoff {
+    pub(super) fn new() -> Backoff {
+        Backoff { wait: BACKOFF_MIN }
+    }
+
+    /// Waits; false if the caller wants to stop.
+    pub(super) fn wait(&mut self, control: &Control) -> bool {
+        let mut left = self.wait;
+        while !left.is_zero() {
+            if control.stopped() {
+                return false;
+            }
+            let step = left.min(Duration::from_millis(50));
+            thread::sleep(step);
+            left -= step;
+        }
+        self.wait = (self.wait * 2).min(BACKOFF_MAX);
+        !control.stopped()
+    }
+}
+
+/// Partitions of the topic, None if it is not there. Never makes one.
+pub(super) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> KafkaResult<Option<Vec<i32>>> {
+    let metadata = client.fetch_metadata(Some(topic), REQUEST_TIMEOUT)?;
+    let Some(found) = metadata.topics().iter().find(|t| t.name() == topic) else { return Ok(None) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => return Ok(None),
+        Some(code) => return Err(KafkaError::MetadataFetch(code)),
+        None => {}
+    }
+    let partitions: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
+    Ok(if partitions.is_empty() { None } else { Some(partitions) })
+}
+
+/// Makes topics and reads their settings.
+pub(super) struct Topics {
+    admin: AdminClient<DefaultClientContext>,
+}
+
+impl Topics {
+    pub(super) fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Topics> {
+        Ok(Topics { admin: config(properties).create()? })
+    }
+
+    /// Makes the topic if it is not there, with the broker's replication (and partitions, if None).
+    /// Returns whether it made it.
+    pub(super) fn ensure(
+        &self,
+        topic: &str,
+        partitions: Option<i32>,
+        settings: &[(&str, &str)],
+    ) -> KafkaResult<bool> {
+        if self::partitions(self.admin.inner(), topic)?.is_some() {
+            return Ok(false);
+        }
+        let mut new = NewTopic::new(topic, partitions.unwrap_or(-1), TopicReplication::Fixed(-1));
+        new.config = settings.to_vec();
+        let options = AdminOptions::new()
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .operation_timeout(Some(REQUEST_TIMEOUT));
+        match block_on(self.admin.create_topics(&[new], &options))?.pop() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
+            Some(Err((_, code))) => Err(KafkaError::AdminOp(code)),
+            Some(Ok(_)) | None => Ok(true),
+        }
+    }
+
+    /// A topic's setting, None if the broker does not tell.
+    pub(super) fn setting(&self, topic: &str, name: &str) -> KafkaResult<Option<String>> {
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let found = block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))?.pop();
+        match found {
+            Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
+            Some(Err(code)) => Err(KafkaError::AdminOp(code)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Waits for a future on this thread: librdkafka's own threads drive it.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

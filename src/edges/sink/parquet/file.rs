@@ -1,0 +1,217 @@
+//! One Parquet file: rows to columns to bytes, and the footer that says what it is.
+//!
+//! Invariant: the hash in the footer is of the rows, not of their encoding: another release of the
+//! Parquet library, or another compression, writes other bytes and the same hash.
+
+use crate::edges::sink::columns::{Column, Kind, SCHEMA_VERSION, Table, Value};
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::WriterProperties;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Rows of one row group; close to DuckDB's own.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// Rows turned into columns at a time: bounds the memory of a large cut.
+const BATCH_ROWS: usize = 16 * 1024;
+const ZSTD_LEVEL: i32 = 3;
+
+/// Footer keys.
+pub(super) const ROWS_HASH: &str = "ninetail.rows_hash";
+pub(super) const POSITION: &str = "ninetail.position";
+pub(super) const JOURNAL: &str = "ninetail.journal";
+
+/// What the footer says besides the schema and the hash: (key, value).
+pub(super) type Footer = Vec<(&'static str, String)>;
+
+/// xxh3-128 of the rows in their canonical form, 32 hex digits: column names, then value by value a tag and
+/// the value, integers in little endian, text and lists with their length.
+pub(super) fn rows_hash<R: Table>(rows: &[&R]) -> String {
+    let mut hash = Xxh3::new();
+    let mut line = Vec::with_capacity(1024);
+    for column in R::columns() {
+        put_bytes(&mut line, column.name.as_bytes());
+    }
+    hash.update(&line);
+    for row in rows {
+        line.clear();
+        for column in R::columns() {
+            put(&mut line, (column.get)(row));
+        }
+        hash.update(&line);
+    }
+    format!("{:032x}", hash.digest128())
+}
+
+fn put_bytes(line: &mut Vec<u8>, bytes: &[u8]) {
+    line.extend((bytes.len() as u64).to_le_bytes());
+    line.extend(bytes);
+}
+
+fn put(line: &mut Vec<u8>, value: Value<'_>) {
+    let list = |line: &mut Vec<u8>, tag, values: &mut dyn Iterator<Item = i64>| {
+        line.push(tag);
+        let at = line.len();
+        line.extend(0u64.to_le_bytes());
+        let mut count = 0u64;
+        for value in values {
+            line.extend(value.to_le_bytes());
+            count += 1;
+        }
+        line[at..at + 8].copy_from_slice(&count.to_le_bytes());
+    };
+    match value {
+        Value::Null => line.push(0),
+        Value::Text(text) => {
+            line.push(1);
+            put_bytes(line, text.as_bytes());
+        }
+        Value::Long(number) => {
+            line.push(2);
+            line.extend(number.to_le_bytes());
+        }
+        Value::Int(number) => {
+            line.push(3);
+            line.extend(number.to_le_bytes());
+        }
+        Value::Bool(flag) => line.extend([4, flag as u8]),
+        Value::Indexes(h) | Value::Counts(h) if h.count == 0 => line.push(0),
+        Value::Indexes(h) => list(line, 5, &mut h.buckets().map(|b| b.0 as i64)),
+        Value::Counts(h) => list(line, 6, &mut h.buckets().map(|b| b.1 as i64)),
+    }
+}
+
+/// Writes the rows, already in order, and syncs the file. Returns its length in bytes.
+pub(super) fn write<R: Table>(path: &Path, rows: &[&R], footer: &Footer, hash: &str) -> Result<u64, ParquetError> {
+    let schema = schema::<R>();
+    let pairs = [("ninetail.schema_version", SCHEMA_VERSION.to_string()), ("ninetail.table", R::NAME.to_owned())];
+    let pairs = pairs.into_iter().chain(footer.iter().cloned()).chain([(ROWS_HASH, hash.to_owned())]);
+    let pairs = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
+    let ascending = |name| {
+        let index = R::columns().iter().position(|c| c.name == name)? as i32;
+        Some(SortingColumn { column_idx: index, descending: false, nulls_first: false })
+    };
+    let leading = R::columns()[0].name;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_created_by(concat!("ninetail version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(pairs))
+        .set_sorting_columns(Some(ascending(leading).into_iter().collect()))
+        .set_coerce_types(true) // the standard names inside lists
+        .build();
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(File::create(path)?, schema.clone(), options)?;
+    for part in rows.chunks(BATCH_ROWS) {
+        let columns = R::columns().iter().map(|c| array(c, part)).collect::<Result<Vec<_>, _>>()?;
+        writer.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
+    }
+    let file = writer.into_inner()?;
+    file.sync_all()?;
+    Ok(file.metadata()?.len())
+}
+
+fn schema<R: Table>() -> Arc<Schema> {
+    let fields = R::columns().iter().map(|c| Field::new(c.name, data_type(c.kind), c.nullable));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn data_type(kind: Kind) -> DataType {
+    let list = |of| DataType::List(Arc::new(Field::new_list_field(of, false)));
+    match kind {
+        Kind::String => DataType::Utf8,
+        Kind::Bigint => DataType::Int64,
+        Kind::Integer => DataType::Int32,
+        Kind::Boolean => DataType::Boolean,
+        Kind::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Kind::Decimal => DataType::Decimal128(9, 6),
+        Kind::Integers => list(DataType::Int32),
+        Kind::Bigints => list(DataType::Int64),
+    }
+}
+
+/// One column of the rows. A value of another type than the column's becomes null, which a column that
+/// may not be null refuses.
+fn array<R: Table>(column: &Column<R>, rows: &[&R]) -> Result<ArrayRef, ArrowError> {
+    let values = rows.iter().map(|row| (column.get)(row));
+    let long = |v: Value<'_>| if let Value::Long(n) = v { Some(n) } else { None };
+    let int = |v: Value<'_>| if let Value::Int(n) = v { Some(n) } else { None };
+    Ok(match column.kind {
+        Kind::String => {
+            let mut out = StringBuilder::with_capacity(rows.len(), rows.len() * 16);
+            values.for_each(|v| out.append_option(if let Value::Text(t) = v { Some(t) } else { None }));
+            Arc::new(out.finish())
+        }
+        Kind::Bigint => {
+            let mut out = Int64Builder::with_capacity(rows.len());
+            values.for_each(|v| out.append_option(long(v)));
+            Arc::new(out.finish())
+        }
+        Kind::Integer => {
+            let mut out = Int32Builder::with_capacity(rows.len());
+            values.for_each(|v| out.append_option(int(v)));
+            Arc::new(out.finish())
+        }
+        Kind::Boolean => {
+            let mut out = BooleanBuilder::with_capacity(rows.len());
+            values.for_each(|v| out.append_option(if let Value::Bool(b) = v { Some(b) } else { None }));
+            Arc::new(out.finish())
+        }
+        Kind::Timestamp => {
+            let mut out = TimestampMicrosecondBuilder::with_capacity(rows.len()).with_timezone("UTC");
+            values.for_each(|v| out.append_option(long(v)));
+            Arc::new(out.finish())
+        }
+        Kind::Decimal => {
+            let mut out = Decimal128Builder::with_capacity(rows.len()).with_precision_and_scale(9, 6)?;
+            values.for_each(|v| out.append_option(long(v).map(i128::from)));
+            Arc::new(out.finish())
+        }
+        Kind::Integers => {
+            let field = Field::new_list_field(DataType::Int32, false);
+            let mut out = ListBuilder::new(Int32Builder::new()).with_field(field);
+            for value in values {
+                let there = matches!(value, Value::Indexes(h) if h.count > 0);
+                if let (Value::Indexes(histogram), true) = (value, there) {
+                    histogram.buckets().for_each(|b| out.values().append_value(b.0.into()));
+                }
+                out.append(there);
+            }
+            Arc::new(out.finish())
+        }
+        Kind::Bigints => {
+            let field = Field::new_list_field(DataType::Int64, false);
+            let mut out = ListBuilder::new(Int64Builder::new()).with_field(field);
+            for value in values {
+                let there = matches!(value, Value::Counts(h) if h.count > 0);
+                if let (Value::Counts(histogram), true) = (value, there) {
+                    let counts = histogram.buckets().map(|b| i64::try_from(b.1).unwrap_or(i64::MAX));
+                    counts.for_each(|c| out.values().append_value(c));
+                }
+                out.append(there);
+            }
+            Arc::new(out.finish())
+        }
+    })
+}
+
+/// The key-values of a file's footer.
+pub(super) fn footer(path: &Path) -> Result<BTreeMap<String, String>, ParquetError> {
+    let reader = SerializedFileReader::new(File::open(path)?)?;
+    let pairs = reader.metadata().file_metadata().key_value_metadata().cloned().unwrap_or_default();
+    Ok(pairs.into_iter().filter_map(|pair| Some((pair.key, pair.value?))).collect())
+}

@@ -1,0 +1,326 @@
+//! One ingest thread: from Kafka messages to chunks.
+//!
+//! Invariant: a chunk leaves only after the dead letters of its lines are acknowledged, and what it covers is
+//! exactly what was counted. No lock, no clock and no allocation per record.
+
+use crate::core::accumulator::{Accumulator, Slot};
+use crate::core::partial::{Chunk, Gap, Standing};
+use crate::core::position::{Partition, Span};
+use crate::core::record::Outcome;
+use crate::core::settings::Format;
+use crate::edges::metrics::{Metrics, PartitionLabels, SinkLabel};
+use crate::edges::sink::Control;
+use crate::edges::sink::dead_letters::{Letter, LetterWriter};
+use crate::edges::source::kafka::{Assignment, Delivery, KafkaConsumer};
+use crate::edges::source::{Ends, KafkaConfig, SourceError};
+use crate::shell::clock::Clock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::time::{Duration, Instant};
+
+/// How long one poll waits for a message: also how late an order from the engine is seen.
+const POLL: Duration = Duration::from_millis(10);
+/// Pause between two attempts to get dead letters acknowledged.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What the engine's side tells an ingest thread.
+pub enum Order {
+    /// Read this partition from that offset on.
+    Assign {
+        /// Index of the cluster.
+        cluster: usize,
+        /// The partition.
+        partition: Partition,
+        /// Format of its lines.
+        format: Format,
+        /// First offset.
+        offset: i64,
+    },
+    /// Fetch nothing from it for now: it is far ahead of the slowest.
+    Pause(Partition),
+    /// Fetch again.
+    Resume(Partition),
+}
+
+/// What an ingest thread tells the engine's side.
+pub enum Report {
+    /// A chunk, or nothing new but where partitions stand.
+    Chunk(Box<Chunk>),
+    /// `--until-end`: all partitions of this thread are at the end they had.
+    Finished {
+        /// The thread.
+        thread: usize,
+        /// How many partitions it has finished.
+        partitions: usize,
+    },
+    /// The thread has stopped; its last chunk went before this.
+    Stopped(Result<(), SourceError>),
+}
+
+/// What an ingest thread is made of.
+pub struct Ingest {
+    /// Its number.
+    pub thread: usize,
+    /// The clusters that it may read from, and the last answers of their brokers.
+    pub clusters: Vec<(KafkaConfig, Ends)>,
+    /// What counts.
+    pub accumulator: Accumulator,
+    /// Where dead letters go.
+    pub letters: LetterWriter,
+    /// Orders.
+    pub orders: Receiver<Order>,
+    /// Chunks.
+    pub reports: SyncSender<Report>,
+    /// Longest time between two flushes.
+    pub flush_every: Duration,
+    /// Size of a partial that is flushed at once.
+    pub flush_bytes_max: usize,
+    /// Stop at the end that the topics had at the start.
+    pub until_end: bool,
+    /// Stop flag and log.
+    pub control: Control,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// The clock.
+    pub clock: Clock,
+    /// A dead letter could not be kept before the stop: what was counted since the last flush is dropped.
+    pub torn: bool,
+}
+
+struct Lane {
+    slot: Slot,
+    cluster: usize,
+    labels: PartitionLabels,
+    /// `--until-end`: the offset that it reads to, once known.
+    end: Option<i64>,
+    finished: bool,
+}
+
+/// A hole that a poll told of: counted between two flushes, so that the slices around it are known.
+struct Lost {
+    slot: Slot,
+    span: Span,
+    reason: &'static str,
+}
+
+impl Ingest {
+    /// Runs until it is told to stop, or has nobody to report to.
+    pub fn run(mut self) {
+        let ended = self.turn_until_stopped();
+        // Nobody listens any more if the engine's side has ended first.
+        let _ = self.reports.send(Report::Stopped(ended));
+    }
+
+    fn turn_until_stopped(&mut self) -> Result<(), SourceError> {
+        let mut consumers: Vec<Option<KafkaConsumer<Slot>>> = self.clusters.iter().map(|_| None).collect();
+        let mut lanes: BTreeMap<Partition, Lane> = BTreeMap::new();
+        let mut flushed = Instant::now();
+        let mut finished = 0;
+        loop {
+            self.take_orders(&mut consumers, &mut lanes)?;
+            let stop = self.control.stop.load(Ordering::Relaxed);
+            if !stop {
+                self.poll(&mut consumers, &lanes);
+            }
+            if stop || flushed.elapsed() >= self.flush_every || self.accumulator.bytes() >= self.flush_bytes_max {
+                self.finish_lanes(&mut consumers, &mut lanes)?;
+                if !self.flush(&mut consumers, &lanes) || stop {
+                    return Ok(());
+                }
+                flushed = Instant::now();
+                let done = lanes.values().filter(|l| l.finished).count();
+                if self.until_end && done > finished {
+                    finished = done;
+                    let report = Report::Finished { thread: self.thread, partitions: done };
+                    if self.reports.send(report).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_orders(
+        &mut self,
+        consumers: &mut [Option<KafkaConsumer<Slot>>],
+        lanes: &mut BTreeMap<Partition, Lane>,
+    ) -> Result<(), SourceError> {
+        loop {
+            let order = match self.orders.try_recv() {
+                Ok(order) => order,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
+            };
+            match order {
+                Order::Assign { cluster, partition, format, offset } => {
+                    let slot = self.accumulator.register(partition.clone(), format, offset);
+                    let consumer = match &mut consumers[cluster] {
+                        Some(consumer) => consumer,
+                        none => none.insert(KafkaConsumer::open(&self.clusters[cluster].0)?),
+                    };
+                    let (topic, number) = (partition.topic.clone(), partition.number);
+                    consumer.assign(&[Assignment { slot, topic, partition: number, offset }])?;
+                    let labels = PartitionLabels {
+                        source: partition.source.to_string(),
+                        topic: partition.topic.to_string(),
+                        partition: number,
+                    };
+                    lanes.insert(partition, Lane { slot, cluster, labels, end: None, finished: false });
+                }
+                Order::Pause(partition) => {
+                    if let Some(lane) = lanes.get(&partition)
+                        && let Some(consumer) = &mut consumers[lane.cluster]
+                    {
+                        consumer.pause(lane.slot)?;
+                    }
+                }
+                Order::Resume(partition) => {
+                    if let Some(lane) = lanes.get(&partition)
+                        && let Some(consumer) = &mut consumers[lane.cluster]
+                    {
+                        consumer.resume(lane.slot)?;
+                    }
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self, consumers: &mut [Option<KafkaConsumer<Slot>>], lanes: &BTreeMap<Partition, Lane>) {
+        let mut lost: Vec<Lost> = Vec::new();
+        let mut any = false;
+        for consumer in consumers.iter_mut().flatten() {
+            any = true;
+            let now = self.clock.now();
+            let (accumulator, letters) = (&mut self.accumulator, &mut self.letters);
+            let (control, metrics, torn) = (&self.control, &self.metrics, &mut self.torn);
+            consumer.poll(POLL, &mut |delivery| match delivery {
+                Delivery::Message { slot, offset, payload } => {
+                    let line = payload.unwrap_or_default();
+                    if let Outcome::Rejected(reason) = accumulator.line(slot, line, now) {
+                        let partition = accumulator.partition(slot);
+                        let letter = Letter {
+                            source: &partition.source,
+                            topic: &partition.topic,
+                            partition: partition.number,
+                            offset,
+                            reason: reason.name(),
+                            line,
+                            length: line.len() as u64,
+                            seen: now,
+                        };
+                        *torn |= !keep(letters, &letter, control, metrics);
+                    }
+                    accumulator.advance(slot, offset + 1);
+                }
+                Delivery::End { slot, offset, .. } => accumulator.advance(slot, offset),
+                Delivery::Replayed { slot, .. } => accumulator.replayed(slot, 1),
+                Delivery::Lost { slot, from, to, reason } => {
+                    lost.push(Lost { slot, span: Span { start: from, end: to }, reason });
+                }
+                Delivery::Stopped { slot, stop } => {
+                    let partition = accumulator.partition(slot);
+                    tracing::error!(
+                        %partition,
+                        "{stop}; it is not read until it is repaired: run with --restart-at {}/{}=earliest (or =latest, or =OFFSET)",
+                        partition.topic, partition.number
+                    );
+                }
+                Delivery::Trouble { slot, error } => {
+                    tracing::warn!(partition = %accumulator.partition(slot), "{error}");
+                }
+            });
+        }
+        if !any {
+            std::thread::sleep(POLL);
+        }
+        for hole in lost {
+            self.flush(consumers, lanes);
+            let Lost { slot, span, reason } = hole;
+            tracing::error!(
+                partition = %self.accumulator.partition(slot), from = span.start, to = span.end, reason,
+                "offsets were lost before they could be read"
+            );
+            self.accumulator.gap(slot, Gap { span, reason: reason.into() });
+            self.flush(consumers, lanes);
+        }
+    }
+
+    /// `--until-end`: finds out where partitions ended at the start, and lets go of those that are there.
+    fn finish_lanes(
+        &mut self,
+        consumers: &mut [Option<KafkaConsumer<Slot>>],
+        lanes: &mut BTreeMap<Partition, Lane>,
+    ) -> Result<(), SourceError> {
+        if !self.until_end {
+            return Ok(());
+        }
+        for lane in lanes.values_mut().filter(|l| !l.finished) {
+            let Some(consumer) = &mut consumers[lane.cluster] else { continue };
+            if lane.end.is_none() {
+                match consumer.stable_end(lane.slot) {
+                    Ok(end) => lane.end = end,
+                    Err(error) => tracing::warn!("{error}"),
+                }
+            }
+            if lane.end.is_some_and(|end| self.accumulator.next(lane.slot) >= end) {
+                lane.finished = true;
+                consumer.unassign(lane.slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over a chunk. False: nobody takes it any more.
+    fn flush(
+        &mut self,
+        consumers: &mut [Option<KafkaConsumer<Slot>>],
+        lanes: &BTreeMap<Partition, Lane>,
+    ) -> bool {
+        if lanes.is_empty() {
+            return true;
+        }
+        if self.torn {
+            return false;
+        }
+        let started = Instant::now();
+        while let Err(error) = self.letters.flush() {
+            self.metrics.sink_errors.get_or_create(&SinkLabel { sink: "dead_letters" }).inc();
+            if self.control.stop.load(Ordering::Relaxed) {
+                tracing::error!("{error}; the lines since the last flush are read again after the restart");
+                return false;
+            }
+            (self.control.log)(&format!("{error}; trying again until it passes"));
+            std::thread::sleep(RETRY);
+        }
+        for lane in lanes.values() {
+            let Some(consumer) = &mut consumers[lane.cluster] else { continue };
+            let ends = &self.clusters[lane.cluster].1;
+            let standing =
+                if lane.finished { Standing::Finished } else { consumer.standing(lane.slot, ends) };
+            self.accumulator.standing(lane.slot, standing);
+            if let Some(lag) = consumer.lag(lane.slot, ends) {
+                let lag = i64::try_from(lag).unwrap_or(i64::MAX);
+                self.metrics.lag_records.get_or_create(&lane.labels).set(lag);
+            }
+        }
+        let chunk = Box::new(self.accumulator.flush(self.clock.now()));
+        self.metrics.flush_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.queue_chunks.inc();
+        self.reports.send(Report::Chunk(chunk)).is_ok()
+    }
+}
+
+/// Hands a dead letter over; a full disk is waited for, as the line must not be lost. False: told to stop first.
+fn keep(letters: &mut LetterWriter, letter: &Letter<'_>, control: &Control, metrics: &Metrics) -> bool {
+    while let Err(error) = letters.send(letter) {
+        metrics.sink_errors.get_or_create(&SinkLabel { sink: "dead_letters" }).inc();
+        if control.stop.load(Ordering::Relaxed) {
+            tracing::error!("{error}; the lines since the last flush are read again after the restart");
+            return false;
+        }
+        (control.log)(&format!("{error}; trying again until it passes"));
+        std::thread::sleep(RETRY);
+    }
+    true
+}

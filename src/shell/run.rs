@@ -1,0 +1,435 @@
+//! `run`: the service. The only file that spawns.
+//!
+//! The path of a message, entry to exit:
+//! ```text
+//! consumer.poll(..)                       edges::source   messages, in order, borrowed
+//!   accumulator.line(slot, line, clock)   core            format → record → service → SLIs → cells
+//! accumulator.flush(clock)                core            a chunk: cells and what they cover
+//! committer.commit(entries)               shell           journal (durable), then
+//!   engine.apply(position, entry, out)    core            watermark → slices → ledger → alerts
+//!   events.publish(..), rollups.write(..) edges::sink     one Kafka transaction; Parquet linked into place
+//! committer.snapshot()                    shell           after the outputs; then the journal is trimmed
+//! ```
+
+use crate::core::accumulator::Accumulator;
+use crate::core::entry::{Entry, ForcedCut, Start};
+use crate::core::position::Partition;
+use crate::core::service::Classifier;
+use crate::core::time::Slice;
+use crate::edges::http;
+use crate::edges::metrics::Metrics;
+use crate::edges::sink::Control;
+use crate::edges::sink::dead_letters::DeadLetters;
+use crate::edges::source::topics::StartAt;
+use crate::edges::source::Ends;
+use crate::shell::clock::Clock;
+use crate::shell::commit::{Committer, Setup};
+use crate::shell::connect;
+use crate::shell::error::RunError;
+use crate::shell::gauges;
+use crate::shell::ingest::{Ingest, Order, Report};
+use crate::shell::pipeline::Pipeline;
+use crate::shell::watch::{FoundPartition, Hint, Sighting, Watch, Watched};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the engine waits for a chunk before it looks at other things.
+const TURN: Duration = Duration::from_millis(100);
+/// Chunks that go into one durable transaction at most.
+const CHUNKS_AT_ONCE_MAX: usize = 32;
+
+/// How to run.
+pub struct Options {
+    /// Read what was there at the start, cut what is closed, stop.
+    pub until_end: bool,
+    /// With `until_end`: close every slice that holds a record.
+    pub close: bool,
+    /// Begin a new journal beside outputs of an older one.
+    pub take_over: bool,
+    /// Repair: topic, partition and where to go on.
+    pub restart_at: Vec<(String, i32, StartAt)>,
+    /// The clock.
+    pub clock: Clock,
+    /// Metrics, shared with whoever shows them.
+    pub metrics: Arc<Metrics>,
+    /// Set to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Runs the pipeline until it is told to stop or, with `until_end`, is done.
+///
+/// # Errors
+/// As [`RunError`] says.
+pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
+    let control = connect::control(&options.stop);
+    let clusters = connect::clusters(pipeline)?;
+    let letters = DeadLetters::open(&connect::letters(pipeline)?, &control)?;
+    let mut committer = Committer::open(Setup {
+        settings: pipeline.settings.clone(),
+        state: pipeline.state.clone(),
+        rollups: pipeline.sinks.rollups.clone(),
+        events: connect::events(pipeline)?,
+        backfill: false,
+        take_over: options.take_over,
+        patient: true,
+        control: control.clone(),
+        metrics: options.metrics.clone(),
+        clock: options.clock,
+    })?;
+    restart(&mut committer, &clusters, options)?;
+    let (reports, chunks) = sync_channel(pipeline.bounds.queue_chunks_max);
+    options.metrics.queue_chunks_max.set(pipeline.bounds.queue_chunks_max as i64);
+    let ends: Vec<Ends> = clusters.iter().map(|_| Ends::new()).collect();
+    let mut threads = Vec::new();
+    let mut orders = Vec::new();
+    for thread in 0..pipeline.threads {
+        let (order, taken) = channel();
+        orders.push(order);
+        let configs = clusters.iter().map(|c| c.config.clone()).zip(ends.iter().cloned());
+        let ingest = Ingest {
+            thread,
+            clusters: configs.collect(),
+            accumulator: accumulator(&committer)?,
+            letters: letters.writer(),
+            orders: taken,
+            reports: reports.clone(),
+            flush_every: pipeline.bounds.flush_every,
+            flush_bytes_max: pipeline.bounds.flush_bytes_max,
+            until_end: options.until_end,
+            control: control.clone(),
+            metrics: options.metrics.clone(),
+            clock: options.clock,
+            torn: false,
+        };
+        threads.push(spawn(&format!("ingest-{thread}"), move || ingest.run())?);
+    }
+    drop(reports);
+    let (sightings, seen) = channel();
+    let mut hints = Vec::new();
+    for (number, cluster) in clusters.iter().enumerate() {
+        let (hint, taken) = channel();
+        hints.push(hint);
+        let watch = Watch {
+            cluster: number,
+            config: cluster.config.clone(),
+            topics: watched(&committer, cluster),
+            ends: ends[number].clone(),
+            hints: taken,
+            sightings: sightings.clone(),
+            control: control.clone(),
+        };
+        threads.push(spawn(&format!("watch-{number}"), move || {
+            if let Err(error) = watch.run() {
+                tracing::error!("{error}");
+            }
+        })?);
+    }
+    let engine = EngineSide {
+        committer,
+        chunks,
+        seen,
+        orders,
+        hints,
+        placed: BTreeMap::new(),
+        paused: BTreeSet::new(),
+        complete: BTreeSet::new(),
+        finished: BTreeMap::new(),
+        stopped: 0,
+        pipeline,
+        options,
+        clusters: &clusters,
+        letters: &letters,
+    };
+    let outcome = engine.turn();
+    options.stop.store(true, Ordering::Relaxed);
+    for thread in threads {
+        // A thread that panicked has aborted the process in a release; in a test build it says so itself.
+        let _ = thread.join();
+    }
+    outcome
+}
+
+/// Serves health and metrics and turns signals into the stop flag, until the guard is dropped.
+///
+/// # Errors
+/// If the address cannot be bound or the runtime cannot be made.
+pub fn attend(pipeline: &Pipeline, options: &Options) -> Result<Attendance, RunError> {
+    let other = |what: &str, error: std::io::Error| RunError::Other(format!("{what}: {error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| other("cannot start the runtime", e))?;
+    let (stop, within) = (options.stop.clone(), pipeline.shutdown_timeout);
+    runtime.spawn(async move {
+        wait_for_signal().await;
+        tracing::info!(within_s = within.as_secs(), "told to stop");
+        stop.store(true, Ordering::Relaxed);
+        tokio::select! {
+            () = tokio::time::sleep(within) => tracing::error!("the stop took too long: leaving as after a crash"),
+            () = wait_for_signal() => tracing::warn!("told to stop again: leaving at once, as after a crash"),
+        }
+        std::process::exit(1);
+    });
+    if let Some(address) = pipeline.http {
+        let (metrics, started) = (options.metrics.clone(), options.clock.started());
+        let listener = runtime
+            .block_on(http::bind(address))
+            .map_err(|e| other(&format!("cannot listen on {address} (`http:`)"), e))?;
+        runtime.spawn(async move {
+            if let Err(error) = http::serve(listener, metrics, started).await {
+                tracing::error!("the http side ended: {error}");
+            }
+        });
+    }
+    Ok(Attendance { _runtime: runtime })
+}
+
+/// While it lives, signals and HTTP are attended to.
+pub struct Attendance {
+    _runtime: tokio::runtime::Runtime,
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let term = signal(SignalKind::terminate());
+    let Ok(mut term) = term else { return std::future::pending().await };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// A named thread.
+///
+/// # Errors
+/// If the system has none left.
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RunError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|e| RunError::Other(format!("cannot start thread {name}: {e}")))
+}
+
+/// An accumulator with every configuration that the engine knows.
+///
+/// # Errors
+/// If a rule in the journal cannot be compiled any more.
+pub fn accumulator(committer: &Committer) -> Result<Accumulator, RunError> {
+    let mut configurations: Vec<(Option<Slice>, u32, Arc<Classifier>)> = Vec::new();
+    for configure in committer.engine().configurations() {
+        let classifier =
+            Classifier::compile(&configure.settings).map_err(|e| RunError::Rules(e.to_string()))?;
+        configurations.push((configure.from, configure.epoch, Arc::new(classifier)));
+    }
+    let Some(settings) = committer.engine().configured().map(|c| &c.settings) else {
+        return Err(RunError::Other("the journal holds no configuration".into()));
+    };
+    let mut accumulator = Accumulator::new(settings.limits, settings.slice, settings.watermark_quorum);
+    accumulator.configure(configurations);
+    Ok(accumulator)
+}
+
+fn watched(committer: &Committer, cluster: &connect::ClusterOf) -> Vec<Watched> {
+    let positions = committer.engine().positions();
+    let known = |source: &Arc<str>, topic: &Arc<str>| {
+        positions.iter().any(|(p, _)| p.source == *source && p.topic == *topic)
+    };
+    let watched = cluster.topics.iter().map(|(source, topic, start)| Watched {
+        source: source.clone(),
+        topic: topic.clone(),
+        start: *start,
+        known: known(source, topic),
+    });
+    watched.collect()
+}
+
+/// `--restart-at`: writes into the journal where stopped partitions go on.
+fn restart(
+    committer: &mut Committer,
+    clusters: &[connect::ClusterOf],
+    options: &Options,
+) -> Result<(), RunError> {
+    for (topic, number, at) in &options.restart_at {
+        let place = format!("{topic}/{number}");
+        let of = |c: &connect::ClusterOf| {
+            let (source, topic, _) = c.topics.iter().find(|(_, t, _)| **t == **topic)?;
+            Some((c.config.clone(), source.clone(), topic.clone()))
+        };
+        let Some((config, source, topic)) = clusters.iter().find_map(of) else {
+            return Err(RunError::Other(format!("--restart-at {place}: the pipeline reads no such topic")));
+        };
+        let client = crate::edges::source::topics::Topics::open(&config)?;
+        for resolved in client.resolve_starts(&[(topic.clone(), *number)], *at)? {
+            let partition = Partition { source: source.clone(), topic: topic.clone(), number: *number };
+            let start = Start { partition, offset: resolved.offset, had_data: resolved.had_data };
+            committer.commit(&[Entry::Starts(vec![start])])?;
+        }
+    }
+    Ok(())
+}
+
+struct EngineSide<'a> {
+    committer: Committer,
+    chunks: Receiver<Report>,
+    seen: Receiver<Sighting>,
+    orders: Vec<Sender<Order>>,
+    hints: Vec<Sender<Hint>>,
+    /// Which thread reads what.
+    placed: BTreeMap<Partition, usize>,
+    paused: BTreeSet<Partition>,
+    complete: BTreeSet<usize>,
+    /// `--until-end`: partitions finished by thread.
+    finished: BTreeMap<usize, usize>,
+    stopped: usize,
+    pipeline: &'a Pipeline,
+    options: &'a Options,
+    clusters: &'a [connect::ClusterOf],
+    letters: &'a DeadLetters,
+}
+
+impl EngineSide<'_> {
+    fn turn(mut self) -> Result<(), RunError> {
+        let mut hinted = self.committer.snapshot_position();
+        let mut closed = None;
+        loop {
+            self.options.metrics.health.turn(self.options.clock.started().elapsed().as_micros() as i64);
+            self.place()?;
+            let entries = self.take_chunks()?;
+            if !entries.is_empty() {
+                gauges::count(&self.options.metrics, &entries);
+                self.committer.commit(&entries)?;
+                self.options.metrics.health.set_ready();
+                self.hold_back();
+                gauges::update(&self.options.metrics, self.committer.engine(), self.options.clock.now());
+                if closed != self.committer.engine().ledger().closed() {
+                    closed = self.committer.engine().ledger().closed();
+                    gauges::budgets(&self.options.metrics, self.committer.engine());
+                }
+                gauges::letters(&self.options.metrics, self.letters.counts());
+            }
+            if hinted != self.committer.snapshot_position() {
+                hinted = self.committer.snapshot_position();
+                self.hint();
+            }
+            if self.options.until_end && self.is_done() {
+                let forced = if self.options.close { ForcedCut::All } else { ForcedCut::Closed };
+                self.committer.cut(forced)?;
+                break;
+            }
+            if self.stopped == self.orders.len() {
+                break;
+            }
+        }
+        self.committer.snapshot()?;
+        self.hint();
+        let interrupted = self.options.until_end && !self.is_done();
+        if interrupted { Err(RunError::Stopped) } else { Ok(()) }
+    }
+
+    /// Takes what has come, at most so much; waits a little for the first.
+    fn take_chunks(&mut self) -> Result<Vec<Entry>, RunError> {
+        let mut entries = Vec::new();
+        let mut report = match self.chunks.recv_timeout(TURN) {
+            Ok(report) => Some(report),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        };
+        while let Some(taken) = report {
+            match taken {
+                Report::Chunk(chunk) => {
+                    self.options.metrics.queue_chunks.dec();
+                    entries.push(Entry::Chunk(*chunk));
+                }
+                Report::Finished { thread, partitions } => {
+                    self.finished.insert(thread, partitions);
+                }
+                Report::Stopped(ended) => {
+                    self.stopped += 1;
+                    ended?;
+                }
+            }
+            report = if entries.len() < CHUNKS_AT_ONCE_MAX { self.chunks.try_recv().ok() } else { None };
+        }
+        Ok(entries)
+    }
+
+    /// Gives partitions that were found to threads; where the journal does not know them, their starts are
+    /// durable first.
+    fn place(&mut self) -> Result<(), RunError> {
+        while let Ok(sighting) = self.seen.try_recv() {
+            match sighting {
+                Sighting::Partitions(cluster, found) => self.place_partitions(cluster, found)?,
+                Sighting::Complete(cluster) => {
+                    self.complete.insert(cluster);
+                }
+                Sighting::Missing { brokers, topic } if self.options.until_end => {
+                    return Err(RunError::NoTopic { topic: topic.to_string(), brokers });
+                }
+                Sighting::Missing { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn place_partitions(&mut self, cluster: usize, found: Vec<FoundPartition>) -> Result<(), RunError> {
+        let positions = self.committer.engine().positions();
+        let new: Vec<Start> = found
+            .iter()
+            .filter(|f| positions.next(&f.partition).is_none())
+            .map(|f| Start { partition: f.partition.clone(), offset: f.start.0, had_data: f.start.1 })
+            .collect();
+        if !new.is_empty() {
+            self.committer.commit(&[Entry::Starts(new)])?;
+        }
+        for FoundPartition { partition, .. } in found {
+            let Some(offset) = self.committer.engine().positions().next(&partition) else { continue };
+            let settings = &self.pipeline.settings;
+            let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) else { continue };
+            let thread = self.placed.len() % self.orders.len();
+            tracing::info!(%partition, offset, thread, "reading");
+            self.placed.insert(partition.clone(), thread);
+            let order = Order::Assign { cluster, partition, format: source.format, offset };
+            // A thread that is gone has said why, or will.
+            let _ = self.orders[thread].send(order);
+        }
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.complete.len() == self.clusters.len()
+            && self.finished.values().sum::<usize>() == self.placed.len()
+    }
+
+    /// Pauses partitions whose watermark is far ahead of the slowest: catching up holds memory bounded.
+    fn hold_back(&mut self) {
+        let ahead = self.committer.engine().far_ahead();
+        let orders = &self.orders;
+        let tell = |partition: &Partition, order: Order| {
+            if let Some(thread) = self.placed.get(partition) {
+                let _ = orders[*thread].send(order);
+            }
+        };
+        for partition in ahead.difference(&self.paused) {
+            tell(partition, Order::Pause(partition.clone()));
+        }
+        for partition in self.paused.difference(&ahead) {
+            tell(partition, Order::Resume(partition.clone()));
+        }
+        self.paused = ahead;
+    }
+
+    /// Tells the group how far the snapshot is: a hint for lag monitors.
+    fn hint(&self) {
+        for (cluster, hints) in self.clusters.iter().zip(&self.hints) {
+            let of = |p: &Partition| cluster.topics.iter().any(|(s, t, _)| *s == p.source && *t == p.topic);
+            let positions = self.committer.engine().positions().iter();
+            let hint: Hint =
+                positions.filter(|(p, _)| of(p)).map(|(p, next)| (p.topic.clone(), p.number, next)).collect();
+            let _ = hints.send(hint);
+        }
+    }
+}
