@@ -73,7 +73,8 @@ fn every_pipeline_fits_the_schema() {
     for path in pipelines() {
         let text = std::fs::read_to_string(&path).expect("read");
         let value: Value = serde_saphyr::from_str(&text).expect("YAML");
-        let errors: Vec<String> = validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        let errors: Vec<String> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
         assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
     }
 }
@@ -87,7 +88,10 @@ fn the_schema_in_the_repository_is_the_one_printed() {
         std::fs::write(&path, &printed).expect("written");
     }
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == printed, "schemas/pipeline.schema.json is not what `generate schema` prints; UPDATE=1 writes it");
+    assert!(
+        kept == printed,
+        "schemas/pipeline.schema.json is not what `generate schema` prints; UPDATE=1 writes it"
+    );
 }
 
 /// Every key of the grammar says what it means.
@@ -151,7 +155,8 @@ const LINE: &str = "http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c4
 #[test]
 fn explain_prints_one_object_a_line() {
     let input = format!("{LINE}\n\nnonsense\r\n");
-    let output = ninetail_with(&["explain", "pipelines/quickstart.yaml", "--output", "json"], input.as_bytes());
+    let output =
+        ninetail_with(&["explain", "pipelines/quickstart.yaml", "--output", "json"], input.as_bytes());
     let objects: Vec<Value> =
         done(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(objects.len(), 3);
@@ -178,16 +183,20 @@ fn explain_prints_one_object_a_line() {
 fn explain_shows_the_facts_of_a_format() {
     let text = done(&ninetail(&["explain", "--format", "aws_alb"]));
     assert!(text.contains("request_creation_time") && text.contains("lateness"), "{text}");
-    let json: Value = serde_json::from_str(&done(&ninetail(&["explain", "--format", "aws_alb", "--output", "json"])))
-        .expect("JSON");
+    let json: Value =
+        serde_json::from_str(&done(&ninetail(&["explain", "--format", "aws_alb", "--output", "json"])))
+            .expect("JSON");
     assert_eq!(json["lateness_s"], 600);
 }
 
 #[test]
 fn check_shows_budgets_and_samples() {
-    let arguments = ["check", "pipelines/quickstart.yaml", "--offline", "--sample", "pipelines/quickstart.log"];
+    let arguments =
+        ["check", "pipelines/quickstart.yaml", "--offline", "--sample", "pipelines/quickstart.log"];
     let text = done(&ninetail(&arguments));
-    for words in ["1000 bad requests in a million, or 43.2 minutes", "burn rate above 14.4", "sample: 300 lines = "] {
+    for words in
+        ["1000 bad requests in a million, or 43.2 minutes", "burn rate above 14.4", "sample: 300 lines = "]
+    {
         assert!(text.contains(words), "{words}: {text}");
     }
     let mut arguments = arguments.to_vec();
@@ -195,7 +204,8 @@ fn check_shows_budgets_and_samples() {
     let json: Value = serde_json::from_str(&done(&ninetail(&arguments))).expect("JSON");
     assert_eq!(json["slos"][0]["budget"]["outage_minutes"], "43.2");
     let sample = &json["sample"];
-    let rejected: u64 = sample["rejects"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
+    let rejected: u64 =
+        sample["rejects"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
     let number = |key: &str| sample[key].as_u64().expect("a count");
     assert_eq!(number("lines"), number("records") + number("skipped") + rejected);
 }

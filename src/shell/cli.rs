@@ -15,12 +15,17 @@ use tracing_subscriber::EnvFilter;
 /// Reads access logs from Kafka or from archives, decides for every request whether it was good or bad for
 /// each SLO of its service, and publishes rollups as Parquet and error-budget events, each exactly once.
 #[derive(Parser, Debug)]
-#[command(name = "ninetail", version, max_term_width = 100, after_help = "Examples:
+#[command(
+    name = "ninetail",
+    version,
+    max_term_width = 100,
+    after_help = "Examples:
   ninetail check pipelines/aws-alb-kafka.yaml --offline
   ninetail explain pipelines/quickstart.yaml --input access.log
   ninetail generate traffic --lines 1000 > access.log
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 a condition that you asked to fail on, 78 pipeline invalid")]
+Exit codes: 0 done, 1 failed, 2 usage, 3 a condition that you asked to fail on, 78 pipeline invalid"
+)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -40,10 +45,24 @@ pub struct GlobalArgs {
     #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose", help_heading = "Global options")]
     pub quiet: u8,
     /// Form of the log on stderr
-    #[arg(long, global = true, value_name = "FORM", default_value = "auto", env = "NINETAIL_LOG_FORMAT", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "auto",
+        env = "NINETAIL_LOG_FORMAT",
+        help_heading = "Global options"
+    )]
     pub log_format: LogFormat,
     /// Colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", env = "NINETAIL_COLOR", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        env = "NINETAIL_COLOR",
+        help_heading = "Global options"
+    )]
     pub color: ColorChoice,
 }
 
@@ -161,11 +180,8 @@ fn log_to_stderr(global: &GlobalArgs, terminal: Terminal) {
         .with_writer(std::io::stderr)
         .with_ansi(terminal.stderr_color);
     // A second call (tests run several command lines in one process) keeps the first's.
-    let _ = if text {
-        base.with_target(false).try_init()
-    } else {
-        base.json().flatten_event(true).try_init()
-    };
+    let _ =
+        if text { base.with_target(false).try_init() } else { base.json().flatten_event(true).try_init() };
 }
 
 #[cfg(test)]

@@ -73,9 +73,11 @@ pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandEr
     let settings = &pipeline.settings;
     let source = match &args.source {
         None => 0,
-        Some(name) => settings.sources.iter().position(|s| *s.name == **name).ok_or_else(|| {
-            CommandError::Usage(format!("the pipeline has no source {name}"))
-        })?,
+        Some(name) => settings
+            .sources
+            .iter()
+            .position(|s| *s.name == **name)
+            .ok_or_else(|| CommandError::Usage(format!("the pipeline has no source {name}")))?,
     };
     let mut explainer = Explainer::new(settings).map_err(CommandError::failed)?;
     let mut lines = LineReader::open(&args.input, settings.limits.line_bytes_max as usize)
@@ -177,7 +179,8 @@ impl Explainer {
         fate.service = Some(service.name.name.to_string());
         fate.rule = service.name.rule;
         fate.slis = service.slos.iter().map(|&slo| (slo, self.resolver.verdict(slo, &record))).collect();
-        fate.names = fate.slis.iter().map(|(i, _)| self.settings.slos[*i as usize].name.to_string()).collect();
+        fate.names =
+            fate.slis.iter().map(|(i, _)| self.settings.slos[*i as usize].name.to_string()).collect();
         fate
     }
 }
@@ -240,7 +243,11 @@ fn show(
             return writeln!(out, "{head} ({format})\n  {}\n", reason.doc().trim());
         }
         None if fate.outcome == Outcome::Skipped => {
-            return writeln!(out, "{} ({format})\n", paint("1", &format!("line {number}: skipped, no request")));
+            return writeln!(
+                out,
+                "{} ({format})\n",
+                paint("1", &format!("line {number}: skipped, no request"))
+            );
         }
         None => writeln!(out, "{} ({format})", paint("1", &format!("line {number}: record")))?,
     }
@@ -304,7 +311,8 @@ fn show_preset(out: &mut impl Write, preset: &Preset, output: Output) -> io::Res
             .iter()
             .map(|(field, from)| json!({ "name": field.name(), "type": kind(*field), "from": from, "doc": field.doc().trim() }))
             .collect();
-        let mut object = json!({ "format": preset.name, "doc": preset.doc, "lateness_s": preset.lateness_s_default });
+        let mut object =
+            json!({ "format": preset.name, "doc": preset.doc, "lateness_s": preset.lateness_s_default });
         for (name, fact) in facts {
             object[name.replace(' ', "_")] = fact.into();
         }

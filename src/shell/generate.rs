@@ -59,7 +59,9 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
         What::Man { dir: Some(dir) } => {
             std::fs::create_dir_all(dir)
                 .and_then(|()| clap_mangen::generate_to(clap_command(), dir))
-                .map_err(|error| CommandError::failed(format!("cannot write manuals to {}: {error}", dir.display())))?;
+                .map_err(|error| {
+                    CommandError::failed(format!("cannot write manuals to {}: {error}", dir.display()))
+                })?;
         }
     }
     let mut out = io::stdout().lock();

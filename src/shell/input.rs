@@ -80,7 +80,9 @@ mod tests {
         let text = b"one\r\n\ntoolongline\nlast";
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut packed, text).expect("packed");
-        for bytes in [text.to_vec(), packed.finish().expect("packed"), zstd::encode_all(&text[..], 1).expect("packed")] {
+        for bytes in
+            [text.to_vec(), packed.finish().expect("packed"), zstd::encode_all(&text[..], 1).expect("packed")]
+        {
             std::fs::write(&path, bytes).expect("written");
             let mut lines = LineReader::open(&path, 4).expect("opened");
             let mut seen = Vec::new();

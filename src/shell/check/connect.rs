@@ -1,7 +1,7 @@
 //! Can what the pipeline names be reached: brokers, topics, folders.
 
-use crate::edges::source::topics::{Found, Topics};
 use crate::edges::source::KafkaConfig;
+use crate::edges::source::topics::{Found, Topics};
 use crate::shell::pipeline::{Cluster, DeadLetters, Events, Pipeline};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -61,7 +61,10 @@ pub(super) fn test(pipeline: &Pipeline) -> Vec<Reached> {
     reached.push(folder("state", &pipeline.state));
     for (what, path) in [
         ("events", if let Events::File(path) = &pipeline.sinks.events { Some(path) } else { None }),
-        ("dead letters", if let DeadLetters::File(path) = &pipeline.sinks.dead_letters { Some(path) } else { None }),
+        (
+            "dead letters",
+            if let DeadLetters::File(path) = &pipeline.sinks.dead_letters { Some(path) } else { None },
+        ),
     ] {
         if let Some(folder_of) = path.and_then(|p| p.parent()) {
             reached.push(folder(what, folder_of));

@@ -70,7 +70,8 @@ pub fn command(args: &CheckArgs, terminal: Terminal) -> Result<Exit, CommandErro
                     writeln!(out, "{}", json!({ "path": path, "valid": false, "errors": problems }))?;
                 }
                 let error = CommandError::Load(error);
-                exit = exit.max(if error.code() == Exit::Invalid.code() { Exit::Invalid } else { Exit::Failed });
+                exit =
+                    exit.max(if error.code() == Exit::Invalid.code() { Exit::Invalid } else { Exit::Failed });
                 eprint(&error.text(terminal.stderr_color));
             }
         }

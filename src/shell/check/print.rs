@@ -31,8 +31,12 @@ fn file(pipeline: &Pipeline) -> Value {
     let settings = &pipeline.settings;
     let bounds = &pipeline.bounds;
     let limits = settings.limits;
-    let sources: Vec<Value> =
-        settings.sources.iter().zip(&pipeline.sources).map(|(core, kafka)| source(core, kafka.as_ref())).collect();
+    let sources: Vec<Value> = settings
+        .sources
+        .iter()
+        .zip(&pipeline.sources)
+        .map(|(core, kafka)| source(core, kafka.as_ref()))
+        .collect();
     let mut object = json!({
         "version": 1,
         "name": settings.name,

@@ -1,7 +1,7 @@
 //! What a good pipeline has beyond being valid: someone to call, and something to read when they come.
 
-use crate::core::settings::{Settings, UNMATCHED};
 use crate::core::service::selects;
+use crate::core::settings::{Settings, UNMATCHED};
 use crate::shell::config::diagnostic::Problem;
 
 /// Findings, in the order of the file.
@@ -25,7 +25,8 @@ pub(super) fn findings(settings: &Settings) -> Vec<Problem> {
                 "whoever is paged will look for it",
             );
         }
-        let covered = |slo: &crate::core::settings::Slo| slo.services.iter().any(|s| selects(s, &service.name));
+        let covered =
+            |slo: &crate::core::settings::Slo| slo.services.iter().any(|s| selects(s, &service.name));
         if !service.name.contains('{') && !settings.slos.iter().any(covered) {
             note(format!("service {} has no SLO", service.name), "its requests are counted and never judged");
         }

@@ -47,10 +47,8 @@ pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandE
     let mut lines =
         LineReader::open(file, settings.limits.line_bytes_max as usize).map_err(CommandError::failed)?;
     let now = Clock::system().now();
-    let mut counts = Counts {
-        slos: settings.slos.iter().map(|s| s.name.to_string()).collect(),
-        ..Counts::default()
-    };
+    let mut counts =
+        Counts { slos: settings.slos.iter().map(|s| s.name.to_string()).collect(), ..Counts::default() };
     while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
         let fate = explainer.explain(settings.sources[0].format, line, Some(now), Fields::NONE);
         counts.lines += 1;

@@ -40,7 +40,9 @@ fn explain(text: &str, error: &Error) -> Problem {
     let in_flow = span.as_ref().is_some_and(|s| on_line(text, s.start).contains("${"));
     let hint = hint.or_else(|| {
         let known = matches!(error, Error::ExternalMessage { .. } | Error::Message { .. });
-        (in_flow && known).then(|| "inside [ ] and { } a plain text cannot hold ${…}: write the list or mapping as lines".into())
+        (in_flow && known).then(|| {
+            "inside [ ] and { } a plain text cannot hold ${…}: write the list or mapping as lines".into()
+        })
     });
     Problem { span, message, hint }
 }
@@ -110,9 +112,10 @@ fn words(error: &Error, written: &str) -> (String, Option<String>) {
             format!("environment variable `{name}` is not set"),
             Some(message.clone()).filter(|m| !m.is_empty()),
         ),
-        Error::MultipleDocuments { .. } => {
-            ("more than one YAML document".into(), Some("a pipeline is one document: remove the `---`".into()))
-        }
+        Error::MultipleDocuments { .. } => (
+            "more than one YAML document".into(),
+            Some("a pipeline is one document: remove the `---`".into()),
+        ),
         Error::UnsupportedTag { tag, .. } => (
             format!("`{tag}` is read as a YAML tag"),
             Some(format!("quote a text that begins with `!`: '{tag}'")),

@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn sizes_read() {
-        let cases = [("512", Some(512)), ("64KiB", Some(65_536)), ("1 MiB", Some(1 << 20)), ("1kB", Some(1000))];
+        let cases =
+            [("512", Some(512)), ("64KiB", Some(65_536)), ("1 MiB", Some(1 << 20)), ("1kB", Some(1000))];
         for (text, want) in cases {
             assert_eq!(size_bytes(text), want, "{text}");
         }

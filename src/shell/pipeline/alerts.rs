@@ -91,7 +91,9 @@ pub fn workbook(objective: Decimal, window_s: u64, slice_s: u64) -> (Vec<Tier>, 
         if long_s > window_s {
             left_out.push(format!("{name} has a longer window than the SLO's {}", seconds_text(window_s)));
         } else if factor.num < factor.den {
-            left_out.push(format!("{name} would need a burn rate of only {factor}, which uses up no budget early"));
+            left_out.push(format!(
+                "{name} would need a burn rate of only {factor}, which uses up no budget early"
+            ));
         } else if out_of_reach(factor, objective) {
             left_out.push(format!(
                 "{name} would need a burn rate above {factor}, and {objective} % allows at most {}",
@@ -163,11 +165,7 @@ fn own(written: &[At<TierFile>], objective: Decimal, window_s: u64, checker: &mu
     tiers
 }
 
-fn window(
-    text: &At<crate::shell::config::DurationText>,
-    slo_window_s: u64,
-    checker: &mut Checker,
-) -> u64 {
+fn window(text: &At<crate::shell::config::DurationText>, slo_window_s: u64, checker: &mut Checker) -> u64 {
     let before = checker.problems.len();
     let seconds = checker.seconds(Some(text), 0);
     if checker.problems.len() > before {

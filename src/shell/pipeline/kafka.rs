@@ -201,7 +201,11 @@ fn cluster(
                 "auto.offset.reset" => "set `start:` beside `topics:`",
                 _ => "remove it: exactly once depends on it",
             };
-            checker.warn(&value.span, format!("librdkafka's `{key}` is decided by ninetail and ignored here"), hint);
+            checker.warn(
+                &value.span,
+                format!("librdkafka's `{key}` is decided by ninetail and ignored here"),
+                hint,
+            );
             continue;
         }
         librdkafka.insert(key.clone(), value.value.clone());

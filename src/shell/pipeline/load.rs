@@ -64,12 +64,7 @@ impl Checker {
     }
 
     /// Notes a warning with a way out.
-    pub(super) fn warn(
-        &mut self,
-        span: &Range<usize>,
-        message: impl Into<String>,
-        hint: impl Into<String>,
-    ) {
+    pub(super) fn warn(&mut self, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
         self.warnings.push(Problem::at(span, message).hint(hint));
     }
 
@@ -77,7 +72,9 @@ impl Checker {
     pub(super) fn seconds(&mut self, text: Option<&At<DurationText>>, default: u64) -> u64 {
         let Some(text) = text else { return default };
         match self.micros(text) {
-            Some(us) if us.is_multiple_of(1_000_000) && us / 1_000_000 <= u64::from(u32::MAX) => us / 1_000_000,
+            Some(us) if us.is_multiple_of(1_000_000) && us / 1_000_000 <= u64::from(u32::MAX) => {
+                us / 1_000_000
+            }
             Some(_) => {
                 self.error(&text.span, format!("`{}` is not a duration of whole seconds", &***text));
                 default
@@ -116,7 +113,12 @@ impl Checker {
         default
     }
 
-    fn count(&mut self, number: Option<&At<u32>>, default: u32, allowed: std::ops::RangeInclusive<u32>) -> u32 {
+    fn count(
+        &mut self,
+        number: Option<&At<u32>>,
+        default: u32,
+        allowed: std::ops::RangeInclusive<u32>,
+    ) -> u32 {
         let Some(number) = number else { return default };
         if !allowed.contains(&number.value) {
             let (least, most) = (allowed.start(), allowed.end());
@@ -143,8 +145,8 @@ impl Checker {
 }
 
 pub(super) fn load(path: &Path) -> Result<Pipeline, LoadError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| LoadError::Read { path: path.to_path_buf(), error })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| LoadError::Read { path: path.to_path_buf(), error })?;
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -158,11 +160,7 @@ pub(super) fn parse(
 ) -> Result<Pipeline, LoadError> {
     let invalid = |mut problems: Vec<Problem>| {
         problems.sort_by_key(|p| p.span.as_ref().map_or(0, |s| s.start));
-        LoadError::Invalid(Box::new(Invalid {
-            path: path.to_path_buf(),
-            text: text.to_string(),
-            problems,
-        }))
+        LoadError::Invalid(Box::new(Invalid { path: path.to_path_buf(), text: text.to_string(), problems }))
     };
     let file = read::parse(text, variables).map_err(|problem| invalid(vec![*problem]))?;
     let mut checker = Checker {
@@ -239,7 +237,12 @@ fn head(file: &PipelineFile, checker: &mut Checker) {
     }
     let name = &file.name;
     let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if name.is_empty() || name.len() > 63 || !name.chars().all(legal) || name.starts_with('-') || name.ends_with('-') {
+    if name.is_empty()
+        || name.len() > 63
+        || !name.chars().all(legal)
+        || name.starts_with('-')
+        || name.ends_with('-')
+    {
         checker.error_hint(
             &name.span,
             format!("`{}` cannot name a pipeline", name.value),
@@ -324,7 +327,12 @@ fn bounds(file: &LimitsFile, checker: &mut Checker) -> Bounds {
             default.dead_letter_bytes_max,
             1 << 10..(64 << 20) + 1,
         ),
-        fetch_bytes_max: size(checker, &file.fetch_bytes_max, default.fetch_bytes_max, 1 << 20..(8 << 30) + 1),
+        fetch_bytes_max: size(
+            checker,
+            &file.fetch_bytes_max,
+            default.fetch_bytes_max,
+            1 << 20..(8 << 30) + 1,
+        ),
         flush_every: flush_us.map_or(default.flush_every, Duration::from_micros),
         flush_bytes_max: size(
             checker,

@@ -32,7 +32,10 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
             if !last {
                 checker.warn(
                     &name.span,
-                    format!("service `{}` takes every record: the rules below it are never reached", name.value),
+                    format!(
+                        "service `{}` takes every record: the rules below it are never reached",
+                        name.value
+                    ),
                     "give it `when:` or `match:`, or move it to the end",
                 );
             }
@@ -97,9 +100,7 @@ fn place(file: &PipelineFile, place: &Place) -> Option<(Range<usize>, String)> {
     let matcher = |i: usize, m: usize| service(i)?.matches.as_ref()?.iter().nth(m);
     match *place {
         Place::ServiceName(i) => service(i).map(|s| (s.name.span.clone(), s.name.value.clone())),
-        Place::ServiceWhen(i) => {
-            service(i)?.when.as_ref().map(|w| (w.span.clone(), w.value.0.clone()))
-        }
+        Place::ServiceWhen(i) => service(i)?.when.as_ref().map(|w| (w.span.clone(), w.value.0.clone())),
         // The parser gives no place for keys: show the value beside it.
         Place::ServiceMatchField(i, m) => matcher(i, m).map(|(_, regex)| (regex.span.clone(), String::new())),
         Place::ServiceMatchRegex(i, m) => {

@@ -83,7 +83,11 @@ pub(super) fn build(file: &PipelineFile, sources: &[Option<KafkaSource>], checke
         (&sinks.events, written.and_then(|s| s.dead_letters.as_ref()).and_then(|d| d.topic.as_ref()))
         && *topic == dead.value
     {
-        checker.error_hint(&dead.span, format!("topic `{topic}` already holds the events"), "give each its own topic");
+        checker.error_hint(
+            &dead.span,
+            format!("topic `{topic}` already holds the events"),
+            "give each its own topic",
+        );
     }
     sinks
 }
@@ -116,7 +120,11 @@ fn build_events(written: &At<EventsFile>, sources: &[Option<KafkaSource>], check
         None => At { value: format!("{}-state", topic.value), span: topic.span.clone() },
     };
     if topic.value == state_topic.value {
-        checker.error_hint(&state_topic.span, "events and state need two topics", "the state topic is compacted");
+        checker.error_hint(
+            &state_topic.span,
+            "events and state need two topics",
+            "the state topic is compacted",
+        );
     }
     let cluster = cluster(&topic.span, written.kafka.as_ref(), sources, checker);
     for topic in [topic, &state_topic] {
@@ -175,7 +183,11 @@ fn cluster(
     }
     let mut clusters = sources.iter().flatten().map(|s| &s.cluster);
     let Some(first) = clusters.next() else {
-        checker.error_hint(span, "no cluster is named for this topic", "add `kafka: { brokers: … }` beside `topic`");
+        checker.error_hint(
+            span,
+            "no cluster is named for this topic",
+            "add `kafka: { brokers: … }` beside `topic`",
+        );
         return None;
     };
     if clusters.any(|other| other != first) {

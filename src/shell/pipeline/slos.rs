@@ -8,7 +8,9 @@ use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
 use crate::shell::config::scalar::seconds_text;
-use crate::shell::config::{At, DecimalText, FailedFile, IndicatorFile, LatencyOfFile, PipelineFile, SloFile};
+use crate::shell::config::{
+    At, DecimalText, FailedFile, IndicatorFile, LatencyOfFile, PipelineFile, SloFile,
+};
 use std::sync::Arc;
 
 /// Longest window of an SLO.
@@ -21,7 +23,11 @@ pub(super) fn build(
     checker: &mut Checker,
 ) -> Vec<Slo> {
     if file.slos.is_empty() {
-        checker.warn(&file.slos.span, "there is no SLO", "without one only the rollups of requests are written");
+        checker.warn(
+            &file.slos.span,
+            "there is no SLO",
+            "without one only the rollups of requests are written",
+        );
     }
     if file.slos.len() > usize::from(u16::MAX) {
         checker.error(&file.slos.span, "too many SLOs");
@@ -56,7 +62,10 @@ fn slo(
         checker.error_hint(span, "no service is named", "name one, or `*` for every service");
     }
     for selector in &selectors {
-        if !selector.contains('*') && !services.iter().any(|rule| may_name(&rule.name, selector)) && !is_reserved(selector) {
+        if !selector.contains('*')
+            && !services.iter().any(|rule| may_name(&rule.name, selector))
+            && !is_reserved(selector)
+        {
             let known = services.iter().map(|r| r.name.as_str());
             checker.warn(
                 &selector.span,
@@ -109,7 +118,10 @@ fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {
     let Some(objective) = Decimal::parse(number) else {
         let places = number.split_once('.').map_or(0, |(_, places)| places.len());
         let (message, hint) = if places > 6 {
-            (format!("objective `{number}` has more than six places"), "six places are kept exactly; round it")
+            (
+                format!("objective `{number}` has more than six places"),
+                "six places are kept exactly; round it",
+            )
         } else {
             (format!("objective `{number}` is not a decimal"), "write percent as a decimal: 99.95")
         };
@@ -117,7 +129,11 @@ fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {
         return None;
     };
     if objective.0 == 0 {
-        checker.error_hint(&text.span, "an objective of 0 % can never be missed", "write percent above 0: 99.95");
+        checker.error_hint(
+            &text.span,
+            "an objective of 0 % can never be missed",
+            "write percent above 0: 99.95",
+        );
         return None;
     }
     if objective.0 == 100_000_000 {
@@ -129,7 +145,11 @@ fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {
         return None;
     }
     if objective.0 > 100_000_000 {
-        checker.error_hint(&text.span, format!("an objective of {objective} % is impossible"), "write percent below 100: 99.95");
+        checker.error_hint(
+            &text.span,
+            format!("an objective of {objective} % is impossible"),
+            "write percent below 100: 99.95",
+        );
         return None;
     }
     if objective.0 < 1_000_000 {
@@ -200,13 +220,21 @@ fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
 /// An SLO that an earlier one of its name covers whole would never be used.
 fn shadowed(written: &At<SloFile>, slo: &Slo, earlier: &[(String, Vec<String>)], checker: &mut Checker) {
     let covers = |selector: &String| {
-        earlier.iter().filter(|(name, _)| **name == *slo.name).flat_map(|(_, s)| s).any(|e| covers(e, selector))
+        earlier
+            .iter()
+            .filter(|(name, _)| **name == *slo.name)
+            .flat_map(|(_, s)| s)
+            .any(|e| covers(e, selector))
     };
     let span = written.service.as_ref().map_or(&written.name.span, |s| &s.span);
     if !slo.services.is_empty() && slo.services.iter().all(covers) {
         checker.error_hint(
             span,
-            format!("SLO `{}` for `{}` can never apply: an earlier one of this name covers it", slo.name, slo.services.join("`, `")),
+            format!(
+                "SLO `{}` for `{}` can never apply: an earlier one of this name covers it",
+                slo.name,
+                slo.services.join("`, `")
+            ),
             "per service the first match wins: put the narrower one first, or give it its own name",
         );
     }

@@ -92,7 +92,8 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>,
             name: Arc::from(name.value.as_str()),
             topics: kafka.iter().flat_map(|k| &k.topics).map(|t| Arc::from(t.as_str())).collect(),
             format,
-            lateness_s: checker.seconds(source.lateness.as_ref(), preset(format).lateness_s_default.into()) as u32,
+            lateness_s: checker.seconds(source.lateness.as_ref(), preset(format).lateness_s_default.into())
+                as u32,
             idle_timeout_s: checker.seconds(source.idle_timeout.as_ref(), 30) as u32,
         });
         edges.push(kafka);

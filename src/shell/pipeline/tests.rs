@@ -1,7 +1,7 @@
 //! What a pipeline file means, and what is said about a wrong one.
 
-use crate::shell::config::diagnostic::line_column;
 use super::{DeadLetters, Events, LoadError, Pipeline, Start};
+use crate::shell::config::diagnostic::line_column;
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -77,16 +77,25 @@ fn the_example_is_read_whole() {
     assert_eq!((source.cluster.brokers.as_str(), source.start), ("localhost:9092", Start::Earliest));
     assert_eq!(pipeline.state, Path::new("/etc/ninetail/./data/state"));
     assert_eq!(pipeline.http.map(|a| a.port()), Some(9464));
-    let Events::Kafka { topic, state_topic, .. } = &pipeline.sinks.events else { panic!("events go to Kafka") };
+    let Events::Kafka { topic, state_topic, .. } = &pipeline.sinks.events else {
+        panic!("events go to Kafka")
+    };
     assert_eq!((topic.as_str(), state_topic.as_str()), ("slo-events", "slo-state"));
-    assert!(matches!(&pipeline.sinks.dead_letters, DeadLetters::Kafka { topic, .. } if topic == "alb-logs-dead"));
+    assert!(
+        matches!(&pipeline.sinks.dead_letters, DeadLetters::Kafka { topic, .. } if topic == "alb-logs-dead")
+    );
     let json = serde_json::to_string(settings).expect("settings are JSON");
     assert_eq!(serde_json::from_str::<crate::core::settings::Settings>(&json).expect("and back"), *settings);
 }
 
 /// (what is replaced, by what, the text at the place shown, words of the message and hint)
 const WRONG: &[(&str, &str, &str, &[&str])] = &[
-    ("    window: 30d\n    indicator:\n      good", "    windw: 30d\n    indicator:\n      good", "windw", &["unknown key `windw`", "did you mean `window`?"]),
+    (
+        "    window: 30d\n    indicator:\n      good",
+        "    windw: 30d\n    indicator:\n      good",
+        "windw",
+        &["unknown key `windw`", "did you mean `window`?"],
+    ),
     ("version: 1", "version: 2", "2\nname", &["version 2"]),
     ("version: 1", "version: one", "one\n", &["not a valid"]),
     ("name: edge ", "name: Edge ", "Edge ", &["`Edge` cannot name a pipeline", "lower-case"]),
@@ -99,13 +108,33 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("slice: 1m", "slice: [1m]", "[1m]", &["expected"]),
     ("cut: 5m", "cut: 90s", "90s", &["whole number of slices"]),
     ("lateness: 30s", "lateness: soon", "soon", &["not a duration", "30s"]),
-    ("format: aws_alb", "format: aws_abl", "aws_abl", &["unknown value `aws_abl`", "did you mean `aws_alb`?"]),
+    (
+        "format: aws_alb",
+        "format: aws_abl",
+        "aws_abl",
+        &["unknown value `aws_abl`", "did you mean `aws_alb`?"],
+    ),
     ("alerts: workbook", "alerts: worbook", "worbook", &["unknown alerts `worbook`"]),
-    ("name: latency", "name: availability", "\"*\"\n    objective: 99\n", &["can never apply", "first match wins"]),
+    (
+        "name: latency",
+        "name: availability",
+        "\"*\"\n    objective: 99\n",
+        &["can never apply", "first match wins"],
+    ),
     ("topic: slo-events", "topic: alb-logs", "alb-logs, state", &["is read by a source"]),
     ("http: 127.0.0.1:9464", "http: nowhere", "nowhere", &["not an address"]),
-    ("indicator:\n      latency: { below: 200ms, of: upstream }", "indicator: {}", "{}", &["needs `good` or `latency`"]),
-    ("${KAFKA_BROKERS:-localhost:9092}", "${KAFKA_BROKERS}", "${KAFKA_BROKERS}", &["`KAFKA_BROKERS` is not set", ":-default}"]),
+    (
+        "indicator:\n      latency: { below: 200ms, of: upstream }",
+        "indicator: {}",
+        "{}",
+        &["needs `good` or `latency`"],
+    ),
+    (
+        "${KAFKA_BROKERS:-localhost:9092}",
+        "${KAFKA_BROKERS}",
+        "${KAFKA_BROKERS}",
+        &["`KAFKA_BROKERS` is not set", ":-default}"],
+    ),
     ("exclude: client_gone", "exclude: !client_gone", "!client_gone", &["YAML tag", "quote"]),
     ("good: status < 500", "good: stauts < 500", "stauts", &["stauts", "did you mean status?"]),
     ("good: status < 500", "good: 'status < \"500\"'", "status < \"", &["error"]),
@@ -113,10 +142,30 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("(?<team>[a-z]+)", "(?<team>[a-z+)", "", &["error"]),
     ("\"{target_group}\"", "\"{target_grop}\"", "target_grop", &["did you mean target_group?"]),
     ("{ path: '", "{ paht: '", "", &["did you mean path?"]),
-    ("alerts: workbook", "alerts: [{ severity: page, factor: 2000, long: 1h, short: 5m }]", "2000", &["can never fire", "2000"]),
-    ("alerts: workbook", "alerts: [{ severity: page, factor: 100, long: 1h, short: 5m }]", "100, long", &["can never fire", "at most 100"]),
-    ("alerts: workbook", "alerts: [{ severity: page, factor: 14.4, long: 1h, short: 2h }]", "2h }", &["not shorter"]),
-    ("alerts: workbook", "alerts: [{ severity: page, long: 1h, short: 5m }]", "severity: page", &["either `factor` or `budget`"]),
+    (
+        "alerts: workbook",
+        "alerts: [{ severity: page, factor: 2000, long: 1h, short: 5m }]",
+        "2000",
+        &["can never fire", "2000"],
+    ),
+    (
+        "alerts: workbook",
+        "alerts: [{ severity: page, factor: 100, long: 1h, short: 5m }]",
+        "100, long",
+        &["can never fire", "at most 100"],
+    ),
+    (
+        "alerts: workbook",
+        "alerts: [{ severity: page, factor: 14.4, long: 1h, short: 2h }]",
+        "2h }",
+        &["not shorter"],
+    ),
+    (
+        "alerts: workbook",
+        "alerts: [{ severity: page, long: 1h, short: 5m }]",
+        "severity: page",
+        &["either `factor` or `budget`"],
+    ),
 ];
 
 #[test]
@@ -130,7 +179,11 @@ fn wrong_files_are_shown_where() {
             Err(said) => said,
             Ok(_) => panic!("{new} is accepted"),
         };
-        let place = if at.is_empty() { String::new() } else { format!("--> /etc/ninetail/edge.yaml:{line}:{column}\n") };
+        let place = if at.is_empty() {
+            String::new()
+        } else {
+            format!("--> /etc/ninetail/edge.yaml:{line}:{column}\n")
+        };
         assert!(said.contains(&place), "{new}: {place}\n{said}");
         for word in *words {
             assert!(said.contains(word), "{new}: {word}\n{said}");
@@ -148,7 +201,9 @@ fn every_problem_is_shown_at_once() {
 
 #[test]
 fn variables_stay_in_their_scalar() {
-    let text = EXAMPLE.replace("topics: [alb-logs]", "topics: ${SET}").replace("owner: payments", "owner: \"${SET}\"");
+    let text = EXAMPLE
+        .replace("topics: [alb-logs]", "topics: ${SET}")
+        .replace("owner: payments", "owner: \"${SET}\"");
     let pipeline = parse(&text).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(pipeline.sources[0].as_ref().map(|s| s.topics.clone()), Some(vec!["value".to_string()]));
     assert_eq!(pipeline.settings.services[0].owner.as_deref(), Some("${SET}"));

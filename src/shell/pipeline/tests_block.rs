@@ -109,5 +109,12 @@ fn expect(written: &At<ExpectFile>, settings: &Settings, checker: &mut Checker) 
         }
         record.insert(field.clone(), value.value.clone());
     }
-    Expect { outcome, reason, service: written.service.as_ref().map(|s| s.value.clone()), slice, slis, record }
+    Expect {
+        outcome,
+        reason,
+        service: written.service.as_ref().map(|s| s.value.clone()),
+        slice,
+        slis,
+        record,
+    }
 }
