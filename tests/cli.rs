@@ -226,6 +226,20 @@ fn what_check_prints_is_a_pipeline_of_the_same_meaning() {
     }
 }
 
+/// A factor with more than six places is printed as the share of the budget that it stands for.
+#[test]
+fn odd_factors_survive_printing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    let tiers = "alerts: [{ severity: page, budget: 7%, long: 11h, short: 1h }, { severity: page, factor: 3.5, long: 6h, short: 30m }]\n#";
+    std::fs::write(&path, text.replacen("alerts: workbook", tiers, 1)).expect("written");
+    let printed = done(&ninetail(&["check", "--offline", "--print", path.to_str().expect("UTF-8")]));
+    for words in ["7%", "3.5", "page-11h"] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+}
+
 #[test]
 fn an_unreachable_broker_is_said_and_fails() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -325,7 +325,7 @@ fn show_preset(out: &mut impl Write, preset: &Preset, output: Output) -> io::Res
     }
     let lateness = super::config::scalar::seconds_text(preset.lateness_s_default.into());
     writeln!(out, "  {:<18}{lateness}: {}\n", "lateness", preset.lateness_why)?;
-    writeln!(out, "  {:<22}{:<11}{}", "field", "type", "from")?;
+    writeln!(out, "  {:<22}{:<11}from", "field", "type")?;
     for (field, from) in preset.fields {
         writeln!(out, "  {:<22}{:<11}{from}", field.name(), kind(*field))?;
     }

@@ -37,14 +37,19 @@ fn bad_share(slo: &Slo, tier: &Tier) -> Ratio {
 }
 
 /// Share of the budget that its long window uses up at its factor, percent.
-fn spent(slo: &Slo, tier: &Tier) -> Ratio {
+pub(super) fn spent(slo: &Slo, tier: &Tier) -> Ratio {
     scaled(tier.factor, 100 * tier.long_s, slo.window_s)
 }
 
-/// `ratio × num / den`, for display; what does not fit is cut to the most that does.
+/// `ratio × num / den`, exact wherever the result fits; what does not is cut to the most that does.
 fn scaled(ratio: Ratio, num: u64, den: u64) -> Ratio {
     let (mut top, mut bottom) =
         (u128::from(ratio.num) * u128::from(num), u128::from(ratio.den) * u128::from(den));
+    let (mut a, mut b) = (top, bottom);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    (top, bottom) = (top / a.max(1), bottom / a.max(1));
     while top > u128::from(u64::MAX) || bottom > u128::from(u64::MAX) {
         (top, bottom) = (top >> 1, bottom >> 1);
     }

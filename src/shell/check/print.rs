@@ -2,7 +2,7 @@
 //!
 //! Invariant: what is printed reads back to the same settings (relative paths apart), and holds no secret.
 
-use crate::core::decimal::Ratio;
+use super::budget::spent;
 use crate::core::format::preset;
 use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Source, Tier};
 use crate::core::sli::expand;
@@ -167,7 +167,7 @@ fn slo(slo: &Slo) -> Value {
     }
     let alerts: Value = match slo.tiers.is_empty() {
         true => "none".into(),
-        false => slo.tiers.iter().map(|t| tier(t, slo.window_s)).collect(),
+        false => slo.tiers.iter().map(|t| tier(slo, t)).collect(),
     };
     json!({
         "name": slo.name,
@@ -180,7 +180,7 @@ fn slo(slo: &Slo) -> Value {
     })
 }
 
-fn tier(tier: &Tier, window_s: u64) -> Value {
+fn tier(slo: &Slo, tier: &Tier) -> Value {
     let mut object = json!({
         "name": tier.name,
         "severity": tier.severity,
@@ -191,8 +191,7 @@ fn tier(tier: &Tier, window_s: u64) -> Value {
     if 1_000_000 % tier.factor.den == 0 {
         object["factor"] = tier.factor.to_string().into();
     } else {
-        let share = Ratio::new(tier.factor.num * tier.long_s, tier.factor.den * window_s);
-        object["budget"] = format!("{}%", Ratio::new(share.num * 100, share.den)).into();
+        object["budget"] = format!("{}%", spent(slo, tier)).into();
     }
     object
 }
