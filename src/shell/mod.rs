@@ -1,5 +1,6 @@
 //! The shell: arguments, configuration, wiring. Only `run` spawns.
 
+pub mod args;
 pub mod check;
 pub mod cli;
 pub mod clock;

@@ -130,7 +130,7 @@ impl Checker {
 
     /// A path of the file, from the file's folder.
     pub(super) fn path(&self, text: &str) -> PathBuf {
-        self.folder.join(text)
+        self.folder.join(text.strip_prefix("./").unwrap_or(text))
     }
 
     /// The part of the file that a place of a scalar's value stands at: for carets inside a predicate.
