@@ -285,8 +285,8 @@ fn begin(setup: &Setup) -> Result<Begin, RunError> {
     let journal = journal::new_id().map_err(|e| RunError::Other(format!("cannot make a journal id: {e}")))?;
     let name = &setup.settings.name;
     let place = || setup.rollups.display().to_string();
-    let found = scan(&setup.rollups, name)
-        .map_err(|e| RunError::Other(format!("cannot list {}: {e}", place())))?;
+    let found =
+        scan(&setup.rollups, name).map_err(|e| RunError::Other(format!("cannot list {}: {e}", place())))?;
     let progress = EventSink::peek(&setup.events, name, &setup.control)?;
     let theirs = found.first().map(|o| o.journal.clone()).or(progress.as_ref().map(|p| p.journal.clone()));
     let Some(theirs) = theirs else {

@@ -40,7 +40,8 @@ pub fn clusters(pipeline: &Pipeline) -> Result<Vec<ClusterOf>, RunError> {
                 clusters.len() - 1
             }
         };
-        let topics = kafka.topics.iter().map(|t| (source.name.clone(), t.as_str().into(), start_at(kafka.start)));
+        let topics =
+            kafka.topics.iter().map(|t| (source.name.clone(), t.as_str().into(), start_at(kafka.start)));
         clusters[at].topics.extend(topics);
     }
     let consumers = (clusters.len() * pipeline.threads).max(1);

@@ -124,7 +124,10 @@ impl Ingest {
             if !stop {
                 self.poll(&mut consumers, &lanes);
             }
-            if stop || flushed.elapsed() >= self.flush_every || self.accumulator.bytes() >= self.flush_bytes_max {
+            if stop
+                || flushed.elapsed() >= self.flush_every
+                || self.accumulator.bytes() >= self.flush_bytes_max
+            {
                 self.finish_lanes(&mut consumers, &mut lanes)?;
                 if !self.flush(&mut consumers, &lanes) || stop {
                     return Ok(());

@@ -3,9 +3,9 @@
 //! Invariant: it decides nothing. What it finds becomes true by going through the journal.
 
 use crate::core::position::Partition;
+use crate::edges::sink::Control;
 use crate::edges::source::topics::{Found, StartAt, Topics};
 use crate::edges::source::{Ends, KafkaConfig, SourceError};
-use crate::edges::sink::Control;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -168,11 +168,8 @@ impl Watch {
         if new.is_empty() {
             return Ok(true);
         }
-        let partition = |number: i32| Partition {
-            source: watched.source.clone(),
-            topic: watched.topic.clone(),
-            number,
-        };
+        let partition =
+            |number: i32| Partition { source: watched.source.clone(), topic: watched.topic.clone(), number };
         // A partition that appears later starts at 0: what retention took before we saw it is a gap.
         let found: Vec<FoundPartition> = if watched.known {
             new.iter()
