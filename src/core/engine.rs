@@ -289,9 +289,6 @@ impl Engine {
             self.watermarks.add(partition, self.clock, source);
         }
         self.positions.advance(partition, coverage.span);
-        if self.next_close.is_none() && self.backfill() {
-            self.first_times.entry(partition.clone()).or_default();
-        }
         if let (Some(first @ None), Some(time)) = (self.first_times.get_mut(partition), coverage.first_time) {
             *first = Some(time);
         }
@@ -441,8 +438,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Observation starts with the first slice that was read from its beginning in every partition.
+    /// Observation starts with the first slice that was read from its beginning in every partition. Archives
+    /// begin where they begin: nothing says that their first slice is not whole.
     fn observation(&self, first: Slice, length: SliceLength) -> Slice {
+        if self.backfill() {
+            return first;
+        }
         let whole = |t: Time| {
             let slice = length.slice(t);
             if length.start(slice) == t { slice } else { slice.next() }

@@ -16,14 +16,17 @@ use crate::edges::sink::Control;
 use crate::edges::sink::dead_letters::{DeadLetters, Letter, LetterTarget, LetterWriter};
 use crate::edges::sink::events::EventTarget;
 use crate::edges::source::files::{Block, Buffer, Dealer, DealerLimits, Next, inputs};
+use crate::shell::args::BackfillArgs;
+use crate::shell::cli::Terminal;
 use crate::shell::clock::Clock;
 use crate::shell::commit::{Committer, Setup};
 use crate::shell::connect;
 use crate::shell::error::RunError;
+use crate::shell::exit::{CommandError, Exit};
 use crate::shell::gauges;
 use crate::shell::pipeline::{BACKFILL_TOPIC, Pipeline};
 use crate::shell::progress::Progress;
-use crate::shell::run::{accumulator, spawn};
+use crate::shell::run::{self, accumulator, spawn};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -34,6 +37,39 @@ use std::time::{Duration, Instant};
 const BLOCK_BYTES: usize = 512 << 10;
 /// How long to wait for a chunk before the progress is shown again.
 const TURN: Duration = Duration::from_millis(100);
+
+/// `ninetail backfill`.
+///
+/// # Errors
+/// If the pipeline is invalid, or as [`RunError`] says.
+pub fn command(args: &BackfillArgs, terminal: Terminal) -> Result<Exit, CommandError> {
+    let pipeline = Pipeline::load(&args.pipeline)?;
+    eprint!("{}", pipeline.warnings_text(terminal.stderr_color));
+    let options = Options {
+        inputs: args.input.clone(),
+        out: args.out.clone(),
+        source: args.source.clone(),
+        progress: !args.no_progress,
+        clock: Clock::system(),
+        metrics: Arc::new(Metrics::new()),
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let shown = (&options.metrics, options.clock);
+    let _attendance =
+        run::attend(None, pipeline.shutdown_timeout, &options.stop, shown).map_err(CommandError::failed)?;
+    let done = backfill(&pipeline, &options).map_err(CommandError::failed)?;
+    let [rollups, events, letters, _] = places(&options.out);
+    eprintln!(
+        "{} lines, {} rejected, {} cuts\nrollups      {}\nevents       {}\ndead letters {}",
+        done.lines,
+        done.rejected,
+        done.cuts,
+        rollups.display(),
+        events.display(),
+        letters.display(),
+    );
+    Ok(Exit::Done)
+}
 
 /// What to read and where to write.
 pub struct Options {

@@ -3,7 +3,7 @@
 //! Invariant: data on stdout, all else on stderr.
 
 use super::exit::{CommandError, Exit};
-use super::{check, explain, generate, test};
+use super::{args, backfill, check, explain, generate, run, test};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -91,6 +91,10 @@ pub enum ColorChoice {
 /// The verbs.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Run a pipeline: from Kafka to rollups and events
+    Run(args::RunArgs),
+    /// Run archives through a pipeline, into a folder of their own
+    Backfill(args::BackfillArgs),
     /// Check pipeline files, and that what they name can be reached
     Check(check::CheckArgs),
     /// Show what becomes of log lines, field by field
@@ -136,7 +140,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let terminal = Terminal::new(cli.global.color);
     log_to_stderr(&cli.global, terminal);
-    let code = match run(cli.command, terminal) {
+    let code = match execute(cli.command, terminal) {
         Ok(exit) => exit.code(),
         Err(error) => {
             let _ = std::io::stderr().write_all(error.text(terminal.stderr_color).as_bytes());
@@ -146,8 +150,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn run(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
+fn execute(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
     match command {
+        Command::Run(args) => run::command(&args, terminal),
+        Command::Backfill(args) => backfill::command(&args, terminal),
         Command::Check(args) => check::command(&args, terminal),
         Command::Explain(args) => explain::command(&args, terminal),
         Command::Test(args) => test::command(&args, terminal),

@@ -64,7 +64,6 @@ pub fn update(metrics: &Metrics, engine: &Engine, now: Time) {
 /// Shows how the budgets stand: worth doing when a slice has closed.
 pub fn budgets(metrics: &Metrics, engine: &Engine) {
     let ratio = |m: Millionths| m.0 as f64 / 1e6;
-    let Some(settings) = engine.configured().map(|c| &c.settings) else { return };
     let mut services = BTreeSet::new();
     let mut hidden = 0;
     for gauge in engine.ledger().gauges() {
@@ -74,15 +73,14 @@ pub fn budgets(metrics: &Metrics, engine: &Engine) {
             continue;
         }
         let labels = SloLabels { service: gauge.service.to_string(), slo: gauge.slo.to_string() };
-        if let Some(slo) = settings.slos.iter().find(|s| s.name == *gauge.slo) {
-            metrics.objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
-            for (tier, (_, long, short, _)) in slo.tiers.iter().zip(&gauge.burns) {
-                for (window_s, rate) in [(tier.long_s, long), (tier.short_s, short)] {
-                    let Some(rate) = rate else { continue };
-                    let window = crate::shell::words::duration(window_s);
-                    let (service, slo) = (labels.service.clone(), labels.slo.clone());
-                    metrics.burn_rate.get_or_create(&BurnLabels { service, slo, window }).set(ratio(*rate));
-                }
+        let slo = &gauge.definition.slo;
+        metrics.objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
+        for (tier, (_, long, short, _)) in slo.tiers.iter().zip(&gauge.burns) {
+            for (window_s, rate) in [(tier.long_s, long), (tier.short_s, short)] {
+                let Some(rate) = rate else { continue };
+                let window = crate::shell::words::duration(window_s);
+                let (service, slo) = (labels.service.clone(), labels.slo.clone());
+                metrics.burn_rate.get_or_create(&BurnLabels { service, slo, window }).set(ratio(*rate));
             }
         }
         if let Some(remaining) = gauge.remaining {

@@ -20,16 +20,20 @@ use crate::edges::http;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::dead_letters::DeadLetters;
 use crate::edges::source::Ends;
-use crate::edges::source::topics::StartAt;
+use crate::edges::source::topics::{StartAt, Topics};
+use crate::shell::args::{Restart, RestartPlace, RunArgs};
+use crate::shell::cli::Terminal;
 use crate::shell::clock::Clock;
 use crate::shell::commit::{Committer, Setup};
 use crate::shell::connect;
 use crate::shell::error::RunError;
+use crate::shell::exit::{CommandError, Exit};
 use crate::shell::gauges;
 use crate::shell::ingest::{Ingest, Order, Report};
 use crate::shell::pipeline::Pipeline;
 use crate::shell::watch::{FoundPartition, Hint, Sighting, Watch, Watched};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
@@ -49,14 +53,37 @@ pub struct Options {
     pub close: bool,
     /// Begin a new journal beside outputs of an older one.
     pub take_over: bool,
-    /// Repair: topic, partition and where to go on.
-    pub restart_at: Vec<(String, i32, StartAt)>,
+    /// Repair: where stopped partitions go on.
+    pub restart_at: Vec<Restart>,
     /// The clock.
     pub clock: Clock,
     /// Metrics, shared with whoever shows them.
     pub metrics: Arc<Metrics>,
     /// Set to stop.
     pub stop: Arc<AtomicBool>,
+}
+
+/// `ninetail run`.
+///
+/// # Errors
+/// If the pipeline is invalid, or as [`RunError`] says.
+pub fn command(args: &RunArgs, terminal: Terminal) -> Result<Exit, CommandError> {
+    let pipeline = Pipeline::load(&args.pipeline)?;
+    eprint!("{}", pipeline.warnings_text(terminal.stderr_color));
+    let options = Options {
+        until_end: args.until_end,
+        close: args.close,
+        take_over: args.take_over,
+        restart_at: args.restart_at.clone(),
+        clock: Clock::system(),
+        metrics: Arc::new(Metrics::new()),
+        stop: Arc::new(AtomicBool::new(false)),
+    };
+    let _attendance =
+        attend(pipeline.http, pipeline.shutdown_timeout, &options.stop, (&options.metrics, options.clock))
+            .map_err(CommandError::failed)?;
+    run(&pipeline, &options).map_err(CommandError::failed)?;
+    Ok(Exit::Done)
 }
 
 /// Runs the pipeline until it is told to stop or, with `until_end`, is done.
@@ -156,14 +183,19 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
 ///
 /// # Errors
 /// If the address cannot be bound or the runtime cannot be made.
-pub fn attend(pipeline: &Pipeline, options: &Options) -> Result<Attendance, RunError> {
+pub fn attend(
+    http_address: Option<SocketAddr>,
+    within: Duration,
+    stop: &Arc<AtomicBool>,
+    (metrics, clock): (&Arc<Metrics>, Clock),
+) -> Result<Attendance, RunError> {
     let other = |what: &str, error: std::io::Error| RunError::Other(format!("{what}: {error}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|e| other("cannot start the runtime", e))?;
-    let (stop, within) = (options.stop.clone(), pipeline.shutdown_timeout);
+    let stop = stop.clone();
     runtime.spawn(async move {
         wait_for_signal().await;
         tracing::info!(within_s = within.as_secs(), "told to stop");
@@ -174,8 +206,8 @@ pub fn attend(pipeline: &Pipeline, options: &Options) -> Result<Attendance, RunE
         }
         std::process::exit(1);
     });
-    if let Some(address) = pipeline.http {
-        let (metrics, started) = (options.metrics.clone(), options.clock.started());
+    if let Some(address) = http_address {
+        let (metrics, started) = (metrics.clone(), clock.started());
         let listener = runtime
             .block_on(http::bind(address))
             .map_err(|e| other(&format!("cannot listen on {address} (`http:`)"), e))?;
@@ -253,7 +285,7 @@ fn restart(
     clusters: &[connect::ClusterOf],
     options: &Options,
 ) -> Result<(), RunError> {
-    for (topic, number, at) in &options.restart_at {
+    for Restart { topic, partition: number, place: at } in &options.restart_at {
         let place = format!("{topic}/{number}");
         let of = |c: &connect::ClusterOf| {
             let (source, topic, _) = c.topics.iter().find(|(_, t, _)| **t == **topic)?;
@@ -262,12 +294,19 @@ fn restart(
         let Some((config, source, topic)) = clusters.iter().find_map(of) else {
             return Err(RunError::Other(format!("--restart-at {place}: the pipeline reads no such topic")));
         };
-        let client = crate::edges::source::topics::Topics::open(&config)?;
-        for resolved in client.resolve_starts(&[(topic.clone(), *number)], *at)? {
-            let partition = Partition { source: source.clone(), topic: topic.clone(), number: *number };
-            let start = Start { partition, offset: resolved.offset, had_data: resolved.had_data };
-            committer.commit(&[Entry::Starts(vec![start])])?;
-        }
+        let resolve = |at| -> Result<i64, RunError> {
+            let places = [(topic.clone(), *number)];
+            let found = Topics::open(&config)?.resolve_starts(&places, at)?;
+            found.first().map(|r| r.offset).ok_or_else(|| RunError::Other(format!("{place} does not exist")))
+        };
+        let offset = match at {
+            RestartPlace::Earliest => resolve(StartAt::Earliest)?,
+            RestartPlace::Latest => resolve(StartAt::Latest)?,
+            RestartPlace::Offset(offset) => *offset,
+        };
+        let partition = Partition { source, topic: topic.clone(), number: *number };
+        tracing::warn!(%partition, offset, "goes on where it was told to");
+        committer.commit(&[Entry::Starts(vec![Start { partition, offset, had_data: true }])])?;
     }
     Ok(())
 }
