@@ -2,8 +2,6 @@
 //!
 //! `NINETAIL_BENCH_LOG` names a log to use in place of the made one.
 
-mod support;
-
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ninetail::core::accumulator::{Accumulator, Slot};
 use ninetail::core::decimal::Decimal;
@@ -16,6 +14,7 @@ use ninetail::core::settings::{
     Failed, Format, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo,
 };
 use ninetail::core::time::{SliceLength, Time};
+use ninetail::shell::traffic::{Traffic, TrafficConfig};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -56,6 +55,22 @@ fn settings() -> Settings {
     }
 }
 
+/// Some 27 MB of lines of 32 services: more than the caches hold.
+fn log() -> Vec<u8> {
+    if let Ok(path) = std::env::var("NINETAIL_BENCH_LOG") {
+        return std::fs::read(&path).unwrap_or_else(|e| panic!("cannot read {path}: {e}"));
+    }
+    // 40,000 lines in two minutes of event time
+    let config = TrafficConfig { services: 32, interval_ns: 3_000_000, ..TrafficConfig::default() };
+    let (mut traffic, mut line, mut log) = (Traffic::new(config), Vec::new(), Vec::new());
+    for _ in 0..40_000 {
+        traffic.next_line(&mut line);
+        log.extend_from_slice(&line);
+        log.push(b'\n');
+    }
+    log
+}
+
 /// Later than every line.
 const CLOCK: Time = Time::from_seconds(4_102_444_800);
 
@@ -69,7 +84,7 @@ fn accumulator(classifier: &Arc<Classifier>) -> (Accumulator, Slot) {
 }
 
 fn bench(c: &mut Criterion) {
-    let log = support::log();
+    let log = log();
     let lines: Vec<&[u8]> = log.split_inclusive(|b| *b == b'\n').collect();
     let classifier = Arc::new(Classifier::compile(&settings()).expect("the rules compile"));
     let wanted = classifier.fields();

@@ -277,7 +277,8 @@ impl Accumulator {
         &self.slots[slot.0 as usize].as_ref().expect("a registered slot").partition
     }
 
-    /// Estimate of the chunk's size, bytes. In memory it takes up to four times as much.
+    /// Estimate of the chunk's encoded size, bytes, on the large side. In memory it takes up to three times
+    /// as much, before the flush and after.
     pub fn bytes(&self) -> usize {
         let slices: usize = self.slots.iter().flatten().map(SlotState::slices).sum();
         self.cells.bytes() + slices * 12

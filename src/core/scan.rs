@@ -18,8 +18,12 @@ mod avx2;
 /// Most columns that are indexed; what a line has beyond them is ignored.
 pub const COLUMNS_MAX: usize = 48;
 
-/// One block of 64 bytes starts 32 columns at most, and is written whole.
-const STARTS_MAX: usize = COLUMNS_MAX + 1 + 32;
+/// A power of two above that: starts found in the same block beyond it are dropped.
+const STARTS_MAX: usize = 64;
+
+/// What a format knows of its lines beforehand: runs of so many bare columns, in which no quote stands,
+/// and so many quoted ones after them. Such lines are indexed faster; others as well.
+pub type Shape = &'static [(usize, usize)];
 
 /// Where the columns of one line lie.
 #[derive(Clone, Debug)]
@@ -27,22 +31,30 @@ pub struct Columns {
     /// First byte of each column, and one byte past the space after the last.
     starts: [u32; STARTS_MAX],
     len: usize,
+    /// More than one space stands somewhere between two columns, or after the last.
+    wide: bool,
 }
 
 impl Columns {
+    /// No column yet.
+    #[inline(always)]
+    pub const fn new() -> Columns {
+        Columns { starts: [0; STARTS_MAX], len: 0, wide: false }
+    }
+
     /// Indexes the first `wanted` columns of the line at least (no more than [`COLUMNS_MAX`]).
     #[inline(always)]
-    pub fn of(line: &[u8], wanted: usize) -> Columns {
-        let mut columns = Columns { starts: [0; STARTS_MAX], len: 0 };
+    pub fn index(&mut self, line: &[u8], wanted: usize, shape: Shape) {
         // Positions are u32; lines are bounded far below that by `line_bytes_max`.
         let line = &line[..line.len().min(u32::MAX as usize - 64)];
         let wanted = wanted.min(COLUMNS_MAX);
+        self.len = 0;
+        self.wide = false;
         #[cfg(target_arch = "x86_64")]
-        if avx2::walk(line, wanted, &mut columns) {
-            return columns;
+        if avx2::index(line, wanted, shape, self) {
+            return;
         }
-        walk::<Portable>(line, wanted, &mut columns);
-        columns
+        portable(line, wanted, shape, self);
     }
 
     /// How many columns were found whole.
@@ -62,13 +74,9 @@ impl Columns {
         if column >= self.len {
             return (0, 0);
         }
-        let start = self.starts[column] as usize;
-        let mut end = self.starts[column + 1] as usize - 1;
-        // More than one space may stand between two columns.
-        while end > start && line.get(end - 1) == Some(&b' ') {
-            end -= 1;
-        }
-        (start, end)
+        let start = self.starts[column % STARTS_MAX] as usize;
+        let end = self.starts[(column + 1) % STARTS_MAX] as usize - 1;
+        if self.wide { trimmed(line, start, end) } else { (start, end) }
     }
 
     /// The bytes of a column, quotes included. Empty for a column that is not there.
@@ -84,16 +92,19 @@ impl Columns {
     }
 }
 
-/// What a block of 64 bytes holds, a bit a byte.
-struct Masks {
-    spaces: u64,
-    quotes: u64,
-    backslashes: u64,
+/// The range without the spaces at its end.
+#[cold]
+fn trimmed(line: &[u8], start: usize, mut end: usize) -> (usize, usize) {
+    while end > start && line.get(end - 1) == Some(&b' ') {
+        end -= 1;
+    }
+    (start, end)
 }
 
 /// How to look at 64 bytes at once.
 trait Block {
-    fn masks(bytes: &[u8; 64]) -> Masks;
+    /// A bit for each byte that is this one.
+    fn equal(bytes: &[u8; 64], byte: u8) -> u64;
 
     /// Bit i of the result is the xor of the bits 0 to i.
     fn running_xor(bits: u64) -> u64;
@@ -103,14 +114,8 @@ trait Block {
 struct Portable;
 
 impl Block for Portable {
-    fn masks(bytes: &[u8; 64]) -> Masks {
-        let mut masks = Masks { spaces: 0, quotes: 0, backslashes: 0 };
-        for (i, byte) in bytes.iter().enumerate() {
-            masks.spaces |= u64::from(*byte == b' ') << i;
-            masks.quotes |= u64::from(*byte == b'"') << i;
-            masks.backslashes |= u64::from(*byte == b'\\') << i;
-        }
-        masks
+    fn equal(bytes: &[u8; 64], byte: u8) -> u64 {
+        bytes.iter().enumerate().fold(0, |bits, (i, b)| bits | u64::from(*b == byte) << i)
     }
 
     fn running_xor(mut bits: u64) -> u64 {
@@ -119,6 +124,85 @@ impl Block for Portable {
         }
         bits
     }
+}
+
+#[cold]
+#[inline(never)]
+fn portable(line: &[u8], wanted: usize, shape: Shape, columns: &mut Columns) {
+    index::<Portable>(line, wanted, shape, columns);
+}
+
+/// By the shape as far as it goes, then the walk; where the line is not what they take it for, the lexer.
+#[inline(always)]
+fn index<B: Block>(line: &[u8], wanted: usize, shape: Shape, columns: &mut Columns) {
+    let from = match shaped::<B>(line, wanted, shape, columns) {
+        Some(_) if columns.len >= wanted => return,
+        Some(from) => from,
+        None => {
+            columns.len = 0;
+            0
+        }
+    };
+    if walk::<B>(line, from, wanted, columns).is_none() {
+        lex(line, wanted, columns);
+    }
+}
+
+/// Finds the columns of the shape and returns where the next one starts. None if the line is otherwise, or
+/// ends within the next 64 bytes.
+#[inline(always)]
+fn shaped<B: Block>(line: &[u8], wanted: usize, shape: Shape, columns: &mut Columns) -> Option<usize> {
+    let mut at = 0;
+    columns.starts[0] = 0;
+    for &(bare, quoted) in shape {
+        // Bare columns: spaces alone, no two of them side by side, and no quote.
+        let first = columns.len;
+        let (mut base, mut after_space, mut odd) = (at, 1, 0);
+        let mut first_quote = usize::MAX;
+        columns.len += 1;
+        while columns.len <= first + bare {
+            let block = line.get(base..)?.first_chunk::<64>()?;
+            let spaces = B::equal(block, b' ');
+            let quotes = B::equal(block, b'"');
+            if quotes != 0 {
+                first_quote = first_quote.min(base + quotes.trailing_zeros() as usize);
+            }
+            odd |= spaces & (spaces << 1 | after_space);
+            after_space = spaces >> 63;
+            columns.push::<4>(base + 1, spaces);
+            base += 64;
+        }
+        columns.len = first + bare;
+        at = columns.starts[columns.len % STARTS_MAX] as usize;
+        if odd != 0 || first_quote < at {
+            return None;
+        }
+        // Quoted columns: from a quote to the next one.
+        for _ in 0..quoted {
+            if *line.get(at)? != b'"' {
+                return None;
+            }
+            let mut close = at + 1;
+            loop {
+                let quotes = B::equal(line.get(close..)?.first_chunk::<64>()?, b'"');
+                if quotes != 0 {
+                    close += quotes.trailing_zeros() as usize;
+                    break;
+                }
+                close += 64;
+            }
+            if *line.get(close - 1)? == b'\\' || *line.get(close + 1)? != b' ' {
+                return None;
+            }
+            at = close + 2;
+            columns.len += 1;
+            columns.starts[columns.len % STARTS_MAX] = at as u32;
+        }
+        if columns.len >= wanted {
+            break;
+        }
+    }
+    Some(at)
 }
 
 /// What one block hands to the next.
@@ -131,15 +215,19 @@ struct Carry {
     backslash: u64,
     /// 1 if the last byte closed a quote.
     closing: u64,
+    /// Not 0 once a space followed a space outside quotes.
+    wide: u64,
     /// Not 0 once a quote stood where the walk cannot judge it.
     odd: u64,
 }
 
 impl Carry {
-    /// The starts of columns in a block of which only the `valid` bits count.
+    /// The starts of columns in a block, of which the first bytes have been `seen` before.
     #[inline(always)]
-    fn starts<B: Block>(&mut self, masks: Masks, valid: u64) -> u64 {
-        let Masks { spaces, quotes, backslashes } = masks;
+    fn starts<B: Block>(&mut self, block: &[u8; 64], seen: u32, valid: u64) -> u64 {
+        let spaces = B::equal(block, b' ') >> seen;
+        let quotes = B::equal(block, b'"') >> seen;
+        let backslashes = B::equal(block, b'\\') >> seen;
         let inside = B::running_xor(quotes) ^ self.inside;
         let spaces_out = spaces & !inside;
         let after_space = spaces_out << 1 | self.space;
@@ -148,6 +236,7 @@ impl Carry {
         let opening_within = quotes & inside & !after_space;
         let closing_within = (closing << 1 | self.closing) & !spaces;
         self.odd |= (escaped | opening_within | closing_within) & valid;
+        self.wide |= spaces_out & after_space;
         self.inside = (inside.cast_signed() >> 63).cast_unsigned();
         self.space = spaces_out >> 63;
         self.backslash = backslashes >> 63;
@@ -157,36 +246,46 @@ impl Carry {
 }
 
 impl Columns {
-    /// Writes the positions of the bits; four at a time, because a branch for each would be missed often.
+    /// Writes the positions of the bits, so many at a time that the branch between is seldom missed.
     #[inline(always)]
-    fn push(&mut self, base: usize, mut bits: u64) {
+    fn push<const AT_ONCE: usize>(&mut self, base: usize, mut bits: u64) {
         let base = base as u32;
         let end = self.len + bits.count_ones() as usize;
         let mut at = self.len;
-        loop {
-            let Some(slots) = self.starts.get_mut(at..at + 4) else { break };
+        while let Some(slots) = self.starts.get_mut(at..at + AT_ONCE) {
             for slot in slots {
                 *slot = base + bits.trailing_zeros();
                 bits &= bits.wrapping_sub(1);
             }
-            at += 4;
+            at += AT_ONCE;
             if at >= end {
                 break;
             }
         }
         self.len = end;
     }
+
+    /// Ends the last column at the end of the line, as if a space stood there.
+    #[inline(always)]
+    fn close(&mut self, line_len: usize) {
+        if self.len > COLUMNS_MAX {
+            self.len = COLUMNS_MAX;
+        } else {
+            self.starts[self.len] = line_len as u32 + 1;
+        }
+    }
 }
 
-/// The walk over all blocks until enough columns are known.
+/// The walk over all blocks from the start of a column until enough columns are known. None if there was
+/// a quote that it cannot judge.
 #[inline(always)]
-fn walk<B: Block>(line: &[u8], wanted: usize, columns: &mut Columns) {
-    let mut carry = Carry { inside: 0, space: 1, backslash: 0, closing: 0, odd: 0 };
-    let (blocks, rest) = line.as_chunks::<64>();
-    let mut base = 0;
+fn walk<B: Block>(line: &[u8], from: usize, wanted: usize, columns: &mut Columns) -> Option<()> {
+    let mut carry = Carry { inside: 0, space: 1, backslash: 0, closing: 0, wide: 0, odd: 0 };
+    let (blocks, rest) = line.get(from..)?.as_chunks::<64>();
+    let mut base = from;
     for block in blocks {
-        let starts = carry.starts::<B>(B::masks(block), u64::MAX);
-        columns.push(base, starts);
+        let starts = carry.starts::<B>(block, 0, u64::MAX);
+        columns.push::<4>(base, starts);
         base += 64;
         if columns.len > wanted {
             break;
@@ -197,39 +296,23 @@ fn walk<B: Block>(line: &[u8], wanted: usize, columns: &mut Columns) {
         columns.len = (columns.len - 1).min(COLUMNS_MAX);
     } else {
         if !rest.is_empty() {
-            let masks = match line.last_chunk::<64>() {
-                // The line's last 64 bytes, of which the first have been seen.
-                Some(last) => {
-                    let seen = 64 - rest.len();
-                    let Masks { spaces, quotes, backslashes } = B::masks(last);
-                    Masks { spaces: spaces >> seen, quotes: quotes >> seen, backslashes: backslashes >> seen }
-                }
+            let mut padded = [0; 64];
+            let (block, seen) = match line.last_chunk::<64>() {
+                Some(last) => (last, 64 - rest.len() as u32),
                 None => {
-                    let mut padded = [0; 64];
                     padded[..rest.len()].copy_from_slice(rest);
-                    B::masks(&padded)
+                    (&padded, 0)
                 }
             };
-            let starts = carry.starts::<B>(masks, (1 << rest.len()) - 1);
-            columns.push(base, starts);
+            let starts = carry.starts::<B>(block, seen, (1 << rest.len()) - 1);
+            columns.push::<4>(base, starts);
         }
+        // The last column ends where the line does, but for spaces; an open quote may have them within.
+        carry.wide |= u64::from(line.last() == Some(&b' '));
         columns.close(line.len());
     }
-    if carry.odd != 0 {
-        lex(line, wanted, columns);
-    }
-}
-
-impl Columns {
-    /// Ends the last column at the end of the line, as if a space stood there.
-    #[inline(always)]
-    fn close(&mut self, line_len: usize) {
-        if self.len > COLUMNS_MAX {
-            self.len = COLUMNS_MAX;
-        } else if let Some(end) = self.starts.get_mut(self.len) {
-            *end = line_len as u32 + 1;
-        }
-    }
+    columns.wide = carry.wide != 0;
+    (carry.odd == 0).then_some(())
 }
 
 /// The grammar byte by byte.
@@ -237,6 +320,7 @@ impl Columns {
 #[inline(never)]
 fn lex(line: &[u8], wanted: usize, columns: &mut Columns) {
     columns.len = 0;
+    columns.wide = true;
     let mut at = 0;
     while columns.len <= wanted {
         at += line[at..].iter().take_while(|b| **b == b' ').count();
@@ -292,17 +376,26 @@ mod tests {
         columns
     }
 
+    /// Shapes that lines may or may not have.
+    const SHAPES: [Shape; 5] = [&[], &[(1, 1)], &[(3, 0)], &[(12, 2)], &[(12, 2), (3, 3), (2, 0)]];
+
     fn check(line: &[u8], wanted: usize) {
         let wanted = wanted.min(COLUMNS_MAX);
         let expected = obvious(line);
-        let blank = || Columns { starts: [7; STARTS_MAX], len: 0 };
-        let mut lexed = blank();
+        let mut found = Vec::new();
+        for shape in SHAPES {
+            let mut columns = Columns { starts: [7; STARTS_MAX], len: 0, wide: false };
+            portable(line, wanted, shape, &mut columns);
+            found.push((columns, "portable"));
+            let mut dispatched = Columns::new();
+            dispatched.index(line, wanted, shape);
+            found.push((dispatched, "dispatched"));
+        }
+        let mut lexed = found[0].0.clone();
         lex(line, wanted, &mut lexed);
-        let mut portable = blank();
-        walk::<Portable>(line, wanted, &mut portable);
-        for (columns, way) in
-            [(lexed, "lexer"), (portable, "portable"), (Columns::of(line, wanted), "dispatched")]
-        {
+        found.push((lexed, "lexer"));
+        for (columns, way) in found {
+            // A shape may find more than is wanted.
             assert!(columns.len() >= wanted.min(expected.len()), "{way} {line:?}");
             assert!(columns.len() <= expected.len(), "{way} {line:?}");
             for (i, column) in expected.iter().take(columns.len()).enumerate() {
@@ -353,7 +446,9 @@ mod tests {
                 let line = column.repeat(columns);
                 check(line.as_bytes(), COLUMNS_MAX);
                 check(line.trim_end().as_bytes(), COLUMNS_MAX);
-                assert!(Columns::of(line.as_bytes(), usize::MAX).len() <= COLUMNS_MAX);
+                let mut columns = Columns::new();
+                columns.index(line.as_bytes(), usize::MAX, SHAPES[0]);
+                assert!(columns.len() <= COLUMNS_MAX);
             }
         }
     }
@@ -369,6 +464,12 @@ mod tests {
         #[test]
         fn lines_of_structure(line in "[a \"\\\\]{0,200}", wanted in 0..COLUMNS_MAX + 2) {
             check(line.as_bytes(), wanted);
+        }
+
+        #[test]
+        fn lines_with_a_shape(line in "([a-z0-9:]{1,20} ){12}(\"[a-z \\\\]{0,99}\" ?){2}( ?[a-z]{1,30}| \"[a-z ]{0,9}\"?){0,20}") {
+            check(line.as_bytes(), 22);
+            check(line.as_bytes(), COLUMNS_MAX);
         }
 
         #[test]

@@ -13,7 +13,7 @@ use crate::edges::crash;
 use crate::edges::journal::{self, JournalError, LocalJournal, StateLock};
 use crate::edges::metrics::{Metrics, SinkLabel, TypeLabel};
 use crate::edges::sink::events::{EventSink, EventTarget};
-use crate::edges::sink::parquet::{RollupSink, outputs};
+use crate::edges::sink::parquet::{RollupSink, scan};
 use crate::edges::sink::{Control, Foreign, Owner};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
@@ -285,7 +285,7 @@ fn begin(setup: &Setup) -> Result<Begin, RunError> {
     let journal = journal::new_id().map_err(|e| RunError::Other(format!("cannot make a journal id: {e}")))?;
     let name = &setup.settings.name;
     let place = || setup.rollups.display().to_string();
-    let found = outputs::scan(&setup.rollups, name)
+    let found = scan(&setup.rollups, name)
         .map_err(|e| RunError::Other(format!("cannot list {}: {e}", place())))?;
     let progress = EventSink::peek(&setup.events, name, &setup.control)?;
     let theirs = found.first().map(|o| o.journal.clone()).or(progress.as_ref().map(|p| p.journal.clone()));

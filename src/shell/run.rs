@@ -18,7 +18,6 @@ use crate::core::service::Classifier;
 use crate::core::time::Slice;
 use crate::edges::http;
 use crate::edges::metrics::Metrics;
-use crate::edges::sink::Control;
 use crate::edges::sink::dead_letters::DeadLetters;
 use crate::edges::source::topics::StartAt;
 use crate::edges::source::Ends;

@@ -233,6 +233,20 @@ mod tests {
         }
     }
 
+    /// What the generator writes the product reads: each line is a record, hostile ones at worst a reason.
+    #[test]
+    fn lines_are_records() {
+        use crate::core::format::{Parsed, parse};
+        use crate::core::record::{Fields, Record};
+        use crate::core::settings::Format;
+        for (arrival, line) in lines(TrafficConfig::default(), 5_000) {
+            let mut record = Record::at(Time(0));
+            assert_eq!(parse(Format::AwsAlb, &line, Fields::ALL, &mut record), Ok(Parsed::Record));
+            assert_eq!((record.time, record.status.is_some()), (end(&line), true));
+            assert!(record.time <= arrival && record.client_latency_us.is_some());
+        }
+    }
+
     #[test]
     fn hostile_lines_stay_lines() {
         let config = TrafficConfig { hostile_ppm: 500_000, ..TrafficConfig::default() };

@@ -1,9 +1,10 @@
 //! Crashes: killed at random moments and at every named point of a commit, nothing is lost or twice.
 
+use crate::fixture::process::Process;
 use crate::fixture::scenario::{PATIENCE, Scenario, recent_lines};
 use crate::fixture::{Options, Outcome, Truth, eventually};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Slices of 10 s, so that every second of the test closes and cuts some.
 fn brisk() -> Options {
@@ -32,59 +33,73 @@ fn killed(scenario: &Scenario) -> Outcome {
         Err(_) => 30,
     };
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    let mut random = match std::env::var("NINETAIL_TEST_SEED") {
+    let seed = match std::env::var("NINETAIL_TEST_SEED") {
         Ok(seed) => seed.parse()?,
         Err(_) => since.as_nanos() as u64,
     };
-    let lines = recent_lines(random, 1_000 * kills as usize, 40 * u64::from(kills), 4);
+    let lines = recent_lines(seed, 1_000 * kills as usize, 40 * u64::from(kills), 4);
     let truth = truth_of(scenario, &lines);
     let feed = scenario.client.feed(&scenario.topic)?;
-    let stop = AtomicBool::new(false);
+    let (round, stop) = (AtomicU32::new(0), AtomicBool::new(false));
     let outcome: Outcome = std::thread::scope(|scope| {
-        // Lines go on coming while ninetail is up and while it is down.
+        // Lines go on coming while ninetail is up and while it is down: a thousand for every round.
         let feeder = scope.spawn(|| -> Outcome {
-            for piece in lines.chunks(100) {
-                feed.send(piece)?;
-                if !stop.load(Ordering::Relaxed) {
-                    std::thread::sleep(Duration::from_millis(80));
+            for (sent, piece) in lines.chunks(100).enumerate() {
+                let ahead = || sent as u32 >= 10 * (round.load(Ordering::Relaxed) + 1);
+                while ahead() && !stop.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
                 }
+                feed.send(piece)?;
+                std::thread::sleep(Duration::from_millis(if stop.load(Ordering::Relaxed) { 0 } else { 60 }));
             }
             Ok(())
         });
-        let result: Outcome = (0..kills).try_for_each(|_| {
-            let mut process = scenario.run(&[], &[])?;
+        let mut random = seed;
+        let result = (0..kills).try_for_each(|number| {
+            round.store(number, Ordering::Relaxed);
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let moment = Duration::from_millis(100 + (random >> 33) % 1_500);
-            let began = Instant::now();
-            while began.elapsed() < moment {
-                if let Some(status) = process.ended()? {
-                    return Err(format!("ended by itself: {status}\n{}", process.said()).into());
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            process.kill()
+            // Two in three are hit while they publish, the third wherever it is after its start.
+            killed_once(scenario, number % 3 != 2, Duration::from_millis((random >> 33) % 1_000))
         });
         stop.store(true, Ordering::Relaxed);
         let fed = feeder.join().map_err(|_| "the feeder panicked")?;
         result.and(fed)
     });
     outcome?;
-    if kills >= 10 {
-        assert!(scenario.files()? > 0, "no file before the last run: the kills hit nothing");
-    }
+    assert!(scenario.files()? > 0, "no file before the last run: the kills hit nothing");
     scenario.drain()?;
-    scenario
-        .check(&truth)
-        .map_err(|error| format!("seed {random}: {}", error.message().unwrap_or_default()).into())
+    let checked = scenario.check(&truth);
+    checked.map_err(|error| format!("seed {seed}: {}", error.message().unwrap_or_default()).into())
+}
+
+/// Starts ninetail and kills it so long after its start, or after it has published a file.
+fn killed_once(scenario: &Scenario, publishing: bool, moment: Duration) -> Outcome {
+    let files = scenario.files()?;
+    let mut process = scenario.run(&[], &[])?;
+    let runs = |process: &mut Process| match process.ended()? {
+        Some(status) => Err(format!("ended by itself: {status}\n{}", process.said()).into()),
+        None => Outcome::Ok(()),
+    };
+    if publishing {
+        eventually("a file", PATIENCE, || {
+            runs(&mut process)?;
+            Ok((scenario.files()? > files).then_some(()))
+        })?;
+    }
+    std::thread::sleep(moment);
+    runs(&mut process)?;
+    process.kill()
 }
 
 /// Stops at a named point, the first time and a later time that it is passed, and restarts.
 pub(crate) fn at(point: &str) -> Outcome {
-    let scenario = Scenario::new(&format!("at-{}", point.replace('.', "-")), brisk())?;
+    // Idle soon, so that cuts go on by the clock when the lines are read.
+    let options = Options { idle_timeout: "2s", ..brisk() };
+    let scenario = Scenario::new(&format!("at-{}", point.replace('.', "-")), options)?;
     let lines = recent_lines(5, 6_000, 300, 4);
     let mut truth = scenario.truth();
     // In two pieces, so that the second crash falls into a journal with a past.
-    for (piece, nth) in lines.chunks(3_000).zip([1, 3]) {
+    for (piece, nth) in lines.chunks(3_000).zip([1, 2]) {
         scenario.client.produce(&scenario.topic, piece)?;
         piece.iter().for_each(|(_, line)| truth.add(line));
         crash(&scenario, point, nth, &[])?;

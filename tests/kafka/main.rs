@@ -16,7 +16,7 @@ mod refusals;
 mod sinks;
 mod truth;
 
-use fixture::Need::{DuckDb, Kafka, Mount, OwnKafka};
+use fixture::Need::{CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
 use fixture::{Need, Outcome};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -46,7 +46,11 @@ fn main() {
             &[Kafka, DuckDb],
             crashes::kill_loop_with_an_event_file,
         ),
-        trial("crashes::a_wrong_order_of_commits_is_found", &[Kafka, DuckDb], crashes::wrong_order_is_found),
+        trial(
+            "crashes::a_wrong_order_of_commits_is_found",
+            &[CrashPoints, Kafka, DuckDb],
+            crashes::wrong_order_is_found,
+        ),
         trial("input::group_offsets_reset", &[Kafka, DuckDb], input::group_offsets_reset),
         trial("input::transactions_with_aborts", &[Kafka, DuckDb], input::transactions_with_aborts),
         trial("input::retention_hole", &[Kafka, DuckDb], input::retention_hole),
@@ -68,7 +72,7 @@ fn main() {
     ];
     for point in ninetail::edges::crash::POINTS {
         let name = format!("crashes::at_{}", point.replace('.', "_"));
-        trials.push(trial(&name, &[Kafka, DuckDb], move || crashes::at(point)));
+        trials.push(trial(&name, &[CrashPoints, Kafka, DuckDb], move || crashes::at(point)));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     fixture::stop();

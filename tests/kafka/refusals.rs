@@ -31,7 +31,7 @@ pub(crate) fn second_process() -> Outcome {
     scenario.client.produce(&scenario.topic, &lines[..2_000])?;
     let mut first = scenario.run(&[], &[])?;
     eventually("the first files", PATIENCE, || Ok((scenario.files()? > 0).then_some(())))?;
-    refused(&scenario, &[], &["journal"])?;
+    refused(&scenario, &[], &["in use", "state"])?;
     let files = scenario.files()?;
     scenario.client.produce(&scenario.topic, &lines[2_000..])?;
     eventually("more files from the first", PATIENCE, || Ok((scenario.files()? > files).then_some(())))?;

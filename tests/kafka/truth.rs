@@ -19,12 +19,12 @@ pub(crate) fn stream() -> Outcome {
     let lines = recent_lines(1, 20_000, 1_200, 4);
     scenario.client.produce(&scenario.topic, &lines)?;
     scenario.drain()?;
-    scenario.check(&truth_of(60, &lines))?;
+    scenario.check_punctual(&truth_of(60, &lines))?;
     // A run with nothing new adds nothing.
     let files = scenario.files()?;
     scenario.drain()?;
     assert_eq!(scenario.files()?, files, "files after a run without new lines");
-    scenario.check(&truth_of(60, &lines))
+    scenario.check_punctual(&truth_of(60, &lines))
 }
 
 /// Runs that each see a piece, so that slices closed by one get corrections from the next.

@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use std::sync::Arc;
 
 /// 2025-03-04T10:00:00Z.
-pub const START: Time = Time::from_seconds(1_741_082_400);
+pub(crate) const START: Time = Time::from_seconds(1_741_082_400);
 /// An hour later: ingest's clock.
-pub const CLOCK: Time = START.plus_seconds(3600);
+pub(crate) const CLOCK: Time = START.plus_seconds(3600);
 
 /// A pipeline with an availability and a latency SLO over services named by target group.
-pub fn settings(latency_below_us: u64) -> Settings {
+pub(crate) fn settings(latency_below_us: u64) -> Settings {
     let slo = |name: &str, exclude: Option<&str>, rule| Slo {
         name: name.into(),
         services: vec!["*".into()],
@@ -57,12 +57,12 @@ pub fn settings(latency_below_us: u64) -> Settings {
 }
 
 /// The rules of those settings.
-pub fn classifier(latency_below_us: u64) -> Arc<Classifier> {
+pub(crate) fn classifier(latency_below_us: u64) -> Arc<Classifier> {
     Arc::new(Classifier::compile(&settings(latency_below_us)).expect("the rules compile"))
 }
 
 /// A line by what matters in it; `millis` after [`START`].
-pub fn line(millis: i64, service: u32, status: u16, upstream_millis: i64) -> Vec<u8> {
+pub(crate) fn line(millis: i64, service: u32, status: u16, upstream_millis: i64) -> Vec<u8> {
     let time = Time(START.0 + millis * 1000 + 1);
     let seconds = |ms: i64| if ms < 0 { "-1".to_string() } else { format!("{}.{:03}", ms / 1000, ms % 1000) };
     let group = match service {
@@ -83,7 +83,7 @@ pub fn line(millis: i64, service: u32, status: u16, upstream_millis: i64) -> Vec
 }
 
 /// Any line: mostly records of a few services and minutes, some that cannot be read.
-pub fn any_line() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let status = prop::sample::select(vec![200u16, 200, 301, 404, 460, 500, 503]);
     prop_oneof![
         12 => (0i64..600_000, 0u32..5, status, -1i64..3000).prop_map(|(t, s, c, ms)| line(t, s, c, ms)),

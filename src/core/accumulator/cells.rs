@@ -3,7 +3,7 @@
 //! Invariant: one cell for each (epoch, slice, service), found without allocation; at the flush they
 //! leave as packed cells and their room is kept.
 
-use crate::core::accumulator::latencies::{Latencies, Pool};
+use crate::core::accumulator::latencies::{DENSE_MAX, Latencies, Pool};
 use crate::core::histogram::add;
 use crate::core::partial::{Cell, Verdicts};
 use crate::core::record::Record;
@@ -43,9 +43,12 @@ struct HotCell {
     bytes_sent: u64,
     /// Where its verdicts begin, one group of good, bad and excluded for each SLO of the service.
     verdicts: u32,
-    client: Latencies,
-    upstream: Latencies,
+    /// Of the client and of the target.
+    latencies: [Latencies; 2],
 }
+
+/// How many dense arrays to look at for one that an older slice can spare.
+const SPARE_LOOKS: usize = 4;
 
 /// All cells of a thread.
 #[derive(Debug, Default)]
@@ -56,6 +59,10 @@ pub(super) struct Cells {
     used: usize,
     verdicts: Vec<[u64; 3]>,
     pool: Pool,
+    /// Whose each dense array is: a cell, and which of its latencies.
+    owners: Vec<(u32, u8)>,
+    /// The dense array to look at next for one to spare.
+    hand: usize,
     /// Records since counts were last widened.
     narrow: u32,
 }
@@ -81,8 +88,7 @@ impl Cells {
                 bytes_received: 0,
                 bytes_sent: 0,
                 verdicts,
-                client: Latencies::default(),
-                upstream: Latencies::default(),
+                latencies: Default::default(),
             }),
         }
         let cells = &self.cells;
@@ -98,20 +104,12 @@ impl Cells {
             self.widen();
         }
         self.narrow += 1;
-        let cell = &mut self.cells[cell];
+        let (at, cell) = (cell, &mut self.cells[cell]);
         let class = record.status.map_or(0, |status| status / 100) as usize;
         cell.statuses[if class > 5 { 0 } else { class }] += 1;
         cell.client_gone += record.client_gone as u64;
         cell.bytes_received = add(cell.bytes_received, record.bytes_received.unwrap_or(0));
         cell.bytes_sent = add(cell.bytes_sent, record.bytes_sent.unwrap_or(0));
-        if !record.websocket {
-            if let Some(latency_us) = record.client_latency_us {
-                cell.client.add(latency_us, &mut self.pool);
-            }
-            if let Some(latency_us) = record.upstream_latency_us {
-                cell.upstream.add(latency_us, &mut self.pool);
-            }
-        }
         let slos = &resolver.service(cell.key.service).slos;
         let first = cell.verdicts as usize;
         for (counts, slo) in self.verdicts[first..first + slos.len()].iter_mut().zip(slos) {
@@ -121,14 +119,58 @@ impl Cells {
                 Verdict::Excluded => 2,
             }] += 1;
         }
+        if record.websocket {
+            return;
+        }
+        let mut full = [false; 2];
+        let latencies = [record.client_latency_us, record.upstream_latency_us];
+        for ((mine, latency_us), full) in cell.latencies.iter_mut().zip(latencies).zip(&mut full) {
+            *full = latency_us.is_some_and(|us| mine.add(us, &mut self.pool));
+        }
+        if full != [false; 2] {
+            self.make_room(at, full);
+        }
+    }
+
+    /// Empties full lists: into a dense array where there is one, else into spilled pairs.
+    #[cold]
+    #[inline(never)]
+    fn make_room(&mut self, cell: usize, full: [bool; 2]) {
+        for which in [0, 1].into_iter().filter(|which| full[*which]) {
+            let dense = if self.cells[cell].latencies[which].is_dense() { None } else { self.dense(cell) };
+            let latencies = &mut self.cells[cell].latencies[which];
+            match dense {
+                Some(dense) => {
+                    self.owners.resize(self.owners.len().max(dense as usize + 1), (0, 0));
+                    self.owners[dense as usize] = (cell as u32, which as u8);
+                    latencies.densify(dense, &mut self.pool);
+                }
+                None => latencies.spill(&mut self.pool),
+            }
+        }
+    }
+
+    /// A dense array of zeros: a new one, or one of an older slice than the cell's, where less comes now.
+    fn dense(&mut self, cell: usize) -> Option<u32> {
+        let slice = self.cells[cell].key.slice;
+        self.pool.dense().or_else(|| {
+            for _ in 0..SPARE_LOOKS {
+                let (owner, which) = self.owners[self.hand];
+                self.hand = (self.hand + 1) % DENSE_MAX;
+                let owner = &mut self.cells[owner as usize];
+                if owner.key.slice < slice {
+                    return owner.latencies[which as usize].release(&mut self.pool);
+                }
+            }
+            None
+        })
     }
 
     /// Dense arrays count in 32 bits: before a count could run over, all move into 64.
     #[cold]
     fn widen(&mut self) {
-        for cell in &mut self.cells[..self.used] {
-            cell.client.settle(&mut self.pool);
-            cell.upstream.settle(&mut self.pool);
+        for latencies in self.cells[..self.used].iter_mut().flat_map(|cell| &mut cell.latencies) {
+            latencies.settle(&mut self.pool);
         }
         self.narrow = 0;
     }
@@ -150,14 +192,15 @@ impl Cells {
             excluded: *excluded,
         });
         let statuses = std::mem::take(&mut cell.statuses);
+        let [client_latency, upstream_latency] = cell.latencies.each_mut().map(|l| l.pack(&mut self.pool));
         Cell {
             requests: statuses.iter().sum(),
             statuses,
             client_gone: std::mem::take(&mut cell.client_gone),
             bytes_received: std::mem::take(&mut cell.bytes_received),
             bytes_sent: std::mem::take(&mut cell.bytes_sent),
-            client_latency: cell.client.pack(&mut self.pool),
-            upstream_latency: cell.upstream.pack(&mut self.pool),
+            client_latency,
+            upstream_latency,
             slos: slos.iter().copied().zip(verdicts).collect(),
         }
     }
@@ -168,6 +211,8 @@ impl Cells {
         self.used = 0;
         self.verdicts.clear();
         self.pool.clear();
+        self.owners.clear();
+        self.hand = 0;
         self.narrow = 0;
     }
 
@@ -178,7 +223,7 @@ impl Cells {
 
     /// Estimate of their packed size.
     pub(super) fn bytes(&self) -> usize {
-        // some sixteen small integers and two short lists of latencies a cell, four integers an SLO
-        self.used * 100 + self.verdicts.len() * 6 + self.pool.bytes()
+        // some sixteen integers and two short lists of latencies a cell, four integers an SLO: rather too much
+        self.used * 100 + self.verdicts.len() * 4 + self.pool.bytes()
     }
 }

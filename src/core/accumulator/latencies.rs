@@ -9,8 +9,10 @@ use crate::core::histogram::{Histogram, INDEX_MIN, SUM_MAX, add, index};
 const LISTED: usize = 15;
 /// Buckets of a dense array: up to 2^32 µs, longer than any request; longer ones stay listed.
 const DENSE_BUCKETS: usize = 1024;
-/// Dense arrays of one accumulator, 4 KiB each. Cells beyond stay listed: slower, never wrong.
-const DENSE_MAX: usize = 512;
+/// Dense arrays of one accumulator, 4 KiB each. Latencies without one are spilled: slower, never wrong.
+pub(super) const DENSE_MAX: usize = 512;
+/// Spilled pairs are put in order only when there are so many, or twice as many as the last time.
+const SPILLED_MIN: usize = 64;
 /// No dense array.
 const NONE: u32 = u32::MAX;
 
@@ -19,16 +21,15 @@ const NONE: u32 = u32::MAX;
 pub(super) struct Pool {
     counts: Vec<u32>,
     used: u32,
-    scratch: Vec<(u16, u64)>,
-    /// (bucket, count) pairs that lists hold beyond their first [`LISTED`].
+    /// (bucket, count) pairs spilled.
     spilled: usize,
 }
 
 impl Pool {
     /// Estimate of the packed size of what it holds.
     pub(super) fn bytes(&self) -> usize {
-        // some 150 buckets of a step and a count
-        self.used as usize * 450 + self.spilled * 3
+        // a hundred buckets of a step and a count
+        self.used as usize * 200 + self.spilled * 2
     }
 
     /// Takes all arrays back, zeroed by [`Latencies::pack`].
@@ -37,7 +38,8 @@ impl Pool {
         self.spilled = 0;
     }
 
-    fn dense(&mut self) -> Option<u32> {
+    /// An array of zeros, if there is one left.
+    pub(super) fn dense(&mut self) -> Option<u32> {
         if self.used as usize == DENSE_MAX {
             return None;
         }
@@ -64,8 +66,10 @@ pub(super) struct Latencies {
     dense: u32,
     listed: u16,
     list: [u16; LISTED],
-    /// (bucket, count), ascending: what neither the list nor an array has room for.
+    /// (bucket, count) in any order: what neither the list nor an array has room for.
     spilled: Vec<(u16, u64)>,
+    /// How many spilled pairs are worth putting in order.
+    order_at: usize,
 }
 
 impl Default for Latencies {
@@ -79,84 +83,73 @@ impl Default for Latencies {
             listed: 0,
             list: [0; LISTED],
             spilled: Vec::new(),
+            order_at: SPILLED_MIN,
         }
     }
 }
 
 impl Latencies {
-    /// Adds one latency, microseconds.
+    /// Adds one latency, microseconds. True: the list is full, and must be emptied before the next one.
     #[inline(always)]
-    pub(super) fn add(&mut self, latency_us: u64, pool: &mut Pool) {
+    #[must_use]
+    pub(super) fn add(&mut self, latency_us: u64, pool: &mut Pool) -> bool {
         let latency_us = latency_us.min(SUM_MAX);
         self.count += 1;
         self.sum_us = add(self.sum_us, latency_us);
         self.min_us = self.min_us.min(latency_us);
         self.max_us = self.max_us.max(latency_us);
         if latency_us == 0 {
-            return;
+            return false;
         }
         let bucket = (index(latency_us) - INDEX_MIN) as u16;
         if self.dense != NONE && (bucket as usize) < DENSE_BUCKETS {
             pool.array(self.dense)[bucket as usize] += 1;
-        } else {
-            self.list(bucket, pool);
+            return false;
         }
-    }
-
-    #[inline]
-    fn list(&mut self, bucket: u16, pool: &mut Pool) {
         self.list[self.listed as usize] = bucket;
         self.listed += 1;
-        if self.listed as usize == LISTED {
-            self.grow(pool);
-        }
+        self.listed as usize == LISTED
     }
 
-    /// Empties the full list: into a dense array if there is one, else into the spilled pairs.
-    #[cold]
-    #[inline(never)]
-    fn grow(&mut self, pool: &mut Pool) {
-        if self.dense == NONE
-            && let Some(dense) = pool.dense()
-        {
-            self.dense = dense;
-        }
-        let mut far = 0;
-        if self.dense != NONE {
-            let array = pool.array(self.dense);
-            for i in 0..self.listed as usize {
-                match array.get_mut(self.list[i] as usize) {
-                    Some(count) => *count += 1,
-                    None => {
-                        self.list[far] = self.list[i];
-                        far += 1;
-                    }
+    /// Whether it counts in a dense array.
+    pub(super) fn is_dense(&self) -> bool {
+        self.dense != NONE
+    }
+
+    /// Counts in that array of zeros from now on.
+    pub(super) fn densify(&mut self, dense: u32, pool: &mut Pool) {
+        self.dense = dense;
+        let array = pool.array(dense);
+        let mut kept = 0;
+        for i in 0..self.listed as usize {
+            match array.get_mut(self.list[i] as usize) {
+                Some(count) => *count += 1,
+                None => {
+                    self.list[kept] = self.list[i];
+                    kept += 1;
                 }
             }
-            self.listed = far as u16;
         }
-        if self.listed as usize > LISTED / 2 {
+        self.listed = kept as u16;
+        if kept == LISTED {
             self.spill(pool);
         }
     }
 
     /// Moves the list into the spilled pairs.
-    fn spill(&mut self, pool: &mut Pool) {
+    pub(super) fn spill(&mut self, pool: &mut Pool) {
         let before = self.spilled.len();
-        let listed = &mut self.list[..self.listed as usize];
-        listed.sort_unstable();
-        pool.scratch.clear();
-        pool.scratch.extend(listed.iter().map(|bucket| (*bucket, 1)));
+        self.spilled.extend(self.list[..self.listed as usize].iter().map(|bucket| (*bucket, 1)));
         self.listed = 0;
-        self.take_scratch(pool);
-        pool.spilled += self.spilled.len() - before;
+        if self.spilled.len() >= self.order_at {
+            self.order();
+        }
+        pool.spilled = (pool.spilled + self.spilled.len()).saturating_sub(before);
     }
 
-    /// Merges the ascending pairs of the scratch list into the spilled ones.
-    fn take_scratch(&mut self, pool: &mut Pool) {
-        // a stable sort of two ascending runs is a merge
-        self.spilled.append(&mut pool.scratch);
-        self.spilled.sort_by_key(|pair| pair.0);
+    /// Puts the spilled pairs in order, each bucket once.
+    fn order(&mut self) {
+        self.spilled.sort_unstable_by_key(|pair| pair.0);
         self.spilled.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {
@@ -164,29 +157,35 @@ impl Latencies {
             }
             same
         });
+        self.order_at = SPILLED_MIN.max(self.spilled.len() * 2);
     }
 
-    /// Moves everything that a dense array counts into wide counts, and zeroes the array.
+    /// Moves what the dense array counts into wide counts and zeroes the array.
     pub(super) fn settle(&mut self, pool: &mut Pool) {
-        if self.listed > 0 {
-            self.spill(pool);
-        }
         if self.dense == NONE {
             return;
         }
+        let before = self.spilled.len();
         let bucket = |us: u64| ((index(us) - INDEX_MIN) as usize).min(DENSE_BUCKETS - 1);
         // smallest and largest bound what the array can hold
         let (low, high) = (bucket(self.min_us), bucket(self.max_us));
-        let mut pairs = std::mem::take(&mut pool.scratch);
-        pairs.clear();
         for (i, count) in pool.array(self.dense)[low..=high].iter_mut().enumerate() {
             if *count > 0 {
-                pairs.push(((low + i) as u16, *count as u64));
+                self.spilled.push(((low + i) as u16, *count as u64));
                 *count = 0;
             }
         }
-        pool.scratch = pairs;
-        self.take_scratch(pool);
+        if before > 0 {
+            self.order();
+        }
+        pool.spilled = (pool.spilled + self.spilled.len()).saturating_sub(before);
+    }
+
+    /// Gives its dense array back, zeroed.
+    pub(super) fn release(&mut self, pool: &mut Pool) -> Option<u32> {
+        self.settle(pool);
+        let dense = std::mem::replace(&mut self.dense, NONE);
+        (dense != NONE).then_some(dense)
     }
 
     /// What they are as a histogram; leaves none, and the array zeroed for the next taker.
@@ -195,6 +194,8 @@ impl Latencies {
             return Histogram::default();
         }
         self.settle(pool);
+        self.spill(pool);
+        self.order();
         let totals = (self.count, self.sum_us, self.min_us, self.max_us);
         let buckets = self.spilled.iter().map(|(bucket, count)| (*bucket as i16 + INDEX_MIN, *count));
         let packed = Histogram::from_parts(totals, buckets);
@@ -213,11 +214,12 @@ mod tests {
     proptest! {
         #[test]
         fn every_form_packs_to_the_same_histogram(
-            latencies in prop::collection::vec((0u32..64, any::<u64>()), 0..200),
-            used in prop::sample::select(vec![0, DENSE_MAX as u32]),
-            settle in 0usize..200,
+            latencies in prop::collection::vec((0u32..64, any::<u64>()), 0..300),
+            spill in any::<bool>(),
+            settle in 0usize..300,
+            release in 0usize..300,
         ) {
-            let mut pool = Pool { used, ..Pool::default() };
+            let mut pool = Pool::default();
             let (mut hot, mut want) = (Latencies::default(), Histogram::default());
             // twice, so that what is reused is clean
             for _ in 0..2 {
@@ -225,13 +227,21 @@ mod tests {
                     if i == settle {
                         hot.settle(&mut pool);
                     }
-                    hot.add(low >> shift, &mut pool);
+                    if i == release {
+                        hot.release(&mut pool);
+                        prop_assert!(!hot.is_dense());
+                    }
+                    if hot.add(low >> shift, &mut pool) {
+                        match pool.dense() {
+                            Some(dense) if !spill && !hot.is_dense() => hot.densify(dense, &mut pool),
+                            _ => hot.spill(&mut pool),
+                        }
+                    }
                     want.record(low >> shift);
                 }
                 prop_assert_eq!(hot.pack(&mut pool), std::mem::take(&mut want));
                 prop_assert!(pool.counts.iter().all(|c| *c == 0));
                 pool.clear();
-                pool.used = used;
             }
         }
     }

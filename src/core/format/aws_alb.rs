@@ -9,10 +9,10 @@
 
 use crate::core::format::number::{count, seconds_us, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
-use crate::core::format::timestamp::timestamp;
+use crate::core::format::timestamp::{timestamp, timestamp_near};
 use crate::core::format::{Parsed, Preset};
 use crate::core::record::{Field, Fields, Reason, Record, Value};
-use crate::core::scan::{COLUMNS_MAX, Columns};
+use crate::core::scan::{COLUMNS_MAX, Columns, Shape};
 use crate::core::settings::Format;
 use crate::core::time::Time;
 use memchr::{memchr, memrchr};
@@ -35,10 +35,13 @@ const TARGET_GROUP_ARN: usize = 16;
 const RULE_PRIORITY: usize = 20;
 const REQUEST_CREATION: usize = 21;
 const TARGET_LIST: usize = 25;
-const TARGET_STATUS_LIST: usize = 26;
 
 /// A record needs the columns up to the byte counters.
 const COLUMNS_NEEDED: usize = SENT + 1;
+
+/// Numbers bare, request and user agent quoted; cipher to target group bare, trace id to certificate quoted;
+/// rule priority and creation bare.
+const SHAPE: Shape = &[(12, 2), (3, 3), (2, 0)];
 
 /// What the always-filled fields need.
 const COLUMNS_USUAL: usize = REQUEST_CREATION + 1;
@@ -121,7 +124,8 @@ const LATE: Fields =
 #[inline]
 pub(super) fn parse<'a>(line: &'a [u8], wanted: Fields, record: &mut Record<'a>) -> Result<Parsed, Reason> {
     record.clear();
-    let columns = Columns::of(line, if wanted.any(LATE) { COLUMNS_MAX } else { COLUMNS_USUAL });
+    let mut columns = Columns::new();
+    columns.index(line, if wanted.any(LATE) { COLUMNS_MAX } else { COLUMNS_USUAL }, SHAPE);
     if columns.len() <= COLUMNS_NEEDED && !columns.is_followed(line, SENT) {
         return Err(short(line, &columns, record));
     }
@@ -138,7 +142,7 @@ pub(super) fn parse<'a>(line: &'a [u8], wanted: Fields, record: &mut Record<'a>)
     let (received, sent) = (bytes(RECEIVED)?, bytes(SENT)?);
 
     let tail = Tail { line, columns: &columns, len: readable(line, &columns) };
-    let creation = timestamp(tail.get(REQUEST_CREATION));
+    let creation = timestamp_near(tail.get(REQUEST_CREATION), (columns.get(line, TIME), time));
     record.status = status;
     record.client_latency_us = client_latency_us(time, creation, phases);
     record.upstream_latency_us = phases[1];

@@ -3,11 +3,22 @@
 //! Invariant: nothing wraps or rounds up. What is no number is told apart from what says "no value".
 
 /// 1 in every byte.
-pub(super) const ONES: u64 = 0x0101_0101_0101_0101;
+const ONES: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of every byte.
-pub(super) const HIGH_BITS: u64 = 0x80 * ONES;
+const HIGH_BITS: u64 = 0x80 * ONES;
 /// All other bits.
-pub(super) const LOW_BITS: u64 = 0x7f * ONES;
+const LOW_BITS: u64 = 0x7f * ONES;
+/// What lifts 10 and more into the highest bit, and 9 not.
+const ABOVE_NINE: u64 = 0x76 * ONES;
+
+/// `0` in every byte.
+const ZEROS: u64 = 0x30 * ONES;
+
+/// Not 0 where a byte, from which `0` was taken by xor, is no digit's value.
+#[inline(always)]
+pub(super) const fn above_nine(digits: u64) -> u64 {
+    (((digits & LOW_BITS) + ABOVE_NINE) | digits) & HIGH_BITS
+}
 
 /// The column is neither a number nor a mark for "no value".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,19 +89,19 @@ fn last_word(line: &[u8], end: usize) -> Option<u64> {
 fn keep_last(word: u64, bytes: usize) -> u64 {
     let others = 64 - 8 * bytes as u32;
     let kept = u64::MAX << others;
-    word & kept | b'0' as u64 * ONES & !kept
+    (word & kept) | (ZEROS & !kept)
 }
 
 /// The number that eight digits write, first digit in the lowest byte.
 #[inline(always)]
 fn eight_digits(word: u64) -> Option<u64> {
-    let digits = word ^ b'0' as u64 * ONES;
-    if ((digits & LOW_BITS) + 0x76 * ONES | digits) & HIGH_BITS != 0 {
+    let digits = word ^ ZEROS;
+    if above_nine(digits) != 0 {
         return None;
     }
     // Neighbours are joined: digits to pairs, pairs to fours, fours to eight.
-    let pairs = digits * 10 + (digits >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = pairs * 100 + (pairs >> 16) & 0x0000_ffff_0000_ffff;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }
 

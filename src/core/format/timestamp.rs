@@ -7,7 +7,7 @@ use crate::core::format::number;
 use crate::core::time::{SECOND_US, Time};
 
 /// Days from 1 March to the first of each month, by month; January and February are of the next year.
-const DAYS_TO_MONTH: [i64; 16] = [0, 306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 0, 0, 0];
+const DAYS_TO_MONTH: [u32; 16] = [0, 306, 337, 0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 0, 0, 0];
 
 /// Days in each month, by month, without leap days.
 const DAYS_IN_MONTH: [u32; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0, 0, 0];
@@ -25,30 +25,69 @@ pub(super) fn timestamp(text: &[u8]) -> Option<Time> {
     }
 }
 
-/// The usual form without a branch a byte: four words, their digits and separators checked together.
+/// The same for a timestamp that most often falls into the minute of an earlier one of the same line:
+/// `known` is that one's text and time.
+#[inline(always)]
+pub(super) fn timestamp_near(text: &[u8], known: (&[u8], Time)) -> Option<Time> {
+    const MINUTE_LEN: usize = 16;
+    let (Ok(near), Ok(far)) = (<&[u8; MICROS_LEN]>::try_from(text), <&[u8; MICROS_LEN]>::try_from(known.0))
+    else {
+        return timestamp(text);
+    };
+    match within_minute(near) {
+        Some(offset) if near[..MINUTE_LEN] == far[..MINUTE_LEN] => {
+            Some(Time(known.1.0.div_euclid(MINUTE_US) * MINUTE_US + offset))
+        }
+        _ => timestamp(text),
+    }
+}
+
+/// Microseconds in a minute.
+const MINUTE_US: i64 = 60 * SECOND_US;
+
+/// The usual form without a branch a byte: words of eight, digits and separators checked together.
 #[inline(always)]
 fn with_micros(text: &[u8; MICROS_LEN]) -> Option<Time> {
-    let word = |at: usize| u64::from_le_bytes(*text[at..].first_chunk::<8>().unwrap_or(&[0; 8]));
-    // yyyy-MM-, ddThh:mm, :ss.ffff, .ffffffZ
-    let words = [word(0), word(8), word(16), word(19)];
-    let shapes: [&[u8; 8]; 4] = [b"0000-00-", b"00T00:00", b":00.0000", b".000000Z"];
-    let mut pairs = [0; 4];
-    let mut wrong = 0;
-    for i in 0..4 {
-        let shape = u64::from_le_bytes(*shapes[i]);
-        // A digit becomes its value, a separator 0, any other byte more than 9.
-        let digits = words[i] ^ shape;
-        let above_nine = (digits & number::LOW_BITS) + 0x76 * number::ONES | digits;
-        wrong |= above_nine & number::HIGH_BITS | digits & separators(shapes[i]);
-        // Each byte and the one after it as a number of two digits.
-        pairs[i] = digits.wrapping_mul(10).wrapping_add(digits >> 8);
-    }
-    let pair = |word: usize, byte: usize| (pairs[word] >> (8 * byte)) as u8 as u32;
-    let year = pair(0, 0) * 100 + pair(0, 2);
-    let micros = pair(3, 1) * 10_000 + pair(3, 3) * 100 + pair(3, 5);
-    let clock = [pair(1, 3), pair(1, 6), pair(2, 1)];
-    let time = instant(year, pair(0, 5), pair(1, 0), clock, micros);
-    time.filter(|_| wrong == 0)
+    let (date, wrong_date) = pairs(word(text, 0), b"0000-00-");
+    let (clock, wrong_clock) = pairs(word(text, 8), b"00T00:00");
+    let offset = within_minute(text)?;
+    let year = pair(date, 0) * 100 + pair(date, 2);
+    let clock = (pair(clock, 0), pair(clock, 3), pair(clock, 6));
+    let minute = minute_start(year, pair(date, 5), clock)?;
+    (wrong_date | wrong_clock == 0).then_some(Time(minute.0 + offset))
+}
+
+/// Microseconds since the minute's start, from `:ss.ffffffZ` at the end of the text.
+#[inline(always)]
+fn within_minute(text: &[u8; MICROS_LEN]) -> Option<i64> {
+    let (second, wrong_second) = pairs(word(text, 16), b":00.0000");
+    let (micros, wrong_micros) = pairs(word(text, 19), b".000000Z");
+    let second = pair(second, 1);
+    let micros = pair(micros, 1) * 10_000 + pair(micros, 3) * 100 + pair(micros, 5);
+    let good = (wrong_second | wrong_micros == 0) & (second < 60);
+    good.then_some(i64::from(second) * SECOND_US + i64::from(micros))
+}
+
+/// The eight bytes of the text from there.
+#[inline(always)]
+fn word(text: &[u8; MICROS_LEN], at: usize) -> u64 {
+    text[at..].first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Each byte of the word and the one after it as a number of two digits, where the shape has `0` for a
+/// digit; and not 0 if a byte is not as the shape has it.
+#[inline(always)]
+fn pairs(word: u64, shape: &[u8; 8]) -> (u64, u64) {
+    // A digit becomes its value, a separator 0, any other byte more than 9.
+    let digits = word ^ u64::from_le_bytes(*shape);
+    let wrong = number::above_nine(digits) | (digits & separators(shape));
+    (digits.wrapping_mul(10).wrapping_add(digits >> 8), wrong)
+}
+
+/// The pair that begins at that byte.
+#[inline(always)]
+fn pair(pairs: u64, byte: u32) -> u32 {
+    u32::from((pairs >> (8 * byte)) as u8)
 }
 
 /// All ones in the bytes of the shape that are no digit.
@@ -63,20 +102,24 @@ const fn separators(shape: &[u8; 8]) -> u64 {
     mask
 }
 
-/// The instant of a date of the proleptic Gregorian calendar, if there is such a date and time.
+/// The start of a minute, given day, hour and minute, of the proleptic Gregorian calendar, if it exists.
 #[inline(always)]
-fn instant(year: u32, month: u32, day: u32, clock: [u32; 3], micros: u32) -> Option<Time> {
-    let [hour, minute, second] = clock;
+fn minute_start(year: u32, month: u32, (day, hour, minute): (u32, u32, u32)) -> Option<Time> {
     let month_index = (month & 15) as usize;
-    let leap = year.is_multiple_of(4) & (!year.is_multiple_of(100) | year.is_multiple_of(400));
-    let days = DAYS_IN_MONTH[month_index] + u32::from(leap & (month == 2));
-    let exists = (month < 16) & (day >= 1) & (day <= days) & (hour < 24) & (minute < 60) & (second < 60);
+    // The last days of the months need a closer look; most days are earlier.
+    let days = if day > 28 { days_in_month(year, month_index) } else { 28 * u32::from(month_index > 0) };
+    let exists = (month <= 12) & (day >= 1) & (day <= days) & (hour < 24) & (minute < 60);
     // Years start in March here, so that the leap day is their last; 400 years keep the year positive.
-    let year = i64::from(year) + 400 - i64::from(month <= 2);
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + DAYS_TO_MONTH[month_index] + i64::from(day)
-        - DAYS_TO_EPOCH;
-    let seconds = days * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
-    exists.then_some(Time(seconds * SECOND_US + i64::from(micros)))
+    let year = year + 400 - u32::from(month <= 2);
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + DAYS_TO_MONTH[month_index] + day;
+    let minutes = (i64::from(days) - DAYS_TO_EPOCH) * 1440 + i64::from(hour * 60 + minute);
+    exists.then_some(Time(minutes * MINUTE_US))
+}
+
+#[cold]
+fn days_in_month(year: u32, month: usize) -> u32 {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    DAYS_IN_MONTH[month] + u32::from(leap && month == 2)
 }
 
 /// Days from the start of that count to 1970-01-01 (1 March 1969 and 306 days, of 400 years on).
@@ -103,7 +146,8 @@ fn general(text: &[u8]) -> Option<Time> {
         60 => 59,
         second => second,
     };
-    instant(two(0)? * 100 + two(2)?, two(5)?, two(8)?, [two(11)?, two(14)?, second], micros)
+    let minute = minute_start(two(0)? * 100 + two(2)?, two(5)?, (two(8)?, two(11)?, two(14)?))?;
+    (second < 60).then_some(Time(minute.0 + i64::from(second) * SECOND_US + i64::from(micros)))
 }
 
 #[cfg(test)]
@@ -197,6 +241,21 @@ mod tests {
             let expected = Some(Time(time.as_microsecond()));
             prop_assert_eq!(timestamp(format!("{time:.6}").as_bytes()), expected);
             prop_assert_eq!(timestamp(format!("{time}").as_bytes()), expected);
+        }
+
+        #[test]
+        fn a_timestamp_near_another_is_read_as_alone(
+            micros in 0_i64..4_000_000_000_000_000,
+            apart in -120_000_000_i64..120_000_000,
+            broken in 0_usize..60,
+        ) {
+            let text = |micros| jiff::Timestamp::from_microsecond(micros).map(|t| format!("{t:.6}")).unwrap_or_default();
+            let (far, mut near) = (text(micros), text(micros + apart).into_bytes());
+            if let Some(byte) = near.get_mut(broken) {
+                *byte = b'x';
+            }
+            let known = (far.as_bytes(), Time(micros));
+            prop_assert_eq!(timestamp_near(&near, known), timestamp(&near));
         }
 
         #[test]

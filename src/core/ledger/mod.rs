@@ -18,10 +18,12 @@ mod close;
 mod definition;
 mod facts;
 mod history;
+mod packed;
 mod series;
 
 pub use definition::{Configuration, Definition};
-pub use history::{Counts, History};
+pub use history::History;
+pub use packed::Counts;
 
 use crate::core::burn::Millionths;
 use crate::core::entry::Configure;
@@ -133,9 +135,14 @@ pub struct Gauge<'a> {
     pub slo: &'a Arc<str>,
     /// What is left of the budget, as a share of it; below 0 when overspent. None without requests.
     pub remaining: Option<Millionths>,
-    /// Burn rates by tier: (tier, over the long window, over the short one, whether it fires).
-    pub burns: Vec<(&'a Arc<str>, Option<Millionths>, Option<Millionths>, bool)>,
+    /// What the SLO means now: its objective and tiers.
+    pub definition: &'a Definition,
+    /// Burn rates, in the order of the definition's tiers.
+    pub burns: Vec<BurnGauge<'a>>,
 }
+
+/// A tier's burn rates: its name, over the long window, over the short one, and whether it fires.
+pub type BurnGauge<'a> = (&'a Arc<str>, Option<Millionths>, Option<Millionths>, bool);
 
 impl Ledger {
     /// An empty ledger. `sequences` holds the last number of every subject that an earlier journal published.
@@ -294,7 +301,7 @@ impl Ledger {
                     (&tier.name, rate(long), rate(short), series.alerts.since(i as u16).is_some())
                 });
                 let remaining = series.window(d.budget(), d, seen, closed).remaining(d.slo.objective);
-                Some(Gauge { service, slo: &d.slo.name, remaining, burns: burns.collect() })
+                Some(Gauge { service, slo: &d.slo.name, remaining, definition: d, burns: burns.collect() })
             },
         )
     }
@@ -331,6 +338,3 @@ fn account<'a>(
 fn configuration_of(configurations: &[Configuration], slice: Slice) -> Option<&Configuration> {
     configurations.iter().rev().find(|c| c.from <= slice)
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,8 @@
 //! would change nothing if it were looked at.
 
 use super::definition::Definition;
-use super::history::{Counts, History};
+use super::history::History;
+use super::packed::Counts;
 use crate::core::alert::{self, Alerts, Change};
 use crate::core::burn::Window;
 use crate::core::decimal::Ratio;
@@ -168,10 +169,12 @@ impl Series {
             return;
         }
         let mut due = i64::MAX;
-        for (sum, length) in self.sums.iter().zip(d.windows()) {
+        // from the longest: it most often has something to drop at once, which ends the search
+        for (sum, length) in self.sums.iter().zip(d.windows()).rev() {
             let length = *length as i64;
             if !sum.is_none()
-                && let Some((oldest, _)) = self.history.iter_from(slice.0 + 1 - length).next()
+                && due > slice.0 + 1
+                && let Some(oldest) = self.history.first_from(slice.0 + 1 - length)
             {
                 due = due.min(oldest + length);
             }

@@ -13,6 +13,7 @@
 //! resolver.trim();                                           // at every flush; true: old ids are void
 //! ```
 
+mod bytemap;
 mod names;
 mod resolver;
 mod rule;

@@ -6,14 +6,12 @@
 //! Rules are tried in order. What fields of few values (host, target group, ..) decide is remembered as a
 //! plan: the rules still possible, in order, up to the first that those fields alone settle.
 
+use super::bytemap::ByteMap;
 use super::names::Names;
 use super::rule::{FEW, Raw, Rule};
 use super::{Classifier, ServiceName};
 use crate::core::record::{Field, Record, Value};
 use crate::core::sli::Verdict;
-use foldhash::fast::RandomState;
-use hashbrown::HashTable;
-use std::hash::BuildHasher;
 
 /// A resolver's number for a service: dense from 0, so that it can index a `Vec`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -42,19 +40,17 @@ const PLANS_MAX: usize = 16_384;
 /// Longest key of a plan, bytes; a record with a longer one is decided without a plan.
 const PLAN_KEY_BYTES_MAX: usize = 1_024;
 
+// what a plan's key is made of
+const TEXT: u16 = 0;
+const ABSENT: u16 = 1;
+const SEVERAL: u16 = 2;
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// The rule may match.
     Try(u16),
     /// This is the service.
     Is(ServiceId),
-}
-
-#[derive(Debug)]
-struct Plan {
-    hash: u64,
-    key: Box<[u8]>,
-    steps: Box<[Step]>,
 }
 
 /// Names services; per thread. Holds its own copy of the classifier (regular expressions keep scratch
@@ -68,9 +64,10 @@ pub struct ServiceResolver {
     /// Fields that make up a plan's key; empty: plans are not worth it.
     key_fields: Vec<Field>,
     key: Vec<u8>,
-    plans: HashTable<Plan>,
+    /// By key: a place in `plans`.
+    plan_of: ByteMap,
+    plans: Vec<Box<[Step]>>,
     plans_forgotten: u64,
-    hasher: RandomState,
 }
 
 impl ServiceResolver {
@@ -88,9 +85,9 @@ impl ServiceResolver {
             scratch: Vec::new(),
             key_fields,
             key: Vec::new(),
-            plans: HashTable::new(),
+            plan_of: ByteMap::new(),
+            plans: Vec::new(),
             plans_forgotten: 0,
-            hasher: RandomState::default(),
         }
     }
 
@@ -104,6 +101,7 @@ impl ServiceResolver {
         if self.key_fields.is_empty() { self.try_all(record) } else { self.follow_plan(record) }
     }
 
+    #[inline]
     fn try_all(&mut self, record: &Record<'_>) -> ServiceId {
         for rule in 0..self.rules.len() {
             if let Some(id) = self.try_rule(rule, record) {
@@ -114,27 +112,22 @@ impl ServiceResolver {
     }
 
     fn follow_plan(&mut self, record: &Record<'_>) -> ServiceId {
-        self.key.clear();
-        for field in &self.key_fields {
-            match record.get(*field) {
-                Value::Text(bytes) => {
-                    self.key.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-                    self.key.extend_from_slice(bytes);
+        let plan = match self.key_fields.as_slice() {
+            [field] => match record.get(*field) {
+                Value::Text(bytes) if bytes.len() <= PLAN_KEY_BYTES_MAX => self.plan_of.get(TEXT, bytes),
+                Value::Absent => self.plan_of.get(ABSENT, &[]),
+                // too long, or no text
+                _ => return self.try_all(record),
+            },
+            fields => {
+                if !put_key(fields, record, &mut self.key) {
+                    return self.try_all(record);
                 }
-                Value::Integer(v) => self.key.extend_from_slice(&v.to_le_bytes()),
-                Value::Boolean(b) => self.key.push(u8::from(b)),
-                // no length and no number that fits its field begins like this
-                Value::Absent | Value::Timestamp(_) => self.key.extend_from_slice(&[0xFF; 8]),
+                self.plan_of.get(SEVERAL, &self.key)
             }
-        }
-        if self.key.len() > PLAN_KEY_BYTES_MAX {
-            return self.try_all(record);
-        }
-        let hash = self.hasher.hash_one(self.key.as_slice());
-        let Some(plan) = self.plans.find(hash, |p| *p.key == *self.key) else {
-            return self.make_plan(hash, record);
         };
-        for step in &plan.steps {
+        let Some(plan) = plan else { return self.make_plan(record) };
+        for step in &self.plans[plan as usize] {
             match step {
                 Step::Is(id) => return *id,
                 Step::Try(rule) => {
@@ -156,7 +149,7 @@ impl ServiceResolver {
     }
 
     #[cold]
-    fn make_plan(&mut self, hash: u64, record: &Record<'_>) -> ServiceId {
+    fn make_plan(&mut self, record: &Record<'_>) -> ServiceId {
         let mut steps = Vec::new();
         for rule in 0..self.rules.len() {
             if self.rules[rule].is_settled() {
@@ -169,11 +162,18 @@ impl ServiceResolver {
             }
         }
         if self.plans.len() >= PLANS_MAX {
+            self.plan_of.clear();
             self.plans.clear();
             self.plans_forgotten += 1;
         }
-        let plan = Plan { hash, key: self.key.as_slice().into(), steps: steps.into() };
-        self.plans.insert_unique(hash, plan, |p| p.hash);
+        let (tag, key) = match (self.key_fields.as_slice(), self.key_fields.first().map(|f| record.get(*f))) {
+            ([_], Some(Value::Text(bytes))) => (TEXT, bytes),
+            ([_], _) => (ABSENT, &[][..]),
+            _ => (SEVERAL, self.key.as_slice()),
+        };
+        if self.plan_of.insert(tag, key, self.plans.len() as u32) {
+            self.plans.push(steps.into());
+        }
         self.try_all(record)
     }
 
@@ -211,6 +211,7 @@ impl ServiceResolver {
     pub fn trim(&mut self) -> bool {
         let trimmed = self.names.trim();
         if trimmed {
+            self.plan_of.clear();
             self.plans.clear();
         }
         trimmed
@@ -220,6 +221,28 @@ impl ServiceResolver {
     pub fn plans_forgotten(&self) -> u64 {
         self.plans_forgotten
     }
+}
+
+/// Puts the values of several fields together so that no two lists of values look the same. False: it is
+/// longer than `PLAN_KEY_BYTES_MAX`.
+fn put_key(fields: &[Field], record: &Record<'_>, key: &mut Vec<u8>) -> bool {
+    key.clear();
+    for field in fields {
+        match record.get(*field) {
+            Value::Text(bytes) => {
+                if key.len() + bytes.len() > PLAN_KEY_BYTES_MAX {
+                    return false;
+                }
+                key.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+                key.extend_from_slice(bytes);
+            }
+            Value::Integer(v) => key.extend_from_slice(&v.to_le_bytes()),
+            Value::Boolean(b) => key.push(u8::from(b)),
+            // no length and no number that fits its field begins like this
+            Value::Absent | Value::Timestamp(_) => key.extend_from_slice(&[0xFF; 8]),
+        }
+    }
+    true
 }
 
 #[inline]

@@ -6,7 +6,12 @@ use crate::core::record::{Field, Value};
 use crate::core::settings::{Indicator, OTHER, Slo, UNMATCHED};
 use crate::core::time::{SliceLength, Time};
 
-fn settings(services: &[(&str, Option<&str>, &[(&str, &str)])], slos: &[(&str, &[&str], &str)]) -> Settings {
+/// Name, `when`, `match`.
+type Rules<'a> = &'a [(&'a str, Option<&'a str>, &'a [(&'a str, &'a str)])];
+/// Text fields of a record.
+type Texts<'a> = &'a [(Field, &'a [u8])];
+
+fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
     Settings {
         name: "t".into(),
         slice: SliceLength(60),
@@ -45,7 +50,7 @@ fn settings(services: &[(&str, Option<&str>, &[(&str, &str)])], slos: &[(&str, &
     }
 }
 
-fn compile(services: &[(&str, Option<&str>, &[(&str, &str)])]) -> Result<Classifier, CompileError> {
+fn compile(services: Rules<'_>) -> Result<Classifier, CompileError> {
     Classifier::compile(&settings(services, &[]))
 }
 
@@ -57,7 +62,7 @@ fn record<'a>(fields: &[(Field, &'a [u8])]) -> Record<'a> {
     record
 }
 
-const SHOP: &[(&str, Option<&str>, &[(&str, &str)])] = &[
+const SHOP: Rules<'_> = &[
     ("checkout", Some("host == \"shop\" && path.startsWith(\"/checkout\")"), &[]),
     ("team-{team}", None, &[("path", "^/(?<team>[a-z]+)/(?<rest>x)?")]),
     ("{target_group}", Some("method != 'TRACE'"), &[]),
@@ -69,7 +74,7 @@ fn the_first_rule_that_matches_names_the_service() {
     let classifier = compile(SHOP).expect("compiles");
     let mut resolver = ServiceResolver::new(&classifier);
     use Field::{Host, Method, Path, TargetGroup};
-    let cases: &[(&[(Field, &[u8])], Option<u64>, &str, Option<u16>)] = &[
+    let cases: &[(Texts<'_>, Option<u64>, &str, Option<u16>)] = &[
         (&[(Host, b"shop"), (Path, b"/checkout/1")], None, "checkout", Some(0)),
         (&[(Host, b"shop"), (Path, b"/Cart")], None, UNMATCHED, None),
         (&[(Host, b"web"), (Path, b"/checkout/1")], None, "team-checkou", Some(1)),
@@ -124,7 +129,7 @@ fn one_number_for_one_name_and_rule() {
 
 #[test]
 fn optional_groups_that_took_no_part_are_absent() {
-    let rules: &[(&str, Option<&str>, &[(&str, &str)])] =
+    let rules: Rules<'_> =
         &[("x-{v}", None, &[("path", "^/a(?<v>[0-9])?"), ("host", "^h")]), ("rest", None, &[])];
     let classifier = compile(rules).expect("compiles");
     let mut resolver = ServiceResolver::new(&classifier);
@@ -163,7 +168,6 @@ fn names_are_bounded_and_forgotten() {
 
 #[test]
 fn rules_that_cannot_be_compiled_say_where() {
-    type Rules<'a> = &'a [(&'a str, Option<&'a str>, &'a [(&'a str, &'a str)])];
     let cases: &[(Rules<'_>, Place, &str)] = &[
         (&[("a", None, &[]), ("{hots}", None, &[])], Place::ServiceName(1), "unknown field or capture"),
         (&[("", None, &[])], Place::ServiceName(0), "needs a name"),

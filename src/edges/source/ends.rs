@@ -18,7 +18,9 @@ pub struct Answer {
 
 /// Answers by topic and partition. Cheap to clone: clones share the answers.
 #[derive(Clone, Default, Debug)]
-pub struct Ends(Arc<Mutex<HashMap<Arc<str>, HashMap<i32, Answer>>>>);
+pub struct Ends(Arc<Mutex<Answers>>);
+
+type Answers = HashMap<Arc<str>, HashMap<i32, Answer>>;
 
 impl Ends {
     /// No answers yet.

@@ -12,7 +12,7 @@ pub enum SourceError {
         /// The bootstrap servers.
         brokers: String,
         /// What librdkafka said.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
     /// The cluster did not answer.
     #[error("no answer from kafka at {brokers} about {what}: {error}; is a broker up and reachable?")]
@@ -22,7 +22,7 @@ pub enum SourceError {
         /// What was asked.
         what: String,
         /// What librdkafka said.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
     /// Partitions could not be assigned, taken away, paused or resumed.
     #[error("cannot {verb} {what}: {error}")]
@@ -32,7 +32,7 @@ pub enum SourceError {
         /// The partitions.
         what: String,
         /// What librdkafka said.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
     /// Offsets could not be committed to the group (a hint for lag monitors, nothing hangs on it).
     #[error("cannot commit offsets to group {group}: {error}")]
@@ -40,6 +40,6 @@ pub enum SourceError {
         /// The consumer group.
         group: String,
         /// What librdkafka said.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
 }

@@ -123,15 +123,23 @@ pub enum StopReason {
         /// The log's end.
         high: i64,
     },
+    /// The topic has another id than before ([`stop`](KafkaConsumer::stop)).
+    Recreated {
+        /// The id that our positions belong to.
+        known: String,
+        /// The id that the topic has now.
+        found: String,
+    },
     /// A batch fails its checksum or does not decompress, again and again.
     Corrupt(String),
 }
 
 impl StopReason {
-    /// A short word for it: `beyond_end`, `corrupt`.
+    /// A short word for it: `beyond_end`, `recreated`, `corrupt`.
     pub fn word(&self) -> &'static str {
         match self {
             StopReason::BeyondEnd { .. } => "beyond_end",
+            StopReason::Recreated { .. } => "recreated",
             StopReason::Corrupt(_) => "corrupt",
         }
     }
@@ -145,6 +153,11 @@ impl fmt::Display for Stop {
                 f,
                 "{topic}/{partition}: the journal stands at offset {next}, but the log holds {low} to {high} only; \
                  was the topic deleted and made anew?"
+            ),
+            StopReason::Recreated { known, found } => write!(
+                f,
+                "{topic}/{partition}: the topic was deleted and made anew (id {known} then, {found} now); \
+                 the journal's offset {next} is none of its"
             ),
             StopReason::Corrupt(error) => {
                 write!(f, "{topic}/{partition}: the batch at offset {next} cannot be read: {error}")
@@ -203,7 +216,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         let brokers = config.brokers.clone();
         let batch = BatchConsumer::new(config.consumer()?).ok_or_else(|| SourceError::Client {
             brokers: brokers.clone(),
-            error: rdkafka::error::KafkaError::ClientCreation("no consumer queue".into()),
+            error: Box::new(rdkafka::error::KafkaError::ClientCreation("no consumer queue".into())),
         })?;
         let lanes = Lanes { all: Vec::new(), known: HashMap::new(), recent: None, refused: false };
         Ok(KafkaConsumer { brokers, batch, lanes })
@@ -222,7 +235,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
             .map_err(|error| SourceError::Assign {
                 verb: "assign",
                 what: names(assignments.iter().map(|a| (&a.topic, a.partition))),
-                error,
+                error: Box::new(error),
             })?;
         let now = Instant::now();
         self.lanes.all.extend(assignments.iter().map(|a| Lane {
@@ -249,7 +262,28 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         }
         list([(&lane.topic, lane.partition, None)])
             .and_then(|list| self.batch.consumer().incremental_unassign(&list))
-            .map_err(|error| SourceError::Assign { verb: "unassign", what: lane.name(), error })
+            .map_err(|error| SourceError::Assign {
+                verb: "unassign",
+                what: lane.name(),
+                error: Box::new(error),
+            })
+    }
+
+    /// Stops the partition, for a reason that the caller found out: the topic has another id. None if it is not assigned.
+    pub fn stop(&mut self, slot: S, reason: StopReason) -> Result<Option<Stop>, SourceError> {
+        let Some(at) = self.lanes.find(slot) else { return Ok(None) };
+        let lane = &mut self.lanes.all[at];
+        if lane.state != State::Stopped {
+            lane.state = State::Stopped;
+            let detach = list([(&lane.topic, lane.partition, None)])
+                .and_then(|list| self.batch.consumer().incremental_unassign(&list));
+            detach.map_err(|error| SourceError::Assign {
+                verb: "unassign",
+                what: lane.name(),
+                error: Box::new(error),
+            })?;
+        }
+        Ok(Some(Stop { topic: lane.topic.clone(), partition: lane.partition, next: lane.next, reason }))
     }
 
     /// Fetches nothing from the partition until [`resume`](Self::resume); what was fetched and not yet handed over is
@@ -297,17 +331,17 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         if lane.next != lane.heard.0 {
             lane.heard = (lane.next, now);
         }
-        let answer = ends.get(&lane.topic, lane.partition);
-        let asked = answer.map(|answer| answer.asked);
-        let answered_end = answer.filter(|answer| answer.high == lane.next).map(|answer| answer.asked);
-        let marked_end = lane.confirmed.filter(|(offset, _)| *offset == lane.next).map(|(_, at)| at);
+        let answer = ends.get(&lane.topic, lane.partition).map(|answer| (answer.high, answer.asked));
+        // the latest word counts: an end that was confirmed is none any more once a later answer lies beyond it
+        let word = answer.into_iter().chain(lane.confirmed).max_by_key(|(_, at)| *at);
+        let beyond = fetched_high(self.batch.consumer(), &lane.topic, lane.partition) > Some(lane.next);
         let within = |at: Instant, bound: Duration| now.saturating_duration_since(at) <= bound;
+        let confirmed = word.is_some_and(|(high, at)| high == lane.next && within(at, ANSWER_FRESH));
+        let heard = answer.map_or(lane.heard.1, |(_, at)| at.max(lane.heard.1));
         match () {
             () if lane.state == State::Stopped => Standing::Stopped,
-            () if answered_end.max(marked_end).is_some_and(|at| within(at, ANSWER_FRESH)) => Standing::AtEnd,
-            () if within(asked.map_or(lane.heard.1, |at| at.max(lane.heard.1)), UNREACHABLE_AFTER) => {
-                Standing::Behind
-            }
+            () if confirmed && !beyond => Standing::AtEnd,
+            () if within(heard, UNREACHABLE_AFTER) => Standing::Behind,
             () => Standing::Unreachable,
         }
     }
@@ -329,7 +363,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         answer.map(|(_, high)| Some(high)).map_err(|error| SourceError::Query {
             brokers: self.brokers.clone(),
             what: format!("the end of {}/{}", lane.topic, lane.partition),
-            error,
+            error: Box::new(error),
         })
     }
 
@@ -403,7 +437,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         let lane = &self.lanes.all[at];
         list([(&lane.topic, lane.partition, None)])
             .and_then(|list| call(self.batch.consumer(), &list))
-            .map_err(|error| SourceError::Assign { verb, what: lane.name(), error })
+            .map_err(|error| SourceError::Assign { verb, what: lane.name(), error: Box::new(error) })
     }
 }
 

@@ -8,13 +8,14 @@
 //! - Batch calls on one handle must not run at the same time: `&mut self` sees to that.
 //! - rust-rdkafka asks for rebalance *events* and sets no callback, so the batch call would answer a rebalance by
 //!   dropping the assignment. There is none: this consumer is assigned, it never subscribes.
-//! - Errors that concern no partition are not handed over by this call but logged (see `config::Logged`).
+//! - The batch call serves librdkafka's log itself, past rust-rdkafka, and errors that concern no partition become log
+//!   lines. So the log function is ours.
 
-use super::config::Logged;
+use super::config::{Logged, logged};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaRespErr;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -122,8 +123,12 @@ impl Drop for Lent {
 impl BatchConsumer {
     /// Takes the consumer over. None without a group id (there is no consumer queue then).
     pub(super) fn new(consumer: BaseConsumer<Logged>) -> Option<BatchConsumer> {
-        // SAFETY: the handle is live as long as `consumer`, which outlives the queue (see `Drop`).
-        let queue = unsafe { sys::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
+        let native = consumer.client().native_ptr();
+        // SAFETY: the handle is live as long as `consumer`, which outlives the queue (see `Drop`); `log` lives for ever.
+        let queue = unsafe {
+            sys::rd_kafka_set_logger(native, Some(log));
+            sys::rd_kafka_queue_get_consumer(native)
+        };
         let messages = vec![std::ptr::null_mut(); BATCH];
         Some(BatchConsumer { queue: NonNull::new(queue)?, messages, consumer })
     }
@@ -167,7 +172,7 @@ impl BatchConsumer {
     #[inline]
     fn lend(&mut self, count: usize, mut on: impl FnMut(Raw<'_>, &BaseConsumer<Logged>)) {
         let mut batch = Batch(self.messages[..count].iter());
-        while let Some(&message) = batch.0.next() {
+        for &message in batch.0.by_ref() {
             if let Some(message) = NonNull::new(message) {
                 let _lent = Lent(message);
                 on(Raw { message, lent: PhantomData }, &self.consumer);
@@ -191,6 +196,21 @@ pub(super) fn fetched_high(consumer: &BaseConsumer<Logged>, topic: &str, partiti
         )
     };
     (err == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
+}
+
+/// librdkafka's log lines, to `tracing`.
+unsafe extern "C" fn log(
+    _: *const sys::rd_kafka_t,
+    level: c_int,
+    facility: *const c_char,
+    text: *const c_char,
+) {
+    let owned = |text: *const c_char| match text.is_null() {
+        true => String::new(),
+        // SAFETY: not null, and librdkafka passes C strings that live as long as the call.
+        false => unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned(),
+    };
+    logged(level, &owned(facility), &owned(text));
 }
 
 impl Drop for BatchConsumer {

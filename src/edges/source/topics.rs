@@ -7,6 +7,7 @@
 use super::config::{KafkaConfig, Logged};
 use super::ends::{Answer, Ends};
 use super::error::SourceError;
+use super::topic_ids::topic_id;
 use crate::core::time::Time;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -88,6 +89,13 @@ impl Topics {
         }
     }
 
+    /// The id that the cluster gave the topic: another one means that the topic was deleted and made anew, and that our
+    /// positions are none of its. None if there is no such topic or the brokers have no ids.
+    /// librdkafka's mock cluster does not answer this; it times out.
+    pub fn id(&self, topic: &str) -> Result<Option<String>, SourceError> {
+        topic_id(&self.client, topic, TIMEOUT).map_err(|error| self.failed(format!("topic {topic}"), error))
+    }
+
     /// Where reading these partitions starts, in the order asked. All or nothing: starts are recorded together.
     pub fn resolve_starts(
         &self,
@@ -164,7 +172,8 @@ impl Topics {
             }
             self.client.commit(&list, CommitMode::Sync)
         };
-        commit().map_err(|error| SourceError::Commit { group: self.config.group.clone(), error })
+        commit()
+            .map_err(|error| SourceError::Commit { group: self.config.group.clone(), error: Box::new(error) })
     }
 
     /// How many brokers the cluster has: the connection test of `check`.
@@ -223,6 +232,6 @@ impl Topics {
     }
 
     fn failed(&self, what: String, error: KafkaError) -> SourceError {
-        SourceError::Query { brokers: self.config.brokers.clone(), what, error }
+        SourceError::Query { brokers: self.config.brokers.clone(), what, error: Box::new(error) }
     }
 }

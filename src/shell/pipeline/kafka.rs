@@ -61,7 +61,7 @@ pub struct SecretError {
 }
 
 /// Settings of librdkafka that ninetail decides itself.
-const OWNED: [&str; 18] = [
+const OWNED: [&str; 21] = [
     "bootstrap.servers",
     "metadata.broker.list",
     "group.id",
@@ -79,6 +79,9 @@ const OWNED: [&str; 18] = [
     "acks",
     "request.required.acks",
     "check.crcs",
+    "allow.auto.create.topics",
+    "consume.callback.max.messages",
+    "statistics.interval.ms",
     "security.protocol",
 ];
 
@@ -199,7 +202,7 @@ fn cluster(
                 "bootstrap.servers" | "metadata.broker.list" => "set `brokers:`",
                 "security.protocol" => "set `tls:` or `sasl:`",
                 "auto.offset.reset" => "set `start:` beside `topics:`",
-                _ => "remove it: exactly once depends on it",
+                _ => "remove it: what is read and written exactly once depends on it",
             };
             checker.warn(
                 &value.span,

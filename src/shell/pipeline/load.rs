@@ -130,7 +130,7 @@ impl Checker {
 
     /// A path of the file, from the file's folder.
     pub(super) fn path(&self, text: &str) -> PathBuf {
-        self.folder.join(text)
+        self.folder.join(text.strip_prefix("./").unwrap_or(text))
     }
 
     /// The part of the file that a place of a scalar's value stands at: for carets inside a predicate.
@@ -159,7 +159,7 @@ pub(super) fn parse(
     variables: HashMap<String, String>,
 ) -> Result<Pipeline, LoadError> {
     let invalid = |mut problems: Vec<Problem>| {
-        problems.sort_by_key(|p| p.span.as_ref().map_or(0, |s| s.start));
+        in_order(&mut problems);
         LoadError::Invalid(Box::new(Invalid { path: path.to_path_buf(), text: text.to_string(), problems }))
     };
     let file = read::parse(text, variables).map_err(|problem| invalid(vec![*problem]))?;
@@ -172,10 +172,17 @@ pub(super) fn parse(
         warnings: Vec::new(),
     };
     let pipeline = build(path, &file, &mut checker);
+    in_order(&mut checker.warnings);
     if !checker.problems.is_empty() {
         return Err(invalid(checker.problems));
     }
     Ok(Pipeline { warnings: checker.warnings, ..pipeline })
+}
+
+/// In the order of the file, each once: tiers that several SLOs share are checked for each of them.
+fn in_order(problems: &mut Vec<Problem>) {
+    problems.sort_by_cached_key(|p| (p.span.as_ref().map_or(0, |s| s.start), p.message.clone()));
+    problems.dedup();
 }
 
 /// The whole pipeline; it counts only if the checker has no problem afterwards.

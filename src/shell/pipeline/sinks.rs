@@ -22,6 +22,7 @@ pub struct Sinks {
 
 /// Where events go.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Events {
     /// Topics; exactly once.
     Kafka {
@@ -42,6 +43,7 @@ pub enum Events {
 
 /// Where dead letters go.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum DeadLetters {
     /// A topic; at least once.
     Kafka {

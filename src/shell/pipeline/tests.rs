@@ -163,7 +163,7 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     (
         "alerts: workbook",
         "alerts: [{ severity: page, long: 1h, short: 5m }]",
-        "severity: page",
+        "{ severity: page, long",
         &["either `factor` or `budget`"],
     ),
 ];

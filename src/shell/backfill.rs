@@ -1,0 +1,279 @@
+//! `backfill`: archives through the same accumulators, journal, engine and sinks, into a folder of their own.
+//!
+//! Invariant: for the same lines its sums equal the stream's. It never touches the pipeline's state, topics or
+//! transactional ids.
+
+use crate::core::accumulator::{Accumulator, Slot};
+use crate::core::entry::{Entry, ForcedCut};
+use crate::core::format;
+use crate::core::partial::Standing;
+use crate::core::position::Partition;
+use crate::core::record::{Fields, Outcome, Reason, Record};
+use crate::core::settings::Format;
+use crate::core::time::Time;
+use crate::edges::metrics::Metrics;
+use crate::edges::sink::Control;
+use crate::edges::sink::dead_letters::{DeadLetters, Letter, LetterTarget, LetterWriter};
+use crate::edges::sink::events::EventTarget;
+use crate::edges::source::files::{Block, Buffer, Dealer, DealerLimits, Next, inputs};
+use crate::shell::clock::Clock;
+use crate::shell::commit::{Committer, Setup};
+use crate::shell::connect;
+use crate::shell::error::RunError;
+use crate::shell::gauges;
+use crate::shell::pipeline::{BACKFILL_TOPIC, Pipeline};
+use crate::shell::progress::Progress;
+use crate::shell::run::{accumulator, spawn};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
+
+/// Bytes of a file that a thread counts at a time.
+const BLOCK_BYTES: usize = 512 << 10;
+/// How long to wait for a chunk before the progress is shown again.
+const TURN: Duration = Duration::from_millis(100);
+
+/// What to read and where to write.
+pub struct Options {
+    /// Files, globs, folders, `-`.
+    pub inputs: Vec<String>,
+    /// The folder, which must hold no journal.
+    pub out: PathBuf,
+    /// Which source's format and lateness, if the pipeline has several.
+    pub source: Option<String>,
+    /// Whether to show how far it is.
+    pub progress: bool,
+    /// The clock.
+    pub clock: Clock,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Set to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// What was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Summary {
+    /// Lines read.
+    pub lines: u64,
+    /// Lines rejected.
+    pub rejected: u64,
+    /// Cuts written.
+    pub cuts: u64,
+}
+
+/// Where a backfill's results lie under its folder.
+pub fn places(out: &std::path::Path) -> [PathBuf; 4] {
+    [out.join("rollups"), out.join("events.jsonl"), out.join("dead-letters.jsonl"), out.join("state")]
+}
+
+/// Reads all inputs, closes every slice, and ends.
+///
+/// # Errors
+/// As [`RunError`] says; what was written by then is whole, but not all there is.
+pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunError> {
+    let settings = pipeline.backfill_settings(options.source.as_deref()).map_err(RunError::Other)?;
+    let (source, format) = (settings.sources[0].name.clone(), settings.sources[0].format);
+    let line_bytes_max = settings.limits.line_bytes_max as usize;
+    let control = connect::control(&options.stop);
+    let [rollups, events, letters, state] = places(&options.out);
+    let mut committer = Committer::open(Setup {
+        settings,
+        state,
+        rollups,
+        events: EventTarget::File(events),
+        backfill: true,
+        take_over: false,
+        patient: false,
+        control: control.clone(),
+        metrics: options.metrics.clone(),
+        clock: options.clock,
+    })?;
+    let letters = DeadLetters::open(&LetterTarget::File(letters), &control)?;
+    let threads = pipeline.threads;
+    let limits = DealerLimits { threads, block_bytes: BLOCK_BYTES, line_bytes_max };
+    let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, move |line| time_of(format, line))?);
+    let lines = Arc::new(AtomicU64::new(0));
+    let (chunks, taken) = sync_channel(pipeline.bounds.queue_chunks_max);
+    let (meeting, leaving) = (Arc::new(Barrier::new(threads)), Arc::new(AtomicBool::new(false)));
+    let mut running = Vec::new();
+    for thread in 0..threads {
+        let mut counting = accumulator(&committer)?;
+        let partition =
+            Partition { source: source.clone(), topic: BACKFILL_TOPIC.into(), number: thread as i32 };
+        let slot = counting.register(partition, format, 0);
+        let worker = Worker {
+            dealer: dealer.clone(),
+            accumulator: counting,
+            slot,
+            letters: letters.writer(),
+            chunks: chunks.clone(),
+            meeting: meeting.clone(),
+            leaving: leaving.clone(),
+            flush_bytes_max: pipeline.bounds.flush_bytes_max,
+            lines: lines.clone(),
+            control: control.clone(),
+            clock: options.clock,
+        };
+        running.push(spawn(&format!("backfill-{thread}"), move || worker.run())?);
+    }
+    drop(chunks);
+    let mut summary = Summary::default();
+    let mut progress = Progress::start(options.progress);
+    let mut paused = Instant::now();
+    let outcome = loop {
+        if paused.elapsed() >= pipeline.bounds.flush_every {
+            dealer.pause();
+            paused = Instant::now();
+        }
+        progress.show(&dealer.progress(), lines.load(Ordering::Relaxed));
+        let entry = match taken.recv_timeout(TURN) {
+            Ok(Ok(entry)) => entry,
+            Ok(Err(error)) => break Err(error),
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break Ok(()),
+        };
+        let entries = [entry];
+        gauges::count(&options.metrics, &entries);
+        for coverage in entries.iter().filter_map(chunk).flat_map(|c| &c.coverage) {
+            summary.lines += coverage.quality.iter().map(|(_, q)| q.lines).sum::<u64>();
+            summary.rejected += coverage.quality.iter().map(|(_, q)| q.rejected()).sum::<u64>();
+        }
+        if let Err(error) = committer.commit(&entries) {
+            break Err(error);
+        }
+        gauges::update(&options.metrics, committer.engine(), options.clock.now());
+    };
+    if outcome.is_err() {
+        options.stop.store(true, Ordering::Relaxed);
+    }
+    drop(taken);
+    for thread in running {
+        // As in `run`: a panic has spoken for itself.
+        let _ = thread.join();
+    }
+    outcome?;
+    if options.stop.load(Ordering::Relaxed) {
+        return Err(RunError::Stopped);
+    }
+    committer.cut(ForcedCut::All)?;
+    committer.snapshot()?;
+    summary.cuts = committer.engine().cut_number();
+    progress.end(&dealer.progress(), summary.lines);
+    Ok(summary)
+}
+
+fn chunk(entry: &Entry) -> Option<&crate::core::partial::Chunk> {
+    match entry {
+        Entry::Chunk(chunk) => Some(chunk),
+        _ => None,
+    }
+}
+
+fn time_of(format: Format, line: &[u8]) -> Option<Time> {
+    let mut record = Record::at(Time::default());
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match format::parse(format, line, Fields::NONE, &mut record) {
+        Ok(format::Parsed::Record) => Some(record.time),
+        _ => None,
+    }
+}
+
+struct Worker {
+    dealer: Arc<Dealer>,
+    accumulator: Accumulator,
+    slot: Slot,
+    letters: LetterWriter,
+    chunks: SyncSender<Result<Entry, RunError>>,
+    meeting: Arc<Barrier>,
+    leaving: Arc<AtomicBool>,
+    flush_bytes_max: usize,
+    lines: Arc<AtomicU64>,
+    control: Control,
+    clock: Clock,
+}
+
+impl Worker {
+    fn run(mut self) {
+        if let Err(error) = self.count() {
+            // The others see the dealer's end; whoever reads the channel stops at this.
+            let _ = self.chunks.send(Err(error));
+        }
+    }
+
+    /// All threads meet at every pause, so that the hold is exact and no thread runs far ahead. They leave
+    /// together too: who leaves says so between the two meetings.
+    fn count(&mut self) -> Result<(), RunError> {
+        let mut buffer = Buffer::default();
+        let mut failed: Option<RunError> = None;
+        loop {
+            match self.dealer.next(&mut buffer)? {
+                Next::Block(block) => {
+                    if failed.is_none() {
+                        failed = self.count_block(&block).err();
+                    }
+                    if failed.is_some() || self.accumulator.bytes() >= self.flush_bytes_max {
+                        self.dealer.pause();
+                    }
+                }
+                Next::Pause => {
+                    self.meeting.wait();
+                    let taken = failed.take().map_or_else(|| self.hand_over(Standing::Behind), Err);
+                    if !matches!(taken, Ok(true)) || self.control.stop.load(Ordering::Relaxed) {
+                        self.leaving.store(true, Ordering::Relaxed);
+                    }
+                    if self.meeting.wait().is_leader() {
+                        self.dealer.resume();
+                    }
+                    if self.leaving.load(Ordering::Relaxed) {
+                        return taken.map(drop);
+                    }
+                }
+                Next::End => {
+                    return failed.map_or_else(|| self.hand_over(Standing::Finished).map(drop), Err);
+                }
+            }
+        }
+    }
+
+    /// False: nobody takes it.
+    fn hand_over(&mut self, standing: Standing) -> Result<bool, RunError> {
+        self.letters.flush()?;
+        self.accumulator.standing(self.slot, standing);
+        self.accumulator.hold(self.slot, self.dealer.hold());
+        let chunk = self.accumulator.flush(self.clock.now());
+        Ok(self.chunks.send(Ok(Entry::Chunk(chunk))).is_ok())
+    }
+
+    fn count_block(&mut self, block: &Block<'_>) -> Result<(), RunError> {
+        let (slot, now) = (self.slot, self.clock.now());
+        let mut lines = 0;
+        for line in block.lines() {
+            lines += 1;
+            let outcome = if line.length > line.bytes.len() as u64 {
+                self.accumulator.reject(slot, Reason::TooLong)
+            } else {
+                self.accumulator.line(slot, line.bytes, now)
+            };
+            if let Outcome::Rejected(reason) = outcome {
+                let partition = self.accumulator.partition(slot);
+                self.letters.send(&Letter {
+                    source: &partition.source,
+                    topic: BACKFILL_TOPIC,
+                    partition: 0,
+                    offset: block.position(&line),
+                    reason: reason.name(),
+                    line: line.bytes,
+                    length: line.length,
+                    seen: now,
+                })?;
+            }
+        }
+        self.accumulator.advance(slot, self.accumulator.next(slot) + 1);
+        self.lines.fetch_add(lines, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! `check --print`: the pipeline as it runs, as a pipeline file.
+//!
+//! Invariant: what is printed reads back to the same settings (relative paths apart), and holds no secret.
+
+use super::budget::spent;
+use crate::core::format::preset;
+use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Source, Tier};
+use crate::core::sli::expand;
+use crate::shell::config::scalar::{micros_text, seconds_text};
+use crate::shell::pipeline::{Cluster, DeadLetters, Events, KafkaSource, Pipeline};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// The pipeline as YAML, with what indicators expand to in comments at the end.
+pub fn expanded(pipeline: &Pipeline) -> String {
+    let settings = &pipeline.settings;
+    let value = file(pipeline);
+    // A tree of texts, numbers and lists: it has a YAML form.
+    let mut text = serde_saphyr::to_string(&value).unwrap_or_default();
+    text.push_str("\n# What the indicators expand to; the first line that holds decides:\n");
+    for slo in &settings.slos {
+        text.push_str(&format!("#\n# {} of {}:\n", slo.name, slo.services.join(", ")));
+        for line in expand(slo).lines() {
+            text.push_str(&format!("#   {line}\n"));
+        }
+    }
+    text
+}
+
+fn file(pipeline: &Pipeline) -> Value {
+    let settings = &pipeline.settings;
+    let bounds = &pipeline.bounds;
+    let limits = settings.limits;
+    let sources: Vec<Value> = settings
+        .sources
+        .iter()
+        .zip(&pipeline.sources)
+        .map(|(core, kafka)| source(core, kafka.as_ref()))
+        .collect();
+    let mut object = json!({
+        "version": 1,
+        "name": settings.name,
+        "sources": sources,
+        "slice": seconds_text(settings.slice.0.into()),
+        "services": settings.services.iter().map(service).collect::<Vec<_>>(),
+        "slos": settings.slos.iter().map(slo).collect::<Vec<_>>(),
+        "sinks": sinks(pipeline, settings),
+        "state": path(&pipeline.state),
+        "history_after": seconds_text(settings.history_after_s.into()),
+        "silent_after": seconds_text(settings.silent_after_s.into()),
+        "watermark_quorum": settings.watermark_quorum,
+        "shutdown_timeout": seconds_text(pipeline.shutdown_timeout.as_secs()),
+        "threads": pipeline.threads,
+        "limits": {
+            "services_max": limits.services_max,
+            "ingest_services_max": limits.ingest_services_max,
+            "line_bytes_max": limits.line_bytes_max,
+            "service_name_bytes_max": limits.service_name_bytes_max,
+            "dead_letter_bytes_max": bounds.dead_letter_bytes_max,
+            "fetch_bytes_max": bounds.fetch_bytes_max,
+            "flush_every": micros_text(bounds.flush_every.as_micros() as u64),
+            "flush_bytes_max": bounds.flush_bytes_max,
+            "queue_chunks_max": bounds.queue_chunks_max,
+        },
+    });
+    if let Some(http) = pipeline.http {
+        object["http"] = http.to_string().into();
+    }
+    object
+}
+
+fn path(path: &Path) -> Value {
+    path.display().to_string().into()
+}
+
+fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
+    let mut object = json!({
+        "name": core.name,
+        "format": preset(core.format).name,
+        "lateness": seconds_text(core.lateness_s.into()),
+        "idle_timeout": seconds_text(core.idle_timeout_s.into()),
+    });
+    if let Some(kafka) = kafka {
+        let mut block = cluster(&kafka.cluster);
+        block.insert("topics".into(), kafka.topics.clone().into());
+        block.insert("group".into(), kafka.group.clone().into());
+        block.insert("start".into(), kafka.start.to_string().into());
+        object["kafka"] = block.into();
+    }
+    object
+}
+
+fn cluster(cluster: &Cluster) -> Map<String, Value> {
+    let mut block = Map::new();
+    block.insert("brokers".into(), cluster.brokers.clone().into());
+    if let Some(tls) = &cluster.tls {
+        let mut files = Map::new();
+        for (key, file) in [
+            ("ca_file", &tls.ca_file),
+            ("certificate_file", &tls.certificate_file),
+            ("key_file", &tls.key_file),
+            ("key_password_file", &tls.key_password_file),
+        ] {
+            if let Some(file) = file {
+                files.insert(key.into(), path(file));
+            }
+        }
+        files.insert("verify_hostname".into(), tls.verify_hostname.into());
+        block.insert("tls".into(), files.into());
+    }
+    if let Some(sasl) = &cluster.sasl {
+        let sasl = json!({
+            "mechanism": sasl.mechanism,
+            "username": sasl.username,
+            "password_file": path(&sasl.password_file),
+        });
+        block.insert("sasl".into(), sasl);
+    }
+    if !cluster.librdkafka.is_empty() {
+        block.insert("librdkafka".into(), json!(cluster.masked()));
+    }
+    block
+}
+
+fn service(rule: &ServiceRule) -> Value {
+    let mut object = Map::new();
+    object.insert("name".into(), rule.name.clone().into());
+    if let Some(when) = &rule.when {
+        object.insert("when".into(), when.clone().into());
+    }
+    if !rule.matches.is_empty() {
+        let matches: Map<String, Value> =
+            rule.matches.iter().map(|(field, regex)| (field.clone(), regex.clone().into())).collect();
+        object.insert("match".into(), matches.into());
+    }
+    if let Some(tier) = rule.tier {
+        object.insert("tier".into(), tier.into());
+    }
+    for (key, text) in [("owner", &rule.owner), ("runbook_url", &rule.runbook_url)] {
+        if let Some(text) = text {
+            object.insert(key.into(), text.clone().into());
+        }
+    }
+    object.into()
+}
+
+fn slo(slo: &Slo) -> Value {
+    let mut indicator = Map::new();
+    match &slo.indicator.rule {
+        Rule::Good(good) => indicator.insert("good".into(), good.clone().into()),
+        Rule::Latency { below_us, of, failed } => {
+            let of = match of {
+                LatencyOf::Client => "client",
+                LatencyOf::Upstream => "upstream",
+            };
+            let failed = match failed {
+                Failed::Bad => "bad",
+                Failed::Good => "good",
+                Failed::Excluded => "excluded",
+            };
+            let block = json!({ "below": micros_text(*below_us), "of": of, "failed": failed });
+            indicator.insert("latency".into(), block)
+        }
+    };
+    if let Some(exclude) = &slo.indicator.exclude {
+        indicator.insert("exclude".into(), exclude.clone().into());
+    }
+    let alerts: Value = match slo.tiers.is_empty() {
+        true => "none".into(),
+        false => slo.tiers.iter().map(|t| tier(slo, t)).collect(),
+    };
+    json!({
+        "name": slo.name,
+        "service": slo.services,
+        "objective": slo.objective.to_string(),
+        "window": seconds_text(slo.window_s),
+        "indicator": indicator,
+        "alerts": alerts,
+        "consumed_step": format!("{}%", slo.consumed_step),
+    })
+}
+
+fn tier(slo: &Slo, tier: &Tier) -> Value {
+    let mut object = json!({
+        "name": tier.name,
+        "severity": tier.severity,
+        "long": seconds_text(tier.long_s),
+        "short": seconds_text(tier.short_s),
+    });
+    // A factor with more than six places is a share of the budget, which has fewer.
+    if 1_000_000 % tier.factor.den == 0 {
+        object["factor"] = tier.factor.to_string().into();
+    } else {
+        object["budget"] = format!("{}%", spent(slo, tier)).into();
+    }
+    object
+}
+
+fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
+    let mut object = json!({
+        "rollups": { "path": path(&pipeline.sinks.rollups), "cut": seconds_text(settings.cut_s.into()) },
+    });
+    match &pipeline.sinks.events {
+        Events::Kafka { cluster: kafka, topic, state_topic } => {
+            object["events"] = json!({ "topic": topic, "state_topic": state_topic, "kafka": cluster(kafka) });
+        }
+        Events::File(file) => object["events"] = json!({ "file": path(file) }),
+        Events::Stdout => object["events"] = json!({ "stdout": true }),
+        Events::None => {}
+    }
+    match &pipeline.sinks.dead_letters {
+        DeadLetters::Kafka { cluster: kafka, topic } => {
+            object["dead_letters"] = json!({ "topic": topic, "kafka": cluster(kafka) });
+        }
+        DeadLetters::File(file) => object["dead_letters"] = json!({ "file": path(file) }),
+        DeadLetters::State => {}
+    }
+    object
+}

@@ -1,0 +1,165 @@
+//! `check --sample`: what would be counted for the lines of a file.
+
+use crate::core::record::{Fields, Outcome, Reason};
+use crate::core::settings::Settings;
+use crate::core::sli::Verdict;
+use crate::core::time::Time;
+use crate::shell::clock::Clock;
+use crate::shell::exit::CommandError;
+use crate::shell::explain::Explainer;
+use crate::shell::input::LineReader;
+use crate::shell::pipeline::Pipeline;
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+/// The most services that the table lists.
+const SERVICES_SHOWN_MAX: usize = 30;
+/// The most services that are told apart; more are counted together.
+const SERVICES_MAX: usize = 10_000;
+
+/// Requests, and good, bad, excluded by index of the SLO.
+#[derive(Default)]
+struct Service {
+    requests: u64,
+    verdicts: BTreeMap<u16, [u64; 3]>,
+}
+
+/// What was counted.
+#[derive(Default)]
+pub(super) struct Counts {
+    lines: u64,
+    records: u64,
+    skipped: u64,
+    rejects: BTreeMap<Reason, u64>,
+    first: Option<Time>,
+    last: Option<Time>,
+    services: BTreeMap<String, Service>,
+    slos: Vec<String>,
+}
+
+/// Decides every line of a file by the pipeline's first source.
+pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandError> {
+    let settings = &pipeline.settings;
+    let mut explainer = Explainer::new(settings).map_err(CommandError::failed)?;
+    let mut lines =
+        LineReader::open(file, settings.limits.line_bytes_max as usize).map_err(CommandError::failed)?;
+    let now = Clock::system().now();
+    let mut counts =
+        Counts { slos: settings.slos.iter().map(|s| s.name.to_string()).collect(), ..Counts::default() };
+    while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
+        let fate = explainer.explain(settings.sources[0].format, line, Some(now), Fields::NONE);
+        counts.lines += 1;
+        match fate.outcome {
+            Outcome::Record => counts.records += 1,
+            Outcome::Skipped => counts.skipped += 1,
+            Outcome::Rejected(reason) => *counts.rejects.entry(reason).or_default() += 1,
+        }
+        let (Some(mut service), Some(slice)) = (fate.service, fate.slice) else { continue };
+        counts.first = Some(counts.first.map_or(slice, |t| t.min(slice)));
+        counts.last = Some(counts.last.map_or(slice, |t| t.max(slice)));
+        if counts.services.len() >= SERVICES_MAX && !counts.services.contains_key(&service) {
+            service = crate::core::settings::OTHER.to_string();
+        }
+        let service = counts.services.entry(service).or_default();
+        service.requests += 1;
+        for (slo, verdict) in fate.slis {
+            let i = match verdict {
+                Verdict::Good => 0,
+                Verdict::Bad => 1,
+                Verdict::Excluded => 2,
+            };
+            service.verdicts.entry(slo).or_default()[i] += 1;
+        }
+    }
+    Ok(counts)
+}
+
+impl Counts {
+    pub(super) fn text(&self, settings: &Settings) -> String {
+        let mut out = String::new();
+        let rejected: u64 = self.rejects.values().sum();
+        let _ = writeln!(
+            out,
+            "  sample: {} lines = {} records + {} skipped + {rejected} rejected",
+            self.lines, self.records, self.skipped
+        );
+        for (reason, count) in &self.rejects {
+            let _ = writeln!(out, "    {:<20}{count:>10}  {}", reason.name(), reason.doc().trim());
+        }
+        if let (Some(first), Some(last)) = (self.first, self.last) {
+            let _ = writeln!(out, "    slices from {first} to {last}");
+        }
+        if self.services.is_empty() {
+            return out;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["    service", "requests", "SLO", "good", "bad", "excluded", "good %"]);
+        let mut order: Vec<_> = self.services.iter().collect();
+        order.sort_by_key(|(name, service)| (std::cmp::Reverse(service.requests), name.as_str()));
+        for (name, service) in order.iter().take(SERVICES_SHOWN_MAX) {
+            let mut head = (format!("    {name}"), service.requests.to_string());
+            if service.verdicts.is_empty() {
+                table.add_row([head.0.as_str(), &head.1, "none"]);
+            }
+            for (slo, [good, bad, excluded]) in &service.verdicts {
+                let slo = &settings.slos[usize::from(*slo)].name;
+                let (name, requests) = std::mem::take(&mut head);
+                let numbers = [good, bad, excluded].map(ToString::to_string);
+                let [good_text, bad_text, excluded_text] = numbers;
+                let share = percent(*good, good + bad);
+                table.add_row([name, requests, slo.to_string(), good_text, bad_text, excluded_text, share]);
+            }
+        }
+        for i in [1, 3, 4, 5, 6] {
+            if let Some(column) = table.column_mut(i) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let _ = writeln!(out, "\n{table}");
+        if order.len() > SERVICES_SHOWN_MAX {
+            let _ = writeln!(out, "    … and {} more services", order.len() - SERVICES_SHOWN_MAX);
+        }
+        out
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let rejects: BTreeMap<&str, u64> = self.rejects.iter().map(|(r, n)| (r.name(), *n)).collect();
+        let services: BTreeMap<&String, Value> = self
+            .services
+            .iter()
+            .map(|(name, service)| {
+                let slis: BTreeMap<&str, Value> = service
+                    .verdicts
+                    .iter()
+                    .map(|(slo, [good, bad, excluded])| {
+                        let name = self.slos[usize::from(*slo)].as_str();
+                        (name, json!({ "good": good, "bad": bad, "excluded": excluded }))
+                    })
+                    .collect();
+                (name, json!({ "requests": service.requests, "slis": slis }))
+            })
+            .collect();
+        json!({
+            "lines": self.lines,
+            "records": self.records,
+            "skipped": self.skipped,
+            "rejects": rejects,
+            "first_slice": self.first.map(|t| t.to_string()),
+            "last_slice": self.last.map(|t| t.to_string()),
+            "services": services,
+        })
+    }
+}
+
+/// To four places, rounded down, so that 100 means all.
+fn percent(good: u64, total: u64) -> String {
+    if total == 0 {
+        return "-".into();
+    }
+    let scaled = u128::from(good) * 1_000_000 / u128::from(total);
+    format!("{}.{:04}", scaled / 10_000, scaled % 10_000)
+}

@@ -1,0 +1,80 @@
+//! `generate`: what ninetail can write for others: traffic, the schema, completions, manuals.
+
+use super::cli::clap_command;
+use super::config::PipelineFile;
+use super::exit::{CommandError, Exit};
+use super::traffic::{self, TrafficArgs};
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Generates traffic, schemas, completions, manuals.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// What to generate.
+    #[command(subcommand)]
+    pub what: What,
+}
+
+/// What can be generated.
+#[derive(Subcommand, Debug)]
+pub enum What {
+    /// Seeded load-balancer traffic with scripted incidents
+    Traffic(TrafficArgs),
+    /// JSON Schema of pipeline files, for editors
+    ///
+    /// Put `# yaml-language-server: $schema=<path>` in the first line of a pipeline file.
+    Schema,
+    /// Completions for a shell
+    Completions {
+        /// Shell
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Manual pages in roff
+    Man {
+        /// Folder for one page per command [default: the main page on stdout]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// If the output fails.
+pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
+    let mut bytes = Vec::new();
+    match &args.what {
+        What::Traffic(traffic) => {
+            traffic::command(traffic).map_err(CommandError::failed)?;
+            return Ok(Exit::Done);
+        }
+        What::Schema => bytes = schema().into_bytes(),
+        What::Completions { shell } => {
+            clap_complete::generate(*shell, &mut clap_command(), "ninetail", &mut bytes);
+        }
+        What::Man { dir: None } => clap_mangen::Man::new(clap_command()).render(&mut bytes)?,
+        What::Man { dir: Some(dir) } => {
+            std::fs::create_dir_all(dir)
+                .and_then(|()| clap_mangen::generate_to(clap_command(), dir))
+                .map_err(|error| {
+                    CommandError::failed(format!("cannot write manuals to {}: {error}", dir.display()))
+                })?;
+        }
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&bytes)?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+/// The JSON Schema of pipeline files, with a line end.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(PipelineFile);
+    // A schema is plain JSON: serialising it cannot fail.
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,280 @@
+//! The command line as a user meets it: the real binary, its output and exit codes.
+
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn ninetail(arguments: &[&str]) -> Output {
+    ninetail_with(arguments, b"")
+}
+
+fn ninetail_with(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ninetail"))
+        .args(arguments)
+        .current_dir(root())
+        .env_remove("KAFKA_BROKERS")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    // A command that reads no input may have closed it.
+    let _ = child.stdin.take().expect("piped").write_all(input);
+    child.wait_with_output().expect("the binary ends")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+#[track_caller]
+fn done(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    stdout(output)
+}
+
+/// Every pipeline in the repository.
+fn pipelines() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(root().join("pipelines"))
+        .expect("listed")
+        .map(|entry| entry.expect("listed").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml") && !path.ends_with("compose.yaml"))
+        .collect();
+    found.sort();
+    assert!(found.len() >= 2);
+    found
+}
+
+#[test]
+fn every_pipeline_is_valid_and_passes_its_tests() {
+    for path in pipelines() {
+        let path = path.to_str().expect("UTF-8");
+        let checked = ninetail(&["check", "--offline", "--deny-warnings", path]);
+        assert!(done(&checked).contains(": valid"), "{path}");
+        let tested = done(&ninetail(&["test", path]));
+        assert!(tested.contains(" tests passed") && !tested.contains(" 0 tests"), "{path}: {tested}");
+    }
+}
+
+#[test]
+fn every_pipeline_fits_the_schema() {
+    let schema: Value =
+        serde_json::from_str(&done(&ninetail(&["generate", "schema"]))).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    for path in pipelines() {
+        let text = std::fs::read_to_string(&path).expect("read");
+        let value: Value = serde_saphyr::from_str(&text).expect("YAML");
+        let errors: Vec<String> =
+            validator.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+        assert!(errors.is_empty(), "{}: {errors:#?}", path.display());
+    }
+}
+
+/// `UPDATE=1 cargo test --test cli` writes it anew.
+#[test]
+fn the_schema_in_the_repository_is_the_one_printed() {
+    let path = root().join("schemas/pipeline.schema.json");
+    let printed = done(&ninetail(&["generate", "schema"]));
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, &printed).expect("written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        kept == printed,
+        "schemas/pipeline.schema.json is not what `generate schema` prints; UPDATE=1 writes it"
+    );
+}
+
+/// Every key of the grammar says what it means.
+#[test]
+fn every_key_is_described() {
+    fn walk(value: &Value, path: &str, silent: &mut Vec<String>) {
+        if let Some(properties) = value.get("properties").and_then(Value::as_object) {
+            for (key, schema) in properties {
+                if schema.get("description").is_none() {
+                    silent.push(format!("{path}.{key}"));
+                }
+            }
+        }
+        for (name, inner) in value.as_object().into_iter().flatten() {
+            walk(inner, &format!("{path}.{name}"), silent);
+        }
+    }
+    let schema: Value =
+        serde_json::from_str(&done(&ninetail(&["generate", "schema"]))).expect("the schema is JSON");
+    let mut silent = Vec::new();
+    walk(&schema, "", &mut silent);
+    assert!(silent.is_empty(), "{silent:#?}");
+}
+
+#[test]
+fn an_invalid_pipeline_exits_with_78_and_shows_where() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let good = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    std::fs::write(&path, good.replace("objective: 99.9 ", "objective: 100 ")).expect("written");
+    let path = path.to_str().expect("UTF-8");
+    for arguments in [vec!["check", "--offline", path], vec!["explain", path], vec!["test", path]] {
+        let output = ninetail(&arguments);
+        assert_eq!(output.status.code(), Some(78), "{arguments:?}: {}", stderr(&output));
+        let said = stderr(&output);
+        for words in ["error: ", "p.yaml:", "objective: 100 ", "^^^", "hint: "] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        assert!(stdout(&output).is_empty());
+    }
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let cases: [(&[&str], i32); 6] = [
+        (&["--version"], 0),
+        (&["frobnicate"], 2),
+        (&["explain"], 2),
+        (&["explain", "--format", "nginx"], 2),
+        (&["test", "pipelines/absent.yaml"], 1),
+        (&["check", "pipelines/quickstart.yaml", "--offline", "--review", "--deny-warnings"], 3),
+    ];
+    for (arguments, code) in cases {
+        let output = ninetail(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+const LINE: &str = "http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.000 0.001 0.000 200 200 34 366 \"GET http://www.example.com:80/ HTTP/1.1\" \"curl/7.46.0\" - - arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 \"Root=1-58337262-36d228ad5d99923122bbe354\" \"-\" \"-\" 0 2018-07-02T22:22:48.364000Z \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\"";
+
+#[test]
+fn explain_prints_one_object_a_line() {
+    let input = format!("{LINE}\n\nnonsense\r\n");
+    let output =
+        ninetail_with(&["explain", "pipelines/quickstart.yaml", "--output", "json"], input.as_bytes());
+    let objects: Vec<Value> =
+        done(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(objects.len(), 3);
+    let first = &objects[0];
+    let keys: Vec<&String> = first.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, ["outcome", "reason", "format", "envelope", "record", "service", "slice", "slis"]);
+    assert_eq!(first["outcome"], "record");
+    assert_eq!(first["format"], "aws_alb");
+    assert_eq!(first["record"]["client_latency_us"], 11_822_641);
+    assert_eq!(first["record"]["upstream_latency_us"], 1_000);
+    assert_eq!(first["record"]["error_reason"], Value::Null);
+    assert_eq!(first["service"], "my-targets");
+    assert_eq!(first["slice"], "2018-07-02T22:23:00Z");
+    assert_eq!(first["slis"], serde_json::json!({ "availability": "good", "latency": "bad" }));
+    assert_eq!((&objects[1]["outcome"], &objects[1]["reason"]), (&"rejected".into(), &"empty".into()));
+    assert_eq!((&objects[2]["reason"], &objects[2]["record"]), (&"not_this_format".into(), &Value::Null));
+    let text = done(&ninetail_with(&["explain", "pipelines/quickstart.yaml"], input.as_bytes()));
+    for words in ["line 1: record", "my-targets", "line 3: rejected, not_this_format"] {
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn explain_shows_the_facts_of_a_format() {
+    let text = done(&ninetail(&["explain", "--format", "aws_alb"]));
+    assert!(text.contains("request_creation_time") && text.contains("lateness"), "{text}");
+    let json: Value =
+        serde_json::from_str(&done(&ninetail(&["explain", "--format", "aws_alb", "--output", "json"])))
+            .expect("JSON");
+    assert_eq!(json["lateness_s"], 600);
+}
+
+#[test]
+fn check_shows_budgets_and_samples() {
+    let arguments =
+        ["check", "pipelines/quickstart.yaml", "--offline", "--sample", "pipelines/quickstart.log"];
+    let text = done(&ninetail(&arguments));
+    for words in
+        ["1000 bad requests in a million, or 43.2 minutes", "burn rate above 14.4", "sample: 300 lines = "]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let mut arguments = arguments.to_vec();
+    arguments.extend(["--output", "json"]);
+    let json: Value = serde_json::from_str(&done(&ninetail(&arguments))).expect("JSON");
+    assert_eq!(json["slos"][0]["budget"]["outage_minutes"], "43.2");
+    let sample = &json["sample"];
+    let rejected: u64 =
+        sample["rejects"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
+    let number = |key: &str| sample[key].as_u64().expect("a count");
+    assert_eq!(number("lines"), number("records") + number("skipped") + rejected);
+}
+
+#[test]
+fn what_check_prints_is_a_pipeline_of_the_same_meaning() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for path in pipelines() {
+        let name = path.to_str().expect("UTF-8");
+        let printed = done(&ninetail(&["check", "--offline", "--print", name]));
+        let copy = folder.path().join("copy.yaml");
+        std::fs::write(&copy, &printed).expect("written");
+        let again = done(&ninetail(&["check", "--offline", "--print", copy.to_str().expect("UTF-8")]));
+        let paths = |text: &str| -> Vec<String> {
+            text.lines().filter(|l| !l.contains("/data/")).map(str::to_string).collect()
+        };
+        assert_eq!(paths(&printed), paths(&again));
+    }
+}
+
+/// A factor with more than six places is printed as the share of the budget that it stands for.
+#[test]
+fn odd_factors_survive_printing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    let tiers = "alerts: [{ severity: page, budget: 7%, long: 11h, short: 1h }, { severity: page, factor: 3.5, long: 6h, short: 30m }]\n#";
+    std::fs::write(&path, text.replacen("alerts: workbook", tiers, 1)).expect("written");
+    let printed = done(&ninetail(&["check", "--offline", "--print", path.to_str().expect("UTF-8")]));
+    for words in ["7%", "3.5", "page-11h"] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+}
+
+#[test]
+fn an_unreachable_broker_is_said_and_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let text = std::fs::read_to_string(root().join("pipelines/aws-alb-kafka.yaml")).expect("read");
+    std::fs::write(&path, text.replace("${KAFKA_BROKERS:-localhost:9092}", "127.0.0.1:1")).expect("written");
+    let output = ninetail(&["check", path.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stdout(&output);
+    assert!(said.contains("failed  kafka 127.0.0.1:1"), "{said}");
+    assert!(said.contains("ok      state"), "{said}");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn completions_and_manuals_are_written() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(done(&ninetail(&["generate", "completions", shell])).contains("ninetail"));
+    }
+    assert!(done(&ninetail(&["generate", "man"])).contains(".TH ninetail"));
+    let folder = tempfile::tempdir().expect("a folder");
+    done(&ninetail(&["generate", "man", "--dir", folder.path().to_str().expect("UTF-8")]));
+    assert!(folder.path().join("ninetail-check.1").exists());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ninetail"))
+        .args(["generate", "completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("the binary ends");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).is_empty());
+}

@@ -1,0 +1,7 @@
+//! The SLO engine against numbers that others published, and against naive recounts.
+
+mod budgets;
+mod changes;
+mod laws;
+mod support;
+mod workbook;
