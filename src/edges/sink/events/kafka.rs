@@ -160,7 +160,7 @@ impl KafkaEvents {
             let record = BaseRecord::to(&self.target.state_topic).key(key.as_str()).payload(&value);
             send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
         }
-        producer.flush(COMMIT_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
+        flush(&producer).map_err(|e| self.trouble(&producer, e))?;
         crash::point("events.sent");
         producer.commit_transaction(COMMIT_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
         crash::point("events.after");
@@ -185,6 +185,8 @@ impl KafkaEvents {
             .set("allow.auto.create.topics", "false")
             .create_with_context(Deliveries::default())
             .map_err(|e| refused("starting the events' producer", &e))?;
+        // once a broker is connected librdkafka finds the coordinator at once; without, it asks again in 500 ms
+        producer.client().fetch_metadata(Some(&self.target.state_topic), REQUEST_TIMEOUT)?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
         if self.reader.is_none() {
             let reader = ProgressReader::new(&self.target, &self.owner.pipeline)
@@ -252,6 +254,19 @@ fn send(producer: &BaseProducer<Deliveries>, record: BaseRecord<'_, str, Vec<u8>
             Err((error, _)) => return Err(error),
         }
     }
+}
+
+/// Waits for all acknowledgements. Polls briefly: a poll takes all of its time even when all is answered, and
+/// the producer's own flush polls for 100 ms.
+fn flush(producer: &BaseProducer<Deliveries>) -> KafkaResult<()> {
+    let deadline = Instant::now() + COMMIT_TIMEOUT;
+    while producer.in_flight_count() > 0 {
+        if Instant::now() > deadline {
+            return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
+        }
+        producer.poll(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// Repeats an attempt while what fails may pass.
