@@ -192,10 +192,8 @@ impl Engine {
                 Entry::Starts(starts) => {
                     starts.iter().for_each(|s| positions.set(s.partition.clone(), s.offset));
                 }
-                Entry::Chunk(chunk) => {
-                    if fit(&positions, chunk)? {
-                        chunk.coverage.iter().for_each(|c| positions.advance(&c.partition, c.span));
-                    }
+                Entry::Chunk(chunk) if fit(&positions, chunk)? => {
+                    chunk.coverage.iter().for_each(|c| positions.advance(&c.partition, c.span));
                 }
                 _ => {}
             }

@@ -6,7 +6,7 @@ use regex::bytes::Regex;
 use serde_json::{Map, Value, json};
 
 /// The expressions.
-pub struct Slow {
+pub(crate) struct Slow {
     column: Regex,
     kind: Regex,
     time: Regex,
@@ -24,7 +24,7 @@ type Refused = &'static str;
 
 impl Slow {
     /// Compiles them.
-    pub fn new() -> Slow {
+    pub(crate) fn new() -> Slow {
         let regex = |text: &str| Regex::new(&format!("(?s-u){text}")).expect("a regular expression");
         Slow {
             column: regex(r#""(?:[^"\\]|\\.)*(?:"[^ ]*|\\?\z)|[^ "][^ ]*"#),
@@ -42,7 +42,7 @@ impl Slow {
     }
 
     /// The record without nulls, or `{"rejected": reason}`.
-    pub fn read(&self, line: &[u8]) -> Value {
+    pub(crate) fn read(&self, line: &[u8]) -> Value {
         match self.record(line) {
             Ok(record) => Value::Object(record),
             Err(reason) => json!({ "rejected": reason }),
@@ -58,7 +58,7 @@ impl Slow {
         let kind = *columns.first().ok_or("empty")?;
         let cut_kind = !followed(0)
             && ["http", "https", "h2", "grpcs", "ws", "wss"].iter().any(|k| k.as_bytes().starts_with(kind));
-        if !self.kind.is_match(kind) && !(cut_kind && columns.len() == 1) {
+        if !(self.kind.is_match(kind) || cut_kind && columns.len() == 1) {
             return Err("not_this_format");
         }
         let time = columns.get(1).and_then(|c| self.time(c));
