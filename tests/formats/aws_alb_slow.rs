@@ -85,8 +85,11 @@ impl Slow {
             }
         }
         let column = |i: usize| columns.get(i).copied().unwrap_or_default();
-        let bare = |i: usize| bare(column(i));
-        let creation = self.time(column(21));
+        let bare = |i: usize| match bare(column(i)) {
+            [b'"', ..] => &b""[..],
+            whole => whole,
+        };
+        let creation = self.time(column(21)).filter(|_| column(21).ends_with(b"Z"));
         let wall = creation.map(|c| time - c).filter(|wall| *wall >= 0);
         let sum = || phases.iter().try_fold(0u64, |sum, phase| sum.checked_add((*phase)?));
 
