@@ -30,7 +30,7 @@ pub(crate) fn second_process() -> Outcome {
     lines.iter().for_each(|(_, line)| truth.add(line));
     scenario.client.produce(&scenario.topic, &lines[..2_000])?;
     let mut first = scenario.run(&[], &[])?;
-    eventually("the first files", PATIENCE, || Ok((scenario.files()? > 0).then_some(())))?;
+    scenario.goes_on(&mut first)?;
     refused(&scenario, &[], &["in use", "state"])?;
     let files = scenario.files()?;
     scenario.client.produce(&scenario.topic, &lines[2_000..])?;
@@ -50,7 +50,7 @@ pub(crate) fn second_process_elsewhere() -> Outcome {
     lines.iter().for_each(|(_, line)| truth.add(line));
     scenario.client.produce(&scenario.topic, &lines[..2_000])?;
     let mut first = scenario.run(&[], &[])?;
-    eventually("the first files", PATIENCE, || Ok((scenario.files()? > 0).then_some(())))?;
+    scenario.goes_on(&mut first)?;
     let other = scenario.path("other");
     fs::create_dir(&other)?;
     let text = fs::read_to_string(scenario.pipeline())?;
