@@ -300,7 +300,11 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         }
         list([(&lane.topic, lane.partition, None)])
             .and_then(|list| self.batch.consumer().incremental_unassign(&list))
-            .map_err(|error| SourceError::Assign { verb: "pause", what: lane.name(), error })?;
+            .map_err(|error| SourceError::Assign {
+                verb: "pause",
+                what: lane.name(),
+                error: Box::new(error),
+            })?;
         lane.state = State::Paused;
         self.lanes.forget_keys();
         Ok(())
@@ -314,7 +318,11 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         }
         list([(&lane.topic, lane.partition, Some(lane.next))])
             .and_then(|list| self.batch.consumer().incremental_assign(&list))
-            .map_err(|error| SourceError::Assign { verb: "resume", what: lane.name(), error })?;
+            .map_err(|error| SourceError::Assign {
+                verb: "resume",
+                what: lane.name(),
+                error: Box::new(error),
+            })?;
         lane.state = State::Reading;
         self.lanes.forget_keys();
         Ok(())
