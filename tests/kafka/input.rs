@@ -146,3 +146,31 @@ pub(crate) fn new_partitions() -> Outcome {
     process.wait(PATIENCE)?;
     scenario.check(&truth)
 }
+
+/// A partition that is far ahead is held back at its end, and goes on from its next record when the others follow.
+pub(crate) fn far_ahead() -> Outcome {
+    let scenario = Scenario::new("ahead", Options { partitions: 2, idle_timeout: "300s", ..brisk() })?;
+    let lines = recent_lines(22, 6_000, 900, 2);
+    let mut truth = scenario.truth();
+    add(&mut truth, &lines);
+    // One partition is ahead by two thirds and held back; then more comes, and the other catches up.
+    let (ahead, behind): (Lines, Lines) = lines.into_iter().partition(|(partition, _)| *partition == 0);
+    let (first, last) = ahead.split_at(ahead.len() * 2 / 3);
+    scenario.client.produce(&scenario.topic, first)?;
+    scenario.client.produce(&scenario.topic, &behind[..100])?;
+    let mut process = scenario.run(&[], &[])?;
+    let seen = || -> Outcome<i64> {
+        let rows = scenario.rows("requests", "SELECT sum(requests)::BIGINT AS requests FROM {table}")?;
+        Ok(rows.first().map(|row| integer(row, "requests")).transpose()?.unwrap_or(0))
+    };
+    eventually("the first rows", PATIENCE, || Ok((seen()? > 0).then_some(())))?;
+    let before = seen()?;
+    // What comes while the first is held back is there when it is let go, one record past its end mark.
+    scenario.client.produce(&scenario.topic, last)?;
+    scenario.client.produce(&scenario.topic, &behind[100..])?;
+    eventually("rows of what was held back", PATIENCE, || Ok((seen()? > before).then_some(())))?;
+    process.signal("TERM")?;
+    process.wait(PATIENCE)?;
+    scenario.drain()?;
+    scenario.check(&truth)
+}

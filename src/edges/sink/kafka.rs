@@ -20,6 +20,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A client configuration with the pipeline's connection properties; ours go on top.
 pub(super) fn config(properties: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = ClientConfig::new();
+    // a broker that comes back is noticed within a second, not ten
+    config.set("reconnect.backoff.max.ms", "1000");
     for (key, value) in properties {
         config.set(key, value);
     }

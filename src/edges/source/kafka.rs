@@ -207,6 +207,8 @@ enum State {
         broken: Option<String>,
         at: Instant,
     },
+    /// Taken from librdkafka until it is resumed.
+    Paused,
     Stopped,
 }
 
@@ -257,7 +259,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         let Some(at) = self.lanes.find(slot) else { return Ok(()) };
         let lane = self.lanes.all.swap_remove(at);
         self.lanes.forget_keys();
-        if lane.state == State::Stopped {
+        if matches!(lane.state, State::Stopped | State::Paused) {
             return Ok(());
         }
         list([(&lane.topic, lane.partition, None)])
@@ -288,13 +290,42 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
 
     /// Fetches nothing from the partition until [`resume`](Self::resume); what was fetched and not yet handed over is
     /// dropped, and fetched again then.
+    ///
+    /// It is taken from librdkafka and given back from `next`. librdkafka's own pause goes on from its idea of our
+    /// position, which the batch call moves one too far at an end mark: the first record after it would be lost.
     pub fn pause(&mut self, slot: S) -> Result<(), SourceError> {
-        self.halt("pause", slot, |c, list| c.pause(list))
+        let Some(lane) = self.lanes.find(slot).map(|at| &mut self.lanes.all[at]) else { return Ok(()) };
+        if matches!(lane.state, State::Stopped | State::Paused) {
+            return Ok(());
+        }
+        list([(&lane.topic, lane.partition, None)])
+            .and_then(|list| self.batch.consumer().incremental_unassign(&list))
+            .map_err(|error| SourceError::Assign {
+                verb: "pause",
+                what: lane.name(),
+                error: Box::new(error),
+            })?;
+        lane.state = State::Paused;
+        self.lanes.forget_keys();
+        Ok(())
     }
 
     /// Goes on with a paused partition.
     pub fn resume(&mut self, slot: S) -> Result<(), SourceError> {
-        self.halt("resume", slot, |c, list| c.resume(list))
+        let Some(lane) = self.lanes.find(slot).map(|at| &mut self.lanes.all[at]) else { return Ok(()) };
+        if lane.state != State::Paused {
+            return Ok(());
+        }
+        list([(&lane.topic, lane.partition, Some(lane.next))])
+            .and_then(|list| self.batch.consumer().incremental_assign(&list))
+            .map_err(|error| SourceError::Assign {
+                verb: "resume",
+                what: lane.name(),
+                error: Box::new(error),
+            })?;
+        lane.state = State::Reading;
+        self.lanes.forget_keys();
+        Ok(())
     }
 
     /// Hands over what was fetched, up to about a thousand messages; waits for the first up to the timeout. Returns how
@@ -425,19 +456,6 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         }
         self.lanes.refused = waiting;
         self.lanes.forget_keys();
-    }
-
-    fn halt(
-        &self,
-        verb: &'static str,
-        slot: S,
-        call: impl Fn(&BaseConsumer<Logged>, &TopicPartitionList) -> KafkaResult<()>,
-    ) -> Result<(), SourceError> {
-        let Some(at) = self.lanes.find(slot) else { return Ok(()) };
-        let lane = &self.lanes.all[at];
-        list([(&lane.topic, lane.partition, None)])
-            .and_then(|list| call(self.batch.consumer(), &list))
-            .map_err(|error| SourceError::Assign { verb, what: lane.name(), error: Box::new(error) })
     }
 }
 
