@@ -210,6 +210,33 @@ fn lost_offsets_are_counted_marked_and_told() {
 }
 
 #[test]
+fn a_stopped_partition_is_told_of_once_and_again_when_it_is_read() {
+    let mut entries = opening(2);
+    let lines: Vec<Vec<u8>> = (0..200).map(|i| line(i * 1000, 1, 200, 10)).collect();
+    for (standing, seconds) in [(Standing::Stopped, 1), (Standing::Stopped, 2), (Standing::Behind, 3)] {
+        let mut chunk = chunk_of(&chunks(&lines, 2, &[500])[0]);
+        chunk.clock = CLOCK.plus_seconds(seconds);
+        chunk.coverage[0].standing = standing;
+        if seconds > 1 {
+            chunk.cells.clear();
+            chunk.coverage.iter_mut().for_each(|c| {
+                c.span = Span { start: c.span.end, end: c.span.end };
+                c.quality.clear();
+            });
+        }
+        entries.push(Entry::Chunk(chunk));
+    }
+    let mut engine = Engine::new();
+    let mut out = Outputs::default();
+    for (entry, position) in entries.iter().zip(1..) {
+        engine.apply(position, entry, &mut out).expect("applies");
+    }
+    let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
+    let said: Vec<_> = gaps.iter().map(|e| (&*e.subject, e.data["gap"]["transition"].as_str())).collect();
+    assert_eq!(said, [("source/alb/logs/0", Some("began")), ("source/alb/logs/0", Some("ended"))]);
+}
+
+#[test]
 fn late_lines_become_revisions_that_add_up() {
     let minute = 60_000;
     let lines = [

@@ -76,6 +76,39 @@ impl Engine {
         }
     }
 
+    /// Notices partitions that are stopped or have no answer for `silent_after`, and those that are read again.
+    pub(super) fn listen_for_outages(&mut self, pass: &mut Pass<'_>) {
+        let length = pass.settings.slice;
+        let now = length.slice(self.clock);
+        let partitions: Vec<(Partition, Option<&str>)> =
+            self.watermarks.iter().map(|(p, progress)| (p.clone(), self.outage(progress))).collect();
+        for (partition, outage) in partitions {
+            match (self.outages.get(&partition).cloned(), outage) {
+                (None, Some(reason)) => {
+                    self.outages.insert(partition.clone(), (reason.into(), now));
+                    self.tell_gap(Origin::Partition(&partition), reason, Loss::Began, length.end(now), pass);
+                }
+                (Some((reason, since)), None) => {
+                    self.outages.remove(&partition);
+                    let loss = Loss::Ended { since: length.start(since) };
+                    self.tell_gap(Origin::Partition(&partition), &reason, loss, length.end(now), pass);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Why nothing can be read of the partition, if that is so.
+    fn outage(&self, progress: &Progress) -> Option<&'static str> {
+        let silent_after = self.configured().map_or(i64::MAX, |c| i64::from(c.settings.silent_after_s));
+        let unanswered = progress.unreachable_for_s(self.clock).is_some_and(|s| s >= silent_after);
+        match progress.standing() {
+            Standing::Stopped => Some(STOPPED),
+            Standing::Unreachable if unanswered => Some(UNREACHABLE),
+            _ => None,
+        }
+    }
+
     /// Publishes as complete what an unreachable or stopped partition has made up for since.
     pub(super) fn repair_holes(&mut self, length: SliceLength) {
         let reached: Vec<(Partition, Slice)> = self
@@ -93,14 +126,12 @@ impl Engine {
 
     /// Gives every partition its line counts of the slice, zeros too, and says what is not complete.
     pub(super) fn close_accounts(&mut self, slice: Slice, slices: u64) {
-        let silent_after = self.configured().map_or(i64::MAX, |c| i64::from(c.settings.silent_after_s));
         let mut accounts: BTreeMap<Partition, Option<&str>> = BTreeMap::new();
         for (partition, progress) in self.watermarks.iter() {
-            let unanswered = progress.unreachable_for_s(self.clock).is_some_and(|s| s >= silent_after);
+            let outage = self.outage(progress);
             let why = match progress.standing() {
                 Standing::Removed => continue,
-                Standing::Stopped => Some(STOPPED),
-                Standing::Unreachable if unanswered => Some(UNREACHABLE),
+                _ if outage.is_some() => outage,
                 _ if self.open_gaps.contains_key(partition) => Some(GAP),
                 _ if self.silences.contains_key(&partition.source) => Some(SILENT),
                 _ => None,

@@ -79,6 +79,8 @@ pub struct Engine {
     open_gaps: BTreeMap<Partition, Slice>,
     /// Silent sources, and the first slice of their silence.
     silences: BTreeMap<Arc<str>, Slice>,
+    /// Partitions that cannot be read: why, and since which slice.
+    outages: BTreeMap<Partition, (Arc<str>, Slice)>,
     /// The first slice that is not closed.
     next_close: Option<Slice>,
     /// Latest slice that any record was seen in.
@@ -276,6 +278,7 @@ impl Engine {
         }
         self.watermarks.advance(self.clock, settings.silent_after_s);
         self.listen_for_silence(&mut pass);
+        self.listen_for_outages(&mut pass);
         self.close_ready(&mut pass)?;
         self.repair_holes(settings.slice);
         self.cut_at_border(&mut pass);
