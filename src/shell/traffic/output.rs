@@ -127,7 +127,8 @@ impl ProducerContext for Deliveries {
     }
 }
 
-enum Sink {
+/// Where lines go.
+pub(super) enum Sink {
     Writer(Box<dyn Write>),
     Topic { producer: BaseProducer<Deliveries>, topic: String, partitions: i32, next: i32 },
 }
@@ -146,7 +147,8 @@ impl Sink {
         Ok(Sink::Writer(Box::new(BufWriter::with_capacity(1 << 18, writer))))
     }
 
-    fn topic(topic: &str, brokers: &str) -> Result<Sink, TrafficError> {
+    /// A topic that exists.
+    pub(super) fn topic(topic: &str, brokers: &str) -> Result<Sink, TrafficError> {
         let failed = |error| TrafficError::Produce { topic: topic.to_string(), error };
         let producer: BaseProducer<Deliveries> = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -165,7 +167,7 @@ impl Sink {
     }
 
     /// Takes one line; adds the newline where lines need one.
-    fn line(&mut self, line: &mut Vec<u8>) -> Result<(), TrafficError> {
+    pub(super) fn line(&mut self, line: &mut Vec<u8>) -> Result<(), TrafficError> {
         match self {
             Sink::Writer(writer) => {
                 line.push(b'\n');
@@ -198,7 +200,8 @@ impl Sink {
         }
     }
 
-    fn finish(mut self) -> Result<(), TrafficError> {
+    /// Writes what is still held.
+    pub(super) fn finish(mut self) -> Result<(), TrafficError> {
         self.flush()?;
         match self {
             Sink::Writer(_) => Ok(()),
