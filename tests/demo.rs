@@ -1,6 +1,6 @@
 //! The demo as a newcomer meets it: the real binary, no broker, the whole path.
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;

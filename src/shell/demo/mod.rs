@@ -95,7 +95,7 @@ fn folder(wanted: Option<&Path>) -> Result<PathBuf, CommandError> {
         return Err(CommandError::Failed(message.into()));
     }
     // What is printed works from every other folder too.
-    fs::canonicalize(&dir).map_err(failed)
+    std::path::absolute(&dir).map_err(failed)
 }
 
 /// Writes the pipeline file into the folder and loads it from there, as `run` would.
@@ -236,7 +236,7 @@ impl Demo {
         let (dir, story) = (self.dir.display(), &self.story);
         let told: String = story.told.iter().map(|line| format!("  {line}\n")).collect();
         format!(
-            "{table}
+            "\n{table}
 Alerts
 {told}
 Counted   {counted} of {produced} lines produced: {records} records, {rejected} rejected, {late} late

@@ -107,7 +107,7 @@ impl Pace {
 
 /// Keeps the first delivery that failed.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<KafkaError>>);
+pub(super) struct Deliveries(Mutex<Option<KafkaError>>);
 
 impl Deliveries {
     fn failed(&self) -> Option<KafkaError> {
