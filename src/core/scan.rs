@@ -35,6 +35,12 @@ pub struct Columns {
     wide: bool,
 }
 
+impl Default for Columns {
+    fn default() -> Columns {
+        Columns::new()
+    }
+}
+
 impl Columns {
     /// No column yet.
     #[inline(always)]

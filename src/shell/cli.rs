@@ -3,7 +3,7 @@
 //! Invariant: data on stdout, all else on stderr.
 
 use super::exit::{CommandError, Exit};
-use super::{args, backfill, check, demo, explain, generate, run, test};
+use super::{args, backfill, check, demo, explain, generate, report, run, test};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -103,7 +103,9 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Run the `tests:` of pipeline files
     Test(test::TestArgs),
-    /// Generate traffic, schemas, completions, manuals
+    /// Show SLIs, budgets left, burn rates and latencies from rollups
+    Report(args::ReportArgs),
+    /// Generate traffic, schemas, SQL, completions, manuals
     Generate(generate::GenerateArgs),
 }
 
@@ -160,6 +162,7 @@ fn execute(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
         Command::Check(args) => check::command(&args, terminal),
         Command::Explain(args) => explain::command(&args, terminal),
         Command::Test(args) => test::command(&args, terminal),
+        Command::Report(args) => report::command(&args, terminal),
         Command::Generate(args) => generate::command(&args),
     }
 }

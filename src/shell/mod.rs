@@ -11,6 +11,7 @@ pub mod explain;
 pub mod generate;
 pub mod input;
 pub mod pipeline;
+pub mod report;
 pub mod test;
 pub mod traffic;
 pub mod commit;

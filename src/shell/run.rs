@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -372,10 +372,7 @@ impl EngineSide<'_> {
     /// Takes what has come, at most so much; waits a little for the first.
     fn take_chunks(&mut self) -> Result<Vec<Entry>, RunError> {
         let mut entries = Vec::new();
-        let mut report = match self.chunks.recv_timeout(TURN) {
-            Ok(report) => Some(report),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        };
+        let mut report = self.chunks.recv_timeout(TURN).ok();
         while let Some(taken) = report {
             match taken {
                 Report::Chunk(chunk) => {

@@ -1,16 +1,16 @@
 //! Lines made worse at random, the same ones for the same seed.
 
 /// A source of broken lines.
-pub struct Mutation(u64);
+pub(crate) struct Mutation(u64);
 
 impl Mutation {
     /// The source of that seed.
-    pub fn seeded(seed: u64) -> Mutation {
+    pub(crate) fn seeded(seed: u64) -> Mutation {
         Mutation(seed)
     }
 
     /// A number below `n` (splitmix64).
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -19,7 +19,7 @@ impl Mutation {
     }
 
     /// One of the lines, changed in one to three places.
-    pub fn of(&mut self, lines: &[Vec<u8>]) -> Vec<u8> {
+    pub(crate) fn of(&mut self, lines: &[Vec<u8>]) -> Vec<u8> {
         let mut line = lines[self.below(lines.len())].clone();
         for _ in 0..=self.below(3) {
             let at = self.below(line.len());

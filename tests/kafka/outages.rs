@@ -103,12 +103,12 @@ fn starved(name: &str, folder: &str, kib: u32, give_room: &str) -> Outcome {
 
 /// The rollups' disk is full.
 pub(crate) fn disk_full() -> Outcome {
-    starved("disk-full", "rollups", 256, "size=64m")
+    starved("disk-full", "rollups", 44, "size=64m")
 }
 
 /// The journal's disk is full.
 pub(crate) fn state_disk_full() -> Outcome {
-    starved("state-full", "state", 1_100, "size=256m")
+    starved("state-full", "state", 64, "size=256m")
 }
 
 /// The rollups cannot be written at all.

@@ -151,7 +151,7 @@ impl Run {
                 let seen = observed.min(slices);
                 let below = (good + bad) as u128 * slices * (100_000_000 - d.slo.objective.0) as u128;
                 let above = bad as u128 * seen * 100_000_000;
-                (seen > 0 && below > 0).then(|| (above, below))
+                (seen > 0 && below > 0).then_some((above, below))
             };
             let shown = |seconds| rate(seconds).map(|(above, below)| (above * 1_000_000 / below) as i128);
             let remaining = rate(d.slo.window_s)

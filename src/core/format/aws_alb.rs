@@ -142,7 +142,10 @@ pub(super) fn parse<'a>(line: &'a [u8], wanted: Fields, record: &mut Record<'a>)
     let (received, sent) = (bytes(RECEIVED)?, bytes(SENT)?);
 
     let tail = Tail { line, columns: &columns, len: readable(line, &columns) };
-    let creation = timestamp_near(tail.get(REQUEST_CREATION), (columns.get(line, TIME), time));
+    // Without its `Z` it was cut: its digits would make another time.
+    let created = tail.get(REQUEST_CREATION);
+    let creation =
+        if created.ends_with(b"Z") { timestamp_near(created, (columns.get(line, TIME), time)) } else { None };
     record.status = status;
     record.client_latency_us = client_latency_us(time, creation, phases);
     record.upstream_latency_us = phases[1];
@@ -245,7 +248,11 @@ impl<'a> Tail<'a, '_> {
     /// The text of a column without its quotes.
     #[inline(always)]
     fn text(&self, column: usize) -> Value<'a> {
-        text(unquoted(self.get(column)))
+        match unquoted(self.get(column)) {
+            // A quote that nothing closes: what follows is anything.
+            [b'"', ..] => Value::Absent,
+            whole => text(whole),
+        }
     }
 }
 
@@ -354,7 +361,10 @@ impl<'a> Tail<'a, '_> {
             return &[];
         }
         let (start, end) = (self.columns.range(self.line, first).0, self.columns.range(self.line, last).1);
-        unquoted(self.line.get(start..end).unwrap_or_default())
+        match unquoted(self.line.get(start..end).unwrap_or_default()) {
+            [b'"', ..] => &[],
+            whole => whole,
+        }
     }
 }
 

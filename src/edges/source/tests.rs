@@ -133,6 +133,21 @@ fn a_paused_partition_goes_on_where_it_stood() {
     assert!(messages.iter().copied().eq(&expected), "{} messages", messages.len());
 }
 
+/// librdkafka's own pause would go on one past the end mark: the batch call counts that as a message.
+#[test]
+fn what_comes_while_paused_at_the_end_is_read_from_its_first_record() {
+    let cluster = Cluster::new(1);
+    cluster.produce(0, 0..5);
+    let mut consumer = KafkaConsumer::open(&cluster.config()).expect("consumer");
+    consumer.assign(&[at(1, 0, 0)]).expect("assign");
+    drain(&mut consumer, has("1:end5"));
+    consumer.pause(1).expect("pause");
+    cluster.produce(0, 5..8);
+    assert_eq!(consumer.poll(Duration::from_millis(300), &mut |d| panic!("{d:?} while paused")), 0);
+    consumer.resume(1).expect("resume");
+    assert_eq!(drain(&mut consumer, has("1:end8")), ["1:5", "1:6", "1:7", "1:end8"]);
+}
+
 #[test]
 fn a_position_beyond_the_end_stops_the_partition_and_no_other() {
     let cluster = Cluster::new(2);

@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How long a topic that a broker makes on demand may take to appear.
+const APPEARS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Why no more traffic could be written.
 #[derive(thiserror::Error, Debug)]
 pub enum TrafficError {
@@ -157,9 +160,17 @@ impl Sink {
             .set("linger.ms", "5")
             .create_with_context(Deliveries::default())
             .map_err(failed)?;
-        let metadata =
-            producer.client().fetch_metadata(Some(topic), Duration::from_secs(15)).map_err(failed)?;
-        let partitions = metadata.topics().iter().map(|t| t.partitions().len() as i32).max().unwrap_or(0);
+        let asked = Instant::now();
+        let mut partitions = 0;
+        // A broker that makes topics on demand says at first that there is none.
+        while partitions == 0 && asked.elapsed() < APPEARS_WITHIN {
+            let metadata =
+                producer.client().fetch_metadata(Some(topic), Duration::from_secs(15)).map_err(failed)?;
+            partitions = metadata.topics().iter().map(|t| t.partitions().len() as i32).max().unwrap_or(0);
+            if partitions == 0 {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
         if partitions == 0 {
             return Err(TrafficError::NoTopic { topic: topic.into(), brokers: brokers.into() });
         }

@@ -76,7 +76,7 @@ fn long_lines_are_found_from_the_end() {
     let path = dir.path().join("events.jsonl");
     let long = Event { data: serde_json::json!({ "text": "x".repeat(300_000) }), ..event(2, 0) };
     let (mut sink, _) = open(&path, &owner()).expect("opens");
-    sink.publish(&[long.clone()], at(2, 0), 0).expect("writes");
+    sink.publish(std::slice::from_ref(&long), at(2, 0), 0).expect("writes");
     drop(sink);
     let (mut sink, progress) = open(&path, &owner()).expect("opens");
     assert_eq!(progress.map(|p| p.at), Some(at(2, 0)));
