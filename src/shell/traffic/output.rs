@@ -110,7 +110,7 @@ impl Pace {
 
 /// Keeps the first delivery that failed.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<KafkaError>>);
+pub(super) struct Deliveries(Mutex<Option<KafkaError>>);
 
 impl Deliveries {
     fn failed(&self) -> Option<KafkaError> {
@@ -130,7 +130,8 @@ impl ProducerContext for Deliveries {
     }
 }
 
-enum Sink {
+/// Where lines go.
+pub(super) enum Sink {
     Writer(Box<dyn Write>),
     Topic { producer: BaseProducer<Deliveries>, topic: String, partitions: i32, next: i32 },
 }
@@ -149,7 +150,8 @@ impl Sink {
         Ok(Sink::Writer(Box::new(BufWriter::with_capacity(1 << 18, writer))))
     }
 
-    fn topic(topic: &str, brokers: &str) -> Result<Sink, TrafficError> {
+    /// A topic that exists.
+    pub(super) fn topic(topic: &str, brokers: &str) -> Result<Sink, TrafficError> {
         let failed = |error| TrafficError::Produce { topic: topic.to_string(), error };
         let producer: BaseProducer<Deliveries> = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -176,7 +178,7 @@ impl Sink {
     }
 
     /// Takes one line; adds the newline where lines need one.
-    fn line(&mut self, line: &mut Vec<u8>) -> Result<(), TrafficError> {
+    pub(super) fn line(&mut self, line: &mut Vec<u8>) -> Result<(), TrafficError> {
         match self {
             Sink::Writer(writer) => {
                 line.push(b'\n');
@@ -209,7 +211,8 @@ impl Sink {
         }
     }
 
-    fn finish(mut self) -> Result<(), TrafficError> {
+    /// Writes what is still held.
+    pub(super) fn finish(mut self) -> Result<(), TrafficError> {
         self.flush()?;
         match self {
             Sink::Writer(_) => Ok(()),
