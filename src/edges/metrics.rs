@@ -104,6 +104,8 @@ pub struct Metrics {
     pub objective_ratio: Family<SloLabels, Fraction>,
     pub burn_rate: Family<BurnLabels, Fraction>,
     pub budget_remaining_ratio: Family<SloLabels, Fraction>,
+    pub window_good: Family<SloLabels, Gauge>,
+    pub window_bad: Family<SloLabels, Gauge>,
     pub slos_hidden: Gauge,
     pub health: Health,
 }
@@ -158,6 +160,8 @@ impl Metrics {
             objective_ratio: Family::default(),
             burn_rate: Family::default(),
             budget_remaining_ratio: Family::default(),
+            window_good: Family::default(),
+            window_bad: Family::default(),
             slos_hidden: Gauge::default(),
             health: Health::default(),
         };
@@ -208,6 +212,8 @@ impl Metrics {
             "budget left, 1 is all, below 0 is overspent",
             m.budget_remaining_ratio.clone(),
         );
+        r.register("slo_window_good", "good requests in the SLO's window", m.window_good.clone());
+        r.register("slo_window_bad", "bad requests in the SLO's window", m.window_bad.clone());
         r.register("slos_hidden", "SLOs beyond the bound that have no gauges", m.slos_hidden.clone());
         m
     }

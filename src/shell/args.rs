@@ -58,12 +58,12 @@ pub struct BackfillArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:
   ninetail demo
-  ninetail demo --for 60s --dir ./demo")]
+  ninetail demo --for 30s --dir ./demo")]
 pub struct DemoArgs {
-    /// End after so long [default: on Ctrl-C]
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-    pub length: Option<Duration>,
-    /// Folder for what it writes [default: a fresh one, named at the start]
+    /// End after so long; `0s` runs on until Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "60s")]
+    pub length: Duration,
+    /// Folder for what it writes; it must be new or empty [default: a fresh one, named at the start]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -3,7 +3,7 @@
 //! Invariant: data on stdout, all else on stderr.
 
 use super::exit::{CommandError, Exit};
-use super::{args, backfill, check, explain, generate, run, test};
+use super::{args, backfill, check, demo, explain, generate, report, run, test};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -95,13 +95,17 @@ pub enum Command {
     Run(args::RunArgs),
     /// Run archives through a pipeline, into a folder of their own
     Backfill(args::BackfillArgs),
+    /// Show the whole path on generated traffic, with no broker installed
+    Demo(args::DemoArgs),
     /// Check pipeline files, and that what they name can be reached
     Check(check::CheckArgs),
     /// Show what becomes of log lines, field by field
     Explain(explain::ExplainArgs),
     /// Run the `tests:` of pipeline files
     Test(test::TestArgs),
-    /// Generate traffic, schemas, completions, manuals
+    /// Show SLIs, budgets left, burn rates and latencies from rollups
+    Report(args::ReportArgs),
+    /// Generate traffic, schemas, SQL, completions, manuals
     Generate(generate::GenerateArgs),
 }
 
@@ -139,7 +143,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let terminal = Terminal::new(cli.global.color);
-    log_to_stderr(&cli.global, terminal);
+    log_to_stderr(&cli.global, matches!(cli.command, Command::Demo(_)), terminal);
     let code = match execute(cli.command, terminal) {
         Ok(exit) => exit.code(),
         Err(error) => {
@@ -154,9 +158,11 @@ fn execute(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
     match command {
         Command::Run(args) => run::command(&args, terminal),
         Command::Backfill(args) => backfill::command(&args, terminal),
+        Command::Demo(args) => demo::command(&args, terminal),
         Command::Check(args) => check::command(&args, terminal),
         Command::Explain(args) => explain::command(&args, terminal),
         Command::Test(args) => test::command(&args, terminal),
+        Command::Report(args) => report::command(&args, terminal),
         Command::Generate(args) => generate::command(&args),
     }
 }
@@ -166,9 +172,11 @@ pub fn clap_command() -> clap::Command {
     Cli::command()
 }
 
-/// `NINETAIL_LOG` overrules the flags, in tracing's filter language.
-fn log_to_stderr(global: &GlobalArgs, terminal: Terminal) {
+/// `NINETAIL_LOG` overrules the flags, in tracing's filter language. A `live` command shows on stderr how it
+/// stands: its log says only what is wrong.
+fn log_to_stderr(global: &GlobalArgs, live: bool, terminal: Terminal) {
     let level = match (global.verbose, global.quiet) {
+        (0, 0) if live => "warn,librdkafka=error",
         (0, 0) => "info,librdkafka=warn",
         (0, 1) => "warn",
         (0, _) => "error",

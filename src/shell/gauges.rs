@@ -83,6 +83,9 @@ pub fn budgets(metrics: &Metrics, engine: &Engine) {
                 metrics.burn_rate.get_or_create(&BurnLabels { service, slo, window }).set(ratio(*rate));
             }
         }
+        let shown = |requests| i64::try_from(requests).unwrap_or(i64::MAX);
+        metrics.window_good.get_or_create(&labels).set(shown(gauge.window.good));
+        metrics.window_bad.get_or_create(&labels).set(shown(gauge.window.bad));
         if let Some(remaining) = gauge.remaining {
             metrics.budget_remaining_ratio.get_or_create(&labels).set(ratio(remaining));
         }

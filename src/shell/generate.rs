@@ -1,15 +1,17 @@
-//! `generate`: what ninetail can write for others: traffic, the schema, completions, manuals.
+//! `generate`: what ninetail can write for others: traffic, the schema, SQL, completions, manuals.
+
+mod duckdb;
 
 use super::cli::clap_command;
 use super::config::PipelineFile;
 use super::exit::{CommandError, Exit};
 use super::traffic::{self, TrafficArgs};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Generates traffic, schemas, completions, manuals.
+/// Generates traffic, schemas, SQL, completions, manuals.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
     /// What to generate.
@@ -26,6 +28,8 @@ pub enum What {
     ///
     /// Put `# yaml-language-server: $schema=<path>` in the first line of a pipeline file.
     Schema,
+    /// SQL views that merge the revisions of the rollups, with percentiles and budgets
+    Sql(SqlArgs),
     /// Completions for a shell
     Completions {
         /// Shell
@@ -40,10 +44,34 @@ pub enum What {
     },
 }
 
+/// Which rollups the views are over.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  ninetail generate sql duckdb --rollups ./out/rollups > views.sql
+  duckdb -init views.sql -c 'FROM slo_status'")]
+pub struct SqlArgs {
+    /// For which database
+    #[arg(value_name = "DATABASE")]
+    pub dialect: Dialect,
+    /// Pipeline file, whose rollups are read
+    #[arg(value_name = "PIPELINE", required_unless_present = "rollups")]
+    pub pipeline: Option<PathBuf>,
+    /// Folder of rollups, in place of the pipeline's
+    #[arg(long, value_name = "DIR")]
+    pub rollups: Option<PathBuf>,
+}
+
+/// A database's SQL.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dialect {
+    /// DuckDB.
+    Duckdb,
+}
+
 /// Runs the command.
 ///
 /// # Errors
-/// If the output fails.
+/// If the output fails, or there are no rollups for the SQL.
 pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
     let mut bytes = Vec::new();
     match &args.what {
@@ -52,6 +80,9 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
             return Ok(Exit::Done);
         }
         What::Schema => bytes = schema().into_bytes(),
+        What::Sql(SqlArgs { dialect: Dialect::Duckdb, pipeline, rollups }) => {
+            bytes = duckdb::views(pipeline.as_deref(), rollups.as_deref())?.into_bytes();
+        }
         What::Completions { shell } => {
             clap_complete::generate(*shell, &mut clap_command(), "ninetail", &mut bytes);
         }

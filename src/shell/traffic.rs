@@ -5,11 +5,13 @@
 
 mod args;
 mod line;
+mod live;
 mod model;
 mod output;
 mod rng;
 
 pub use args::TrafficArgs;
+pub use live::produce;
 pub use output::TrafficError;
 
 use crate::core::time::Time;

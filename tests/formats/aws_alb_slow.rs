@@ -157,8 +157,10 @@ impl Slow {
                 text(self::bare(&line[start..last]))
             })?
         };
-        put("target_list", list(25, targets));
-        put("target_status_list", list(25 + targets, statuses));
+        // An open quote, as everywhere: nothing.
+        let closed = |list: Option<Value>| list.filter(|l| !l.as_str().is_some_and(|l| l.starts_with('"')));
+        put("target_list", closed(list(25, targets)));
+        put("target_status_list", closed(list(25 + targets, statuses)));
         let tail = [
             "classification",
             "classification_reason",

@@ -6,12 +6,16 @@
 
 mod fixture;
 
+#[path = "../readme/blocks.rs"]
+mod blocks;
+
 mod bad_input;
 mod crashes;
 mod disks;
 mod ground;
 mod input;
 mod outages;
+mod readme;
 mod refusals;
 mod sinks;
 mod truth;
@@ -70,6 +74,8 @@ fn main() {
         trial("outages::disk_full", &[Kafka, DuckDb, Mount], outages::disk_full),
         trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
+        trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
+        trial("readme::sql", &[DuckDb], readme::sql),
     ];
     for point in ninetail::edges::crash::POINTS {
         let name = format!("crashes::at_{}", point.replace('.', "_"));

@@ -361,7 +361,10 @@ impl<'a> Tail<'a, '_> {
             return &[];
         }
         let (start, end) = (self.columns.range(self.line, first).0, self.columns.range(self.line, last).1);
-        unquoted(self.line.get(start..end).unwrap_or_default())
+        match unquoted(self.line.get(start..end).unwrap_or_default()) {
+            [b'"', ..] => &[],
+            whole => whole,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub use definition::{Configuration, Definition};
 pub use history::History;
 pub use packed::Counts;
 
-use crate::core::burn::Millionths;
+use crate::core::burn::{Millionths, Window};
 use crate::core::entry::Configure;
 use crate::core::event::{DataGap, Event};
 use crate::core::partial::Verdicts;
@@ -135,6 +135,8 @@ pub struct Gauge<'a> {
     pub slo: &'a Arc<str>,
     /// What is left of the budget, as a share of it; below 0 when overspent. None without requests.
     pub remaining: Option<Millionths>,
+    /// What was counted in the SLO's window.
+    pub window: Window,
     /// What the SLO means now: its objective and tiers.
     pub definition: &'a Definition,
     /// Burn rates, in the order of the definition's tiers.
@@ -300,8 +302,9 @@ impl Ledger {
                     let (long, short) = d.tier(i);
                     (&tier.name, rate(long), rate(short), series.alerts.since(i as u16).is_some())
                 });
-                let remaining = series.window(d.budget(), d, seen, closed).remaining(d.slo.objective);
-                Some(Gauge { service, slo: &d.slo.name, remaining, definition: d, burns: burns.collect() })
+                let window = series.window(d.budget(), d, seen, closed);
+                let (slo, remaining) = (&d.slo.name, window.remaining(d.slo.objective));
+                Some(Gauge { service, slo, remaining, window, definition: d, burns: burns.collect() })
             },
         )
     }

@@ -7,7 +7,7 @@ use crate::core::entry::{Begin, Entry};
 use crate::edges::crash;
 use crate::edges::journal::snapshots::Snapshots;
 use crate::edges::journal::store::{State, Store, unreadable_error};
-use crate::edges::journal::{JournalError, StateLock, codec};
+use crate::edges::journal::{JournalError, Latest, StateLock, codec};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -145,7 +145,7 @@ impl LocalJournal {
     ///
     /// # Errors
     /// If the folder cannot be read.
-    pub fn latest_snapshot(&self) -> Result<(Option<(u64, Vec<u8>)>, Vec<String>), JournalError> {
+    pub fn latest_snapshot(&self) -> Result<Latest, JournalError> {
         self.snapshots.latest(&self.begin.journal, self.end)
     }
 

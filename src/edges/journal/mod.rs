@@ -13,6 +13,7 @@ mod store;
 
 pub use local::{Entries, LocalJournal};
 pub use lock::StateLock;
+pub use snapshots::Latest;
 
 use std::io;
 use std::path::PathBuf;

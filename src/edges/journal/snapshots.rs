@@ -21,7 +21,7 @@ const HEADER_BYTES: usize = 8 + 8 + 8 + 16 + 8;
 const STATE_BYTES_MAX: u64 = 16 << 30;
 
 /// A snapshot's position and state, if there is one; and why later ones were passed over.
-pub(super) type Latest = (Option<(u64, Vec<u8>)>, Vec<String>);
+pub type Latest = (Option<(u64, Vec<u8>)>, Vec<String>);
 
 /// The snapshots of one state folder.
 #[derive(Debug)]

@@ -11,6 +11,9 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// How long a topic that a broker makes on demand may take to appear.
+const APPEARS_WITHIN: Duration = Duration::from_secs(5);
+
 /// Why no more traffic could be written.
 #[derive(thiserror::Error, Debug)]
 pub enum TrafficError {
@@ -107,7 +110,7 @@ impl Pace {
 
 /// Keeps the first delivery that failed.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<KafkaError>>);
+pub(super) struct Deliveries(Mutex<Option<KafkaError>>);
 
 impl Deliveries {
     fn failed(&self) -> Option<KafkaError> {
@@ -127,7 +130,8 @@ impl ProducerContext for Deliveries {
     }
 }
 
-enum Sink {
+/// Where lines go.
+pub(super) enum Sink {
     Writer(Box<dyn Write>),
     Topic { producer: BaseProducer<Deliveries>, topic: String, partitions: i32, next: i32 },
 }
@@ -146,7 +150,8 @@ impl Sink {
         Ok(Sink::Writer(Box::new(BufWriter::with_capacity(1 << 18, writer))))
     }
 
-    fn topic(topic: &str, brokers: &str) -> Result<Sink, TrafficError> {
+    /// A topic that exists.
+    pub(super) fn topic(topic: &str, brokers: &str) -> Result<Sink, TrafficError> {
         let failed = |error| TrafficError::Produce { topic: topic.to_string(), error };
         let producer: BaseProducer<Deliveries> = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -155,9 +160,17 @@ impl Sink {
             .set("linger.ms", "5")
             .create_with_context(Deliveries::default())
             .map_err(failed)?;
-        let metadata =
-            producer.client().fetch_metadata(Some(topic), Duration::from_secs(15)).map_err(failed)?;
-        let partitions = metadata.topics().iter().map(|t| t.partitions().len() as i32).max().unwrap_or(0);
+        let asked = Instant::now();
+        let mut partitions = 0;
+        // A broker that makes topics on demand says at first that there is none.
+        while partitions == 0 && asked.elapsed() < APPEARS_WITHIN {
+            let metadata =
+                producer.client().fetch_metadata(Some(topic), Duration::from_secs(15)).map_err(failed)?;
+            partitions = metadata.topics().iter().map(|t| t.partitions().len() as i32).max().unwrap_or(0);
+            if partitions == 0 {
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        }
         if partitions == 0 {
             return Err(TrafficError::NoTopic { topic: topic.into(), brokers: brokers.into() });
         }
@@ -165,7 +178,7 @@ impl Sink {
     }
 
     /// Takes one line; adds the newline where lines need one.
-    fn line(&mut self, line: &mut Vec<u8>) -> Result<(), TrafficError> {
+    pub(super) fn line(&mut self, line: &mut Vec<u8>) -> Result<(), TrafficError> {
         match self {
             Sink::Writer(writer) => {
                 line.push(b'\n');
@@ -198,7 +211,8 @@ impl Sink {
         }
     }
 
-    fn finish(mut self) -> Result<(), TrafficError> {
+    /// Writes what is still held.
+    pub(super) fn finish(mut self) -> Result<(), TrafficError> {
         self.flush()?;
         match self {
             Sink::Writer(_) => Ok(()),

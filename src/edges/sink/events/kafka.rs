@@ -7,17 +7,17 @@
 use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
 use crate::edges::crash;
-use crate::edges::sink::events::progress::Fold;
+use crate::edges::sink::events::reader::{ProgressReader, peek};
+use crate::edges::sink::events::topics::make_topics;
+use crate::edges::sink::events::trouble::{Trouble, refused, retry};
 use crate::edges::sink::events::{EventError, KafkaTarget, Progress, envelope, own};
-use crate::edges::sink::kafka::{Backoff, REQUEST_TIMEOUT, Topics, code, config, is_refusal, partitions};
+use crate::edges::sink::kafka::{REQUEST_TIMEOUT, code, config, is_refusal};
 use crate::edges::sink::{Control, Owner};
 use rdkafka::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Header, Message, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -30,16 +30,6 @@ const MESSAGE_TIMEOUT_MS: &str = "20000";
 /// How long flush and commit may take before the result counts as unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// What the state topic must have, and gets when it is made.
-const COMPACTED: (&str, &str) = ("cleanup.policy", "compact");
-/// Small segments: only closed ones are compacted, and the whole topic is read at a start.
-const STATE_SETTINGS: [(&str, &str); 4] = [
-    COMPACTED,
-    ("segment.bytes", "16777216"),
-    ("segment.ms", "3600000"),
-    ("min.cleanable.dirty.ratio", "0.1"),
-];
-
 /// An open transactional producer and what it has published.
 pub struct KafkaEvents {
     target: KafkaTarget,
@@ -49,20 +39,6 @@ pub struct KafkaEvents {
     producer: Option<BaseProducer<Deliveries>>,
     reader: Option<ProgressReader>,
     progress: Progress,
-}
-
-/// Why an attempt failed.
-enum Trouble {
-    /// Trying again may help.
-    Passing(KafkaError),
-    /// Somebody must decide.
-    Final(EventError),
-}
-
-impl From<KafkaError> for Trouble {
-    fn from(error: KafkaError) -> Trouble {
-        Trouble::Passing(error)
-    }
 }
 
 impl KafkaEvents {
@@ -267,158 +243,6 @@ fn flush(producer: &BaseProducer<Deliveries>) -> KafkaResult<()> {
         producer.poll(Duration::from_millis(1));
     }
     Ok(())
-}
-
-/// Repeats an attempt while what fails may pass.
-fn retry<T>(
-    control: &Control,
-    action: &str,
-    mut attempt: impl FnMut() -> Result<T, Trouble>,
-) -> Result<T, EventError> {
-    let mut backoff = Backoff::new();
-    loop {
-        match attempt() {
-            Ok(done) => return Ok(done),
-            Err(Trouble::Final(error)) => return Err(error),
-            Err(Trouble::Passing(error)) => {
-                (control.log)(&format!("{action}: {error}; trying again"));
-                if !backoff.wait(control) {
-                    return Err(EventError::Stopped { action: action.to_owned(), error: error.to_string() });
-                }
-            }
-        }
-    }
-}
-
-fn refused(action: &str, error: &KafkaError) -> Trouble {
-    Trouble::Final(EventError::Refused { action: action.to_owned(), error: error.to_string() })
-}
-
-/// Makes the topics that are not there; refuses a state topic that would lose its records.
-fn make_topics(target: &KafkaTarget, control: &Control) -> Result<(), Trouble> {
-    let topics = Topics::new(&target.properties).map_err(|e| refused("starting the admin client", &e))?;
-    let made = |topic: &str, partitions, settings: &[(&str, &str)]| {
-        topics.ensure(topic, partitions, settings).map_err(|error| match code(&error) {
-            Some(code) if is_refusal(code) => refused(&format!("making topic {topic}"), &error),
-            _ => Trouble::Passing(error),
-        })
-    };
-    made(&target.topic, None, &[])?;
-    if made(&target.state_topic, Some(1), &STATE_SETTINGS)? {
-        return Ok(());
-    }
-    let (name, wanted) = COMPACTED;
-    match topics.setting(&target.state_topic, name) {
-        Ok(Some(found)) if found != wanted => Err(Trouble::Final(EventError::Settings {
-            topic: target.state_topic.clone(),
-            difference: format!("its {name} is {found}, and must be {wanted}"),
-        })),
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => Ok(()),
-        Err(error) => match code(&error) {
-            Some(RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::TopicAuthorizationFailed) => {
-                let topic = &target.state_topic;
-                (control.log)(&format!("cannot check that topic {topic} is compacted: {error}"));
-                Ok(())
-            }
-            _ => Err(Trouble::Passing(error)),
-        },
-    }
-}
-
-/// Reads the pipeline's progress and touches nothing.
-pub(super) fn peek(
-    target: &KafkaTarget,
-    pipeline: &str,
-    control: &Control,
-) -> Result<Option<Progress>, EventError> {
-    let action = format!("reading topic {}", target.state_topic);
-    retry(control, &action, || {
-        let mut reader = ProgressReader::new(target, pipeline).map_err(|e| refused(&action, &e))?;
-        reader.read()
-    })
-}
-
-/// Reads the state topic to the end of what is committed, and on from there the next time.
-struct ProgressReader {
-    consumer: BaseConsumer,
-    topic: String,
-    pipeline: String,
-    next: BTreeMap<i32, i64>,
-    fold: Fold,
-}
-
-impl ProgressReader {
-    fn new(target: &KafkaTarget, pipeline: &str) -> KafkaResult<ProgressReader> {
-        let consumer = config(&target.properties)
-            // librdkafka wants a name to assign partitions; nothing is ever committed under it
-            .set("group.id", format!("ninetail-{pipeline}-progress"))
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("enable.partition.eof", "true")
-            .set("isolation.level", "read_committed")
-            .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
-            .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "50")
-            .create()?;
-        let (topic, pipeline) = (target.state_topic.clone(), pipeline.to_owned());
-        Ok(ProgressReader { consumer, topic, pipeline, next: BTreeMap::new(), fold: Fold::default() })
-    }
-
-    fn read(&mut self) -> Result<Option<Progress>, Trouble> {
-        // an error leaves the positions as they are: the next read goes on from them
-        let Some(partitions) = partitions(self.consumer.client(), &self.topic)? else { return Ok(None) };
-        let mut list = TopicPartitionList::new();
-        for partition in &partitions {
-            let from = self.next.get(partition).map_or(Offset::Beginning, |next| Offset::Offset(*next));
-            list.add_partition_offset(&self.topic, *partition, from)?;
-        }
-        // to what is committed now: a process that still publishes could be followed for ever
-        let mut open = BTreeMap::new();
-        for partition in partitions {
-            let (_, end) = self.consumer.fetch_watermarks(&self.topic, partition, REQUEST_TIMEOUT)?;
-            open.insert(partition, end);
-        }
-        self.consumer.assign(&list)?;
-        let mut heard = Instant::now();
-        while !open.is_empty() {
-            match self.consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(record)) => {
-                    heard = Instant::now();
-                    let (partition, next) = (record.partition(), record.offset() + 1);
-                    self.next.insert(partition, next);
-                    if open.get(&partition).is_some_and(|end| next >= *end) {
-                        open.remove(&partition);
-                    }
-                    if let Some(key) = record.key() {
-                        self.fold.take(&self.pipeline, key, record.payload());
-                    }
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    heard = Instant::now();
-                    open.remove(&partition);
-                }
-                Some(Err(error)) => match code(&error) {
-                    // a broker that is away is heard of again, or not within the time
-                    Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {}
-                    Some(code) if is_refusal(code) => {
-                        return Err(refused(&format!("reading topic {}", self.topic), &error));
-                    }
-                    _ => return Err(error.into()),
-                },
-                None => {}
-            }
-            if heard.elapsed() > REQUEST_TIMEOUT {
-                return Err(KafkaError::MessageConsumption(RDKafkaErrorCode::OperationTimedOut).into());
-            }
-        }
-        self.consumer.unassign()?;
-        self.fold.progress(&self.pipeline).map_err(|why| {
-            let action = format!("reading the progress of {} in topic {}", self.pipeline, self.topic);
-            Trouble::Final(EventError::Refused { action, error: why })
-        })
-    }
 }
 
 /// Keeps the first error of a delivery: why a transaction failed.

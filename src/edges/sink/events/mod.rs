@@ -8,7 +8,10 @@ mod envelope;
 mod file;
 mod kafka;
 mod progress;
+mod reader;
 mod stdout;
+mod topics;
+mod trouble;
 
 pub use progress::Progress;
 
@@ -136,7 +139,7 @@ impl EventSink {
         control: &Control,
     ) -> Result<Option<Progress>, EventError> {
         match target {
-            EventTarget::Kafka(target) => kafka::peek(target, pipeline, control),
+            EventTarget::Kafka(target) => reader::peek(target, pipeline, control),
             EventTarget::File(path) => file::peek(path),
             EventTarget::Stdout | EventTarget::None => Ok(None),
         }

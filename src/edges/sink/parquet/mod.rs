@@ -6,6 +6,7 @@
 
 mod file;
 mod outputs;
+pub mod read;
 
 pub use outputs::{JournalOutputs, scan};
 

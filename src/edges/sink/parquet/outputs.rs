@@ -72,7 +72,7 @@ pub fn scan(rollups: &Path, pipeline: &str) -> io::Result<Vec<JournalOutputs>> {
 }
 
 /// Folders of a folder, but no hidden ones (`.staging`).
-fn folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn folders(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         other => other?,

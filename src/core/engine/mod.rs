@@ -5,11 +5,13 @@
 //!
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
-use crate::core::completeness::{Completeness, GAP, SILENT, STOPPED, UNREACHABLE};
+mod holes;
+
+use crate::core::completeness::{Completeness, GAP};
 use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
-use crate::core::event::{DataGap, Event, Loss, Origin};
+use crate::core::event::Event;
 use crate::core::ledger::{CloseContext, Counted, Ledger, LedgerError};
-use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts, Standing};
+use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts};
 use crate::core::position::{Fit, Partition, Positions, Span};
 use crate::core::rollup::Cut;
 use crate::core::roster::Roster;
@@ -77,6 +79,8 @@ pub struct Engine {
     open_gaps: BTreeMap<Partition, Slice>,
     /// Silent sources, and the first slice of their silence.
     silences: BTreeMap<Arc<str>, Slice>,
+    /// Partitions that cannot be read: why, and since which slice.
+    outages: BTreeMap<Partition, (Arc<str>, Slice)>,
     /// The first slice that is not closed.
     next_close: Option<Slice>,
     /// Latest slice that any record was seen in.
@@ -274,6 +278,7 @@ impl Engine {
         }
         self.watermarks.advance(self.clock, settings.silent_after_s);
         self.listen_for_silence(&mut pass);
+        self.listen_for_outages(&mut pass);
         self.close_ready(&mut pass)?;
         self.repair_holes(settings.slice);
         self.cut_at_border(&mut pass);
@@ -323,33 +328,6 @@ impl Engine {
         self.records_late += late;
     }
 
-    /// Counts lost offsets in the slice of the last record before the hole and says so.
-    fn lose(&mut self, partition: &Partition, gap: &Gap, pass: &mut Pass<'_>) {
-        let length = pass.settings.slice;
-        let key = self.account_key(partition);
-        let before = self.watermarks.get(partition).and_then(|p| p.latest(self.clock));
-        let slice = before.map(|t| length.slice(t));
-        let offsets = (gap.span.end - gap.span.start).max(0) as u64;
-        match slice {
-            Some(slice) => {
-                self.account(slice, &key).gap_offsets += offsets;
-                self.mark(&key, slice, GAP);
-                self.open_gaps.entry(partition.clone()).or_insert(slice);
-            }
-            None => self.unplaced.entry(key).or_default().gap_offsets += offsets,
-        }
-        let end = length.end(slice.unwrap_or(length.slice(self.clock)));
-        let loss = Loss::Offsets { first: gap.span.start, next: gap.span.end };
-        self.tell_gap(Origin::Partition(partition), &gap.reason, loss, end, pass);
-    }
-
-    fn tell_gap(&mut self, origin: Origin<'_>, reason: &str, loss: Loss, end: Time, pass: &mut Pass<'_>) {
-        let watermark = self.watermarks.watermark().unwrap_or(end);
-        let replay = end < self.history_before(pass.settings);
-        let gap = DataGap { origin, reason, loss, end, watermark, replay };
-        self.ledger.gap(&gap, pass.position, &mut pass.out.events);
-    }
-
     /// Adds the chunk's cells; those of closed slices correct the ledger.
     fn count(&mut self, chunk: &Chunk, settings: &Settings) -> Result<(), EngineError> {
         let ids: Vec<_> =
@@ -378,42 +356,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Notices sources that have fallen silent, and those that speak again.
-    fn listen_for_silence(&mut self, pass: &mut Pass<'_>) {
-        if self.next_close.is_none() || self.backfill() {
-            return;
-        }
-        let length = pass.settings.slice;
-        for source in &pass.settings.sources {
-            let mine: Vec<(&Partition, &Progress)> =
-                self.watermarks.iter().filter(|(p, _)| p.source == source.name).collect();
-            let long = i64::from(pass.settings.silent_after_s);
-            let heard = |p: &Progress| !matches!(p.standing(), Standing::Removed | Standing::Finished);
-            let silent_for = mine.iter().filter(|(_, p)| heard(p)).map(|(_, p)| p.silent_for_s(self.clock));
-            let shortest = silent_for.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min());
-            let partitions: Vec<Partition> = mine.iter().map(|(p, _)| (*p).clone()).collect();
-            match (self.silences.get(&source.name).copied(), shortest) {
-                (None, Some(quiet)) if quiet >= long => {
-                    let since = length.slice(self.clock.plus_seconds(-quiet)).next();
-                    self.silences.insert(source.name.clone(), since);
-                    for partition in &partitions {
-                        for slice in since.0..self.next_close.map_or(since.0, |n| n.0) {
-                            self.mark(partition, Slice(slice), SILENT);
-                        }
-                    }
-                    self.tell_gap(Origin::Source(&source.name), SILENT, Loss::Began, length.end(since), pass);
-                }
-                (Some(since), Some(quiet)) if quiet < long => {
-                    self.silences.remove(&source.name);
-                    let end = length.end(length.slice(self.clock));
-                    let loss = Loss::Ended { since: length.start(since) };
-                    self.tell_gap(Origin::Source(&source.name), SILENT, loss, end, pass);
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// Closes every slice that the watermark has passed, one at a time, in order.
     fn close_ready(&mut self, pass: &mut Pass<'_>) -> Result<(), EngineError> {
         let Some(watermark) = self.watermarks.watermark() else { return Ok(()) };
@@ -422,6 +364,9 @@ impl Engine {
             self.slices.begin(first);
             self.next_close = Some(first);
             self.observed_from = Some(self.observation(first, pass.settings.slice));
+            // What comes for slices before the first corrects the ledger: to it they have closed, empty.
+            let before = CloseContext { slice: Slice(first.0 - 1), ..self.context(first, pass) };
+            self.ledger.close_empty(&before, &mut pass.out.events)?;
         }
         let until = pass.settings.slice.slice(watermark);
         let day = 86_400 / i64::from(pass.settings.slice.0);
@@ -486,51 +431,6 @@ impl Engine {
             complete: waiting.is_none_or(|w| w.accounts.values().all(|a| a.incomplete.is_none())),
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
             position: pass.position,
-        }
-    }
-
-    /// Gives every partition its line counts of the slice, zeros too, and says what is not complete.
-    fn close_accounts(&mut self, slice: Slice, slices: u64) {
-        let silent_after = self.configured().map_or(i64::MAX, |c| i64::from(c.settings.silent_after_s));
-        let mut accounts: BTreeMap<Partition, Option<&str>> = BTreeMap::new();
-        for (partition, progress) in self.watermarks.iter() {
-            let unanswered = progress.unreachable_for_s(self.clock).is_some_and(|s| s >= silent_after);
-            let why = match progress.standing() {
-                Standing::Removed => continue,
-                Standing::Stopped => Some(STOPPED),
-                Standing::Unreachable if unanswered => Some(UNREACHABLE),
-                _ if self.open_gaps.contains_key(partition) => Some(GAP),
-                _ if self.silences.contains_key(&partition.source) => Some(SILENT),
-                _ => None,
-            };
-            accounts.entry(self.account_key(partition)).or_insert(why);
-        }
-        for (partition, why) in accounts {
-            if let Some(reason) = why {
-                self.mark(&partition, slice, reason);
-            }
-            self.account(slice, &partition).slices = slices;
-        }
-        for (partition, unplaced) in std::mem::take(&mut self.unplaced) {
-            let account = self.account(slice, &partition);
-            account.quality.merge(&unplaced.quality);
-            account.replayed += unplaced.replayed;
-            account.gap_offsets += unplaced.gap_offsets;
-        }
-    }
-
-    /// Publishes as complete what an unreachable or stopped partition has made up for since.
-    fn repair_holes(&mut self, length: SliceLength) {
-        let reached: Vec<(Partition, Slice)> = self
-            .watermarks
-            .iter()
-            .filter(|(_, p)| matches!(p.standing(), Standing::Behind | Standing::AtEnd | Standing::Finished))
-            .filter_map(|(partition, p)| Some((partition.clone(), length.slice(p.watermark()?))))
-            .collect();
-        for (partition, below) in reached {
-            for slice in self.completeness.repair(&partition, below) {
-                self.account(slice, &partition).incomplete = None;
-            }
         }
     }
 
@@ -610,12 +510,6 @@ impl Engine {
         let incomplete = self.completeness.reason(partition, slice).cloned();
         let accounts = &mut self.slices.counts(slice).accounts;
         accounts.entry(partition.clone()).or_insert_with(|| Account { incomplete, ..Account::default() })
-    }
-
-    fn mark(&mut self, partition: &Partition, slice: Slice, reason: &str) {
-        self.completeness.mark(partition, slice, reason);
-        let why = self.completeness.reason(partition, slice).cloned();
-        self.account(slice, partition).incomplete = why;
     }
 }
 

@@ -1,0 +1,160 @@
+//! What the engine says of input that is missing: lost offsets, silent sources, partitions without an answer.
+//!
+//! Invariant: zero requests, unread input and lost input are three things, and each shows in the rows and, once
+//! at its beginning and once at its end, in an event.
+
+use super::{Engine, Pass};
+use crate::core::completeness::{GAP, SILENT, STOPPED, UNREACHABLE};
+use crate::core::event::{DataGap, Loss, Origin};
+use crate::core::partial::{Gap, Standing};
+use crate::core::position::Partition;
+use crate::core::time::{Slice, SliceLength, Time};
+use crate::core::watermark::Progress;
+use std::collections::BTreeMap;
+
+impl Engine {
+    /// Counts lost offsets in the slice of the last record before the hole and says so.
+    pub(super) fn lose(&mut self, partition: &Partition, gap: &Gap, pass: &mut Pass<'_>) {
+        let length = pass.settings.slice;
+        let key = self.account_key(partition);
+        let before = self.watermarks.get(partition).and_then(|p| p.latest(self.clock));
+        let slice = before.map(|t| length.slice(t));
+        let offsets = (gap.span.end - gap.span.start).max(0) as u64;
+        match slice {
+            Some(slice) => {
+                self.account(slice, &key).gap_offsets += offsets;
+                self.mark(&key, slice, GAP);
+                self.open_gaps.entry(partition.clone()).or_insert(slice);
+            }
+            None => self.unplaced.entry(key).or_default().gap_offsets += offsets,
+        }
+        let end = length.end(slice.unwrap_or(length.slice(self.clock)));
+        let loss = Loss::Offsets { first: gap.span.start, next: gap.span.end };
+        self.tell_gap(Origin::Partition(partition), &gap.reason, loss, end, pass);
+    }
+
+    fn tell_gap(&mut self, origin: Origin<'_>, reason: &str, loss: Loss, end: Time, pass: &mut Pass<'_>) {
+        let watermark = self.watermarks.watermark().unwrap_or(end);
+        let replay = end < self.history_before(pass.settings);
+        let gap = DataGap { origin, reason, loss, end, watermark, replay };
+        self.ledger.gap(&gap, pass.position, &mut pass.out.events);
+    }
+
+    /// Notices sources that have fallen silent, and those that speak again.
+    pub(super) fn listen_for_silence(&mut self, pass: &mut Pass<'_>) {
+        if self.next_close.is_none() || self.backfill() {
+            return;
+        }
+        let length = pass.settings.slice;
+        for source in &pass.settings.sources {
+            let mine: Vec<(&Partition, &Progress)> =
+                self.watermarks.iter().filter(|(p, _)| p.source == source.name).collect();
+            let long = i64::from(pass.settings.silent_after_s);
+            let heard = |p: &Progress| !matches!(p.standing(), Standing::Removed | Standing::Finished);
+            let silent_for = mine.iter().filter(|(_, p)| heard(p)).map(|(_, p)| p.silent_for_s(self.clock));
+            let shortest = silent_for.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min());
+            let partitions: Vec<Partition> = mine.iter().map(|(p, _)| (*p).clone()).collect();
+            match (self.silences.get(&source.name).copied(), shortest) {
+                (None, Some(quiet)) if quiet >= long => {
+                    let since = length.slice(self.clock.plus_seconds(-quiet)).next();
+                    self.silences.insert(source.name.clone(), since);
+                    for partition in &partitions {
+                        for slice in since.0..self.next_close.map_or(since.0, |n| n.0) {
+                            self.mark(partition, Slice(slice), SILENT);
+                        }
+                    }
+                    self.tell_gap(Origin::Source(&source.name), SILENT, Loss::Began, length.end(since), pass);
+                }
+                (Some(since), Some(quiet)) if quiet < long => {
+                    self.silences.remove(&source.name);
+                    let end = length.end(length.slice(self.clock));
+                    let loss = Loss::Ended { since: length.start(since) };
+                    self.tell_gap(Origin::Source(&source.name), SILENT, loss, end, pass);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Notices partitions that are stopped or have no answer for `silent_after`, and those that are read again.
+    pub(super) fn listen_for_outages(&mut self, pass: &mut Pass<'_>) {
+        let length = pass.settings.slice;
+        let now = length.slice(self.clock);
+        let partitions: Vec<(Partition, Option<&str>)> =
+            self.watermarks.iter().map(|(p, progress)| (p.clone(), self.outage(progress))).collect();
+        for (partition, outage) in partitions {
+            match (self.outages.get(&partition).cloned(), outage) {
+                (None, Some(reason)) => {
+                    self.outages.insert(partition.clone(), (reason.into(), now));
+                    self.tell_gap(Origin::Partition(&partition), reason, Loss::Began, length.end(now), pass);
+                }
+                (Some((reason, since)), None) => {
+                    self.outages.remove(&partition);
+                    let loss = Loss::Ended { since: length.start(since) };
+                    self.tell_gap(Origin::Partition(&partition), &reason, loss, length.end(now), pass);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Why nothing can be read of the partition, if that is so.
+    fn outage(&self, progress: &Progress) -> Option<&'static str> {
+        let silent_after = self.configured().map_or(i64::MAX, |c| i64::from(c.settings.silent_after_s));
+        let unanswered = progress.unreachable_for_s(self.clock).is_some_and(|s| s >= silent_after);
+        match progress.standing() {
+            Standing::Stopped => Some(STOPPED),
+            Standing::Unreachable if unanswered => Some(UNREACHABLE),
+            _ => None,
+        }
+    }
+
+    /// Publishes as complete what an unreachable or stopped partition has made up for since.
+    pub(super) fn repair_holes(&mut self, length: SliceLength) {
+        let reached: Vec<(Partition, Slice)> = self
+            .watermarks
+            .iter()
+            .filter(|(_, p)| matches!(p.standing(), Standing::Behind | Standing::AtEnd | Standing::Finished))
+            .filter_map(|(partition, p)| Some((partition.clone(), length.slice(p.watermark()?))))
+            .collect();
+        for (partition, below) in reached {
+            for slice in self.completeness.repair(&partition, below) {
+                self.account(slice, &partition).incomplete = None;
+            }
+        }
+    }
+
+    /// Gives every partition its line counts of the slice, zeros too, and says what is not complete.
+    pub(super) fn close_accounts(&mut self, slice: Slice, slices: u64) {
+        let mut accounts: BTreeMap<Partition, Option<&str>> = BTreeMap::new();
+        for (partition, progress) in self.watermarks.iter() {
+            let outage = self.outage(progress);
+            let why = match progress.standing() {
+                Standing::Removed => continue,
+                _ if outage.is_some() => outage,
+                _ if self.open_gaps.contains_key(partition) => Some(GAP),
+                _ if self.silences.contains_key(&partition.source) => Some(SILENT),
+                _ => None,
+            };
+            accounts.entry(self.account_key(partition)).or_insert(why);
+        }
+        for (partition, why) in accounts {
+            if let Some(reason) = why {
+                self.mark(&partition, slice, reason);
+            }
+            self.account(slice, &partition).slices = slices;
+        }
+        for (partition, unplaced) in std::mem::take(&mut self.unplaced) {
+            let account = self.account(slice, &partition);
+            account.quality.merge(&unplaced.quality);
+            account.replayed += unplaced.replayed;
+            account.gap_offsets += unplaced.gap_offsets;
+        }
+    }
+
+    pub(super) fn mark(&mut self, partition: &Partition, slice: Slice, reason: &str) {
+        self.completeness.mark(partition, slice, reason);
+        let why = self.completeness.reason(partition, slice).cloned();
+        self.account(slice, partition).incomplete = why;
+    }
+}

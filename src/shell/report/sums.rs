@@ -1,0 +1,489 @@
+//! Sums over the tables' rows, whatever their order and number of revisions.
+//!
+//! Invariant: adding rows is commutative and associative, so files may be read in any order by any number of
+//! threads. Sums add up over revisions; minima and maxima are taken; buckets add up per index; whether a
+//! slice is complete says its highest revision.
+
+use crate::core::decimal::Decimal;
+use crate::core::histogram::{Histogram, add};
+use crate::core::service::selects;
+use crate::core::settings::Slo;
+use crate::core::time::{Slice, SliceLength, Time};
+use crate::edges::sink::parquet::read::{LatencyView, QualityView, RequestsView, SliView};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The windows whose burn rates are shown: name and seconds, as the workbook's tiers use them.
+pub(super) const BURN_WINDOWS: [(&str, u64); 4] =
+    [("1h", 3_600), ("6h", 21_600), ("1d", 86_400), ("3d", 259_200)];
+
+/// What the sums are over.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    /// The length of the slices.
+    pub(super) slice: SliceLength,
+    /// Slices that begin before this do not count.
+    pub(super) since: Time,
+    /// Slices that end after this do not count: windows end here.
+    pub(super) until: Time,
+    /// The pipeline's SLOs, whose objectives and windows go before those of the rows.
+    pub(super) slos: Arc<[Slo]>,
+}
+
+impl Question {
+    fn holds(&self, start: Time) -> bool {
+        start >= self.since && start.plus_seconds(i64::from(self.slice.0)) <= self.until
+    }
+
+    /// Whether the slice lies in the window that ends at `until`.
+    fn within(&self, start: Time, window_s: u64) -> bool {
+        start >= self.until.plus_seconds(-i64::try_from(window_s).unwrap_or(i64::MAX))
+    }
+
+    /// Objective and window in the pipeline file.
+    pub(super) fn configured(&self, service: &str, slo: &str) -> Option<(Decimal, u64)> {
+        let named = self.slos.iter().filter(|s| &*s.name == slo);
+        let mut chosen = named.filter(|s| s.services.iter().any(|selector| selects(selector, service)));
+        chosen.next().map(|s| (s.objective, s.window_s))
+    }
+}
+
+/// Good and bad requests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) good: u64,
+    pub(super) bad: u64,
+}
+
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        (self.good, self.bad) = (add(self.good, other.good), add(self.bad, other.bad));
+    }
+}
+
+/// One generation of one SLO of one service.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct SloSum {
+    /// Objective in force, percent.
+    pub(super) objective: Decimal,
+    /// Rolling window, seconds.
+    pub(super) window_s: u64,
+    configured: bool,
+    /// Slice and revision of the newest row: it says what is in force.
+    pub(super) newest: (Time, i64),
+    /// In the SLO's window.
+    pub(super) window: Counts,
+    /// Left out in the SLO's window.
+    pub(super) excluded: u64,
+    /// In each of [`BURN_WINDOWS`].
+    pub(super) burn: [Counts; BURN_WINDOWS.len()],
+}
+
+impl SloSum {
+    fn new(question: &Question, row: &SliView<'_>) -> SloSum {
+        let configured = question.configured(row.service, row.slo);
+        let (objective, window_s) = configured.unwrap_or((row.objective, row.window_s));
+        SloSum {
+            objective,
+            window_s,
+            configured: configured.is_some(),
+            newest: (row.slice_start, row.revision),
+            window: Counts::default(),
+            excluded: 0,
+            burn: Default::default(),
+        }
+    }
+
+    fn add(&mut self, question: &Question, row: &SliView<'_>) {
+        if (row.slice_start, row.revision) > self.newest {
+            self.newest = (row.slice_start, row.revision);
+            if !self.configured {
+                (self.objective, self.window_s) = (row.objective, row.window_s);
+            }
+        }
+        let counts = Counts { good: row.good, bad: row.bad };
+        if question.within(row.slice_start, self.window_s) {
+            self.window.add(counts);
+            self.excluded = add(self.excluded, row.excluded);
+        }
+        for (sum, (_, window_s)) in self.burn.iter_mut().zip(BURN_WINDOWS) {
+            if question.within(row.slice_start, window_s) {
+                sum.add(counts);
+            }
+        }
+    }
+
+    fn merge(&mut self, other: SloSum) {
+        if other.newest > self.newest {
+            (self.newest, self.objective, self.window_s) = (other.newest, other.objective, other.window_s);
+        }
+        self.window.add(other.window);
+        self.excluded = add(self.excluded, other.excluded);
+        self.burn.iter_mut().zip(other.burn).for_each(|(sum, counts)| sum.add(counts));
+    }
+}
+
+/// Latencies in wide form.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Latencies {
+    count: u64,
+    sum_us: u64,
+    min_us: Option<u64>,
+    max_us: u64,
+    buckets: BTreeMap<i32, u64>,
+}
+
+impl Latencies {
+    fn add(&mut self, row: &LatencyView<'_>) {
+        if row.count == 0 {
+            return;
+        }
+        self.totals(row.count, row.sum_us, row.min_us, row.max_us);
+        for (index, count) in row.indexes.iter().zip(row.counts) {
+            let sum = self.buckets.entry(*index).or_default();
+            *sum = add(*sum, u64::try_from(*count).unwrap_or(0));
+        }
+    }
+
+    fn totals(&mut self, count: u64, sum_us: u64, min_us: u64, max_us: u64) {
+        (self.count, self.sum_us) = (add(self.count, count), add(self.sum_us, sum_us));
+        self.min_us = Some(self.min_us.map_or(min_us, |min| min.min(min_us)));
+        self.max_us = self.max_us.max(max_us);
+    }
+
+    fn merge(&mut self, other: Latencies) {
+        if other.count == 0 {
+            return;
+        }
+        self.totals(other.count, other.sum_us, other.min_us.unwrap_or(0), other.max_us);
+        for (index, count) in other.buckets {
+            let sum = self.buckets.entry(index).or_default();
+            *sum = add(*sum, count);
+        }
+    }
+
+    /// For quantiles.
+    pub(super) fn histogram(&self) -> Histogram {
+        let buckets = self.buckets.iter().filter_map(|(i, n)| Some((i16::try_from(*i).ok()?, *n)));
+        Histogram::from_parts((self.count, self.sum_us, self.min_us.unwrap_or(0), self.max_us), buckets)
+    }
+}
+
+/// One service over the whole range.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct ServiceSum {
+    /// All requests.
+    pub(super) requests: u64,
+    /// Those answered with 5xx.
+    pub(super) status_5xx: u64,
+    /// Latency as clients saw it.
+    pub(super) client: Latencies,
+    /// Latency of targets.
+    pub(super) upstream: Latencies,
+}
+
+/// What was read of the range.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct QualitySum {
+    /// Slices that have a row.
+    seen: BTreeSet<Slice>,
+    /// Where a row is a revision or says incomplete: the highest revision by partition and slice. All
+    /// others are complete.
+    special: BTreeMap<Slice, BTreeMap<(String, String, i32), (i64, Option<String>)>>,
+    /// Lines read.
+    pub(super) lines: u64,
+    /// Lines that could not be read.
+    pub(super) rejected: u64,
+    /// Records that came after their slice had closed.
+    pub(super) late: u64,
+    /// Offsets lost.
+    pub(super) gap_offsets: u64,
+}
+
+impl QualitySum {
+    fn add(&mut self, question: &Question, row: &QualityView<'_>) {
+        let first = question.slice.slice(row.slice_start);
+        let end = first.0.saturating_add(i64::try_from(row.slices.max(1)).unwrap_or(i64::MAX));
+        let from = first.max(question.slice.slice(question.since));
+        let to = Slice(end).min(question.slice.slice(question.until));
+        for slice in (from.0..to.0).map(Slice) {
+            self.seen.insert(slice);
+            if row.incomplete.is_some() || row.revision > 0 {
+                let key = (row.source.to_owned(), row.topic.to_owned(), row.partition);
+                let found = (row.revision, row.incomplete.map(str::to_owned));
+                self.keep(slice, key, found);
+            }
+        }
+        if question.holds(row.slice_start) {
+            self.totals([row.lines, row.rejected, row.late, row.gap_offsets]);
+        }
+    }
+
+    /// Of two rows of the same revision (of two journals) the incomplete one is believed.
+    fn keep(&mut self, slice: Slice, key: (String, String, i32), found: (i64, Option<String>)) {
+        let kept = self.special.entry(slice).or_default().entry(key).or_insert_with(|| found.clone());
+        if found > *kept {
+            *kept = found;
+        }
+    }
+
+    fn totals(&mut self, [lines, rejected, late, gap_offsets]: [u64; 4]) {
+        (self.lines, self.rejected) = (add(self.lines, lines), add(self.rejected, rejected));
+        (self.late, self.gap_offsets) = (add(self.late, late), add(self.gap_offsets, gap_offsets));
+    }
+
+    fn merge(&mut self, other: QualitySum) {
+        self.seen.extend(other.seen);
+        for (slice, partitions) in other.special {
+            partitions.into_iter().for_each(|(key, found)| self.keep(slice, key, found));
+        }
+        self.totals([other.lines, other.rejected, other.late, other.gap_offsets]);
+    }
+
+    /// How many slices have a row of every partition that says complete.
+    pub(super) fn complete(&self) -> u64 {
+        let incomplete = |slice: &&Slice| {
+            self.special.get(slice).is_some_and(|p| p.values().any(|(_, reason)| reason.is_some()))
+        };
+        self.seen.iter().filter(|slice| !incomplete(slice)).count() as u64
+    }
+
+    /// Slices that are not complete, by reason; one with several counts for each.
+    pub(super) fn reasons(&self) -> BTreeMap<&str, u64> {
+        let mut reasons = BTreeMap::new();
+        for partitions in self.special.values() {
+            let mine: BTreeSet<&str> =
+                partitions.values().filter_map(|(_, reason)| reason.as_deref()).collect();
+            mine.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
+        }
+        reasons
+    }
+
+    /// Slices that have a row.
+    pub(super) fn slices(&self) -> u64 {
+        self.seen.len() as u64
+    }
+}
+
+/// All sums.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Sums {
+    /// By service, SLO and generation.
+    pub(super) slos: BTreeMap<String, BTreeMap<String, BTreeMap<i32, SloSum>>>,
+    /// By service.
+    pub(super) services: BTreeMap<String, ServiceSum>,
+    /// What was read.
+    pub(super) quality: QualitySum,
+    /// The first slice that any row is of.
+    pub(super) first: Option<Time>,
+}
+
+impl Sums {
+    /// Adds a row of `requests_`.
+    pub(super) fn requests(&mut self, question: &Question, row: &RequestsView<'_>) {
+        if !question.holds(row.slice_start) {
+            return;
+        }
+        self.begin(row.slice_start);
+        let sum = entry(&mut self.services, row.service);
+        sum.requests = add(sum.requests, row.requests);
+        sum.status_5xx = add(sum.status_5xx, row.status_5xx);
+        sum.client.add(&row.client);
+        sum.upstream.add(&row.upstream);
+    }
+
+    /// Adds a row of `sli_`.
+    pub(super) fn sli(&mut self, question: &Question, row: &SliView<'_>) {
+        if !question.holds(row.slice_start) {
+            return;
+        }
+        self.begin(row.slice_start);
+        let generations = entry(entry(&mut self.slos, row.service), row.slo);
+        generations.entry(row.generation).or_insert_with(|| SloSum::new(question, row)).add(question, row);
+    }
+
+    /// Adds a row of `quality_`.
+    pub(super) fn quality(&mut self, question: &Question, row: &QualityView<'_>) {
+        let length_s = i64::from(question.slice.0);
+        let slices = i64::try_from(row.slices.max(1)).unwrap_or(i64::MAX);
+        let end = row.slice_start.plus_seconds(length_s.saturating_mul(slices));
+        if row.slice_start < question.until && end > question.since {
+            self.begin(row.slice_start.max(question.since));
+            self.quality.add(question, row);
+        }
+    }
+
+    fn begin(&mut self, start: Time) {
+        self.first = Some(self.first.map_or(start, |first| first.min(start)));
+    }
+
+    /// Adds the sums of other files.
+    pub(super) fn merge(&mut self, other: Sums) {
+        for (service, slos) in other.slos {
+            for (slo, generations) in slos {
+                let mine = entry(entry(&mut self.slos, &service), &slo);
+                for (generation, sum) in generations {
+                    match mine.get_mut(&generation) {
+                        Some(found) => found.merge(sum),
+                        None => drop(mine.insert(generation, sum)),
+                    }
+                }
+            }
+        }
+        for (service, sum) in other.services {
+            let mine = entry(&mut self.services, &service);
+            mine.requests = add(mine.requests, sum.requests);
+            mine.status_5xx = add(mine.status_5xx, sum.status_5xx);
+            mine.client.merge(sum.client);
+            mine.upstream.merge(sum.upstream);
+        }
+        self.quality.merge(other.quality);
+        if let Some(first) = other.first {
+            self.begin(first);
+        }
+    }
+}
+
+/// The entry of a name; the name is copied only where it is new.
+fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mut V {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), V::default());
+    }
+    map.get_mut(name).expect("it was put there")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question() -> Question {
+        let (since, until) = (Time::from_seconds(0), Time::from_seconds(7_200));
+        Question { slice: SliceLength(60), since, until, slos: Arc::new([]) }
+    }
+
+    fn sli(minute: i64, revision: i64, good: u64, bad: u64) -> SliView<'static> {
+        SliView {
+            service: "web",
+            slo: "availability",
+            slice_start: Time::from_seconds(minute * 60),
+            revision,
+            generation: 1,
+            good,
+            bad,
+            excluded: 1,
+            objective: Decimal::parse("99.9").expect("a decimal"),
+            window_s: 7_200,
+        }
+    }
+
+    fn quality(
+        minute: i64,
+        partition: i32,
+        revision: i64,
+        incomplete: Option<&'static str>,
+    ) -> QualityView<'static> {
+        QualityView {
+            source: "alb",
+            topic: "logs",
+            partition,
+            slice_start: Time::from_seconds(minute * 60),
+            revision,
+            slices: 1,
+            incomplete,
+            lines: 10,
+            rejected: 1,
+            late: 0,
+            gap_offsets: 0,
+        }
+    }
+
+    fn latency<'a>(us: u64, indexes: &'a [i32], counts: &'a [i64]) -> LatencyView<'a> {
+        LatencyView { count: 2, sum_us: us, min_us: 0, max_us: us, indexes, counts }
+    }
+
+    #[test]
+    fn revisions_add_up_and_slices_outside_do_not_count() {
+        let (question, mut sums) = (question(), Sums::default());
+        for row in
+            [sli(0, 0, 9, 1), sli(0, 3, 5, 0), sli(119, 0, 7, 2), sli(120, 0, 100, 0), sli(-1, 0, 100, 0)]
+        {
+            sums.sli(&question, &row);
+        }
+        let sum = &sums.slos["web"]["availability"][&1];
+        assert_eq!((sum.window, sum.excluded), (Counts { good: 21, bad: 3 }, 3));
+        assert_eq!(sum.burn[0], Counts { good: 7, bad: 2 });
+        assert_eq!(sum.burn[1], sum.window);
+    }
+
+    #[test]
+    fn order_and_threads_do_not_matter() {
+        let question = question();
+        let fill = |sums: &mut Sums, part: i64| {
+            let objective = Decimal(99_000_000 + part as u64);
+            sums.sli(&question, &SliView { objective, ..sli(part, part, 5, 1) });
+            sums.quality(&question, &quality(3, 0, part, (part == 1).then_some("gap")));
+            let indexes = [part as i32, 40];
+            let (client, upstream) = (latency(99, &indexes, &[1, 1]), latency(9, &[], &[]));
+            let slice_start = Time::from_seconds(0);
+            let row =
+                RequestsView { service: "web", slice_start, requests: 2, status_5xx: 1, client, upstream };
+            sums.requests(&question, &row);
+        };
+        let mut one = Sums::default();
+        (0..3).for_each(|part| fill(&mut one, part));
+        let mut other = Sums::default();
+        for part in [2, 0, 1] {
+            let mut mine = Sums::default();
+            fill(&mut mine, part);
+            other.merge(mine);
+        }
+        assert_eq!(one, other);
+        assert_eq!(one.slos["web"]["availability"][&1].objective, Decimal(99_000_002));
+        let histogram = one.services["web"].client.histogram();
+        assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(0, 1), (1, 1), (2, 1), (40, 3)]);
+        assert_eq!((histogram.count, histogram.min_us, histogram.max_us), (6, 0, 99));
+    }
+
+    #[test]
+    fn the_highest_revision_says_whether_a_slice_is_complete() {
+        let (question, mut sums) = (question(), Sums::default());
+        let rows = [
+            quality(0, 0, 0, None),
+            quality(0, 1, 0, None),
+            quality(1, 0, 0, Some("silent")),
+            quality(1, 0, 4, None),
+            quality(2, 0, 0, None),
+            quality(2, 1, 0, Some("gap")),
+            quality(3, 0, 2, Some("gap")),
+            quality(3, 0, 0, None),
+            QualityView { slices: 1_000, ..quality(110, 0, 0, None) },
+        ];
+        rows.iter().for_each(|row| sums.quality(&question, row));
+        let quality = &sums.quality;
+        assert_eq!((quality.slices(), quality.complete()), (14, 12));
+        assert_eq!(quality.reasons(), BTreeMap::from([("gap", 2)]));
+        assert_eq!((quality.lines, quality.rejected), (90, 9));
+    }
+
+    #[test]
+    fn the_pipeline_goes_before_the_rows() {
+        let text = "version: 1
+name: x
+sources: [{ name: alb, format: aws_alb }]
+slos:
+  - { name: availability, service: web, objective: 95, window: 1h, indicator: { good: status < 500 } }
+";
+        let path = std::path::Path::new("x.yaml");
+        let pipeline =
+            crate::shell::pipeline::Pipeline::parse(path, text, Default::default()).expect("valid");
+        let question = Question { slos: pipeline.settings.slos.into(), ..question() };
+        let mut sums = Sums::default();
+        sums.sli(&question, &sli(0, 0, 9, 1));
+        sums.sli(&question, &sli(100, 0, 9, 1));
+        sums.sli(&question, &SliView { service: "search", ..sli(0, 0, 9, 1) });
+        let web = &sums.slos["web"]["availability"][&1];
+        assert_eq!((web.objective.to_string(), web.window_s, web.window.good), ("95".into(), 3_600, 9));
+        let search = &sums.slos["search"]["availability"][&1];
+        assert_eq!((search.objective.to_string(), search.window.good), ("99.9".into(), 9));
+    }
+}

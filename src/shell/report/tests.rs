@@ -1,0 +1,186 @@
+//! Reports over files that the real sink wrote.
+
+use super::*;
+use crate::core::decimal::Decimal;
+use crate::core::entry::Takeover;
+use crate::core::histogram::Histogram;
+use crate::core::position::Partition;
+use crate::core::rollup::{Cut, QualityRow, RequestsRow, SliRow};
+use crate::core::time::Slice;
+use crate::edges::sink::Owner;
+use crate::edges::sink::parquet::RollupSink;
+
+fn time(text: &str) -> Time {
+    Time::parse(text).expect("a time")
+}
+
+fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut {
+    let mut latency = Histogram::default();
+    (0..good + bad).for_each(|i| latency.record(i * 1_000));
+    let partition = Partition { source: "alb".into(), topic: "logs".into(), number: 0 };
+    let requests = RequestsRow {
+        service: "web".into(),
+        slice_start: start,
+        revision,
+        requests: good + bad,
+        statuses: [0, 0, good, 0, 0, bad],
+        client_gone: 0,
+        bytes_received: 0,
+        bytes_sent: 0,
+        client_latency: latency,
+        upstream_latency: Histogram::default(),
+    };
+    let sli = SliRow {
+        service: "web".into(),
+        slo: "availability".into(),
+        slice_start: start,
+        revision,
+        generation: 1,
+        good,
+        bad,
+        excluded: 0,
+        objective: Decimal::parse("99").expect("a decimal"),
+        window_s: 86_400,
+    };
+    let quality = QualityRow {
+        partition,
+        slice_start: start,
+        revision,
+        slices: 1,
+        complete: revision == 0,
+        reason: (revision > 0).then(|| "gap".into()),
+        lines: good + bad,
+        records: good + bad,
+        skipped: 0,
+        rejected: 0,
+        late: 0,
+        replayed: 0,
+        gap_offsets: 0,
+    };
+    Cut {
+        number,
+        watermark: start.plus_seconds(60),
+        slice: SliceLength(60),
+        position: number,
+        requests: vec![requests],
+        slis: vec![sli],
+        quality: vec![quality],
+        rejects: Vec::new(),
+    }
+}
+
+fn sink(dir: &Path, pipeline: &str, journal: &str) -> RollupSink {
+    let takeover = Some(Takeover { from: Slice(0), cut: 1_000, sequences: Default::default() });
+    let owner =
+        Owner { pipeline: pipeline.into(), journal: journal.into(), end: 1_000, takeover, published: None };
+    RollupSink::open(dir, &owner).expect("opens")
+}
+
+fn request(dir: &Path) -> Request {
+    Request {
+        rollups: dir.to_owned(),
+        name: None,
+        slice: None,
+        slos: Arc::new([]),
+        rules: Vec::new(),
+        since: None,
+        until: None,
+    }
+}
+
+/// Two journals, a revision, a day's border.
+fn sample() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut first = sink(dir.path(), "edge", "0123456789abcdef");
+    for (number, start, revision, counts) in [
+        (1, "2026-01-01T00:00:00Z", 0, (1_000, 0)),
+        (2, "2026-01-02T23:58:00Z", 0, (98, 2)),
+        (3, "2026-01-02T23:58:00Z", 3, (9, 1)),
+    ] {
+        first.write(&cut(number, time(start), revision, counts)).expect("writes");
+    }
+    let mut second = sink(dir.path(), "edge", "fedcba9876543210");
+    second.write(&cut(1, time("2026-01-03T00:01:00Z"), 0, (90, 0))).expect("writes");
+    dir
+}
+
+#[test]
+fn the_newest_window_over_journals_and_revisions() {
+    let dir = sample();
+    let report = request(dir.path()).report().expect("a report");
+    assert_eq!((report.since, report.until), (time("2026-01-02T23:58:00Z"), time("2026-01-03T00:02:00Z")));
+    let [slo] = &report.slos[..] else { panic!("{report:?}") };
+    assert_eq!((slo.counts.good, slo.counts.bad, slo.sli.as_deref()), (197, 3, Some("98.50")));
+    assert_eq!((slo.met, slo.exhausted), (Some(false), false));
+    // 4 of the day's 1,440 slices were seen: 1.5 times the budget of those is 1/240 of the whole
+    assert_eq!(slo.left.expect("counted").to_string(), "0.995833");
+    assert_eq!(slo.burn[0].expect("counted").to_string(), "0.1");
+    let quality = &report.quality;
+    assert_eq!((quality.slices, quality.complete, quality.unread, quality.reasons["gap"]), (4, 1, 2, 1));
+    let web = &report.services["web"];
+    assert_eq!((web.requests, web.status_5xx, web.client.count, web.upstream.count), (200, 3, 200, 0));
+    assert_eq!((web.client.min_us, web.upstream.quantiles_us), (Some(0), [None; 3]));
+}
+
+#[test]
+fn a_range_is_kept_to() {
+    let dir = sample();
+    let mut early = request(dir.path());
+    early.until = Some(time("2026-01-02T12:00:30Z"));
+    let report = early.report().expect("a report");
+    assert_eq!((report.since, report.until), (time("2026-01-01T00:00:00Z"), time("2026-01-01T00:01:00Z")));
+    assert_eq!(report.slos[0].counts.good, 1_000);
+    let mut late = request(dir.path());
+    late.since = Some(time("2026-01-02T23:58:30Z"));
+    let report = late.report().expect("a report");
+    assert_eq!((report.slos[0].counts.good, report.slos[0].counts.bad), (90, 0));
+    late.since = Some(time("2026-02-01T00:00:00Z"));
+    assert!(late.report().expect_err("nothing there").to_string().contains("end at 2026-01-03T00:02:00Z"));
+    early.until = Some(time("2026-01-01T00:00:30Z"));
+    assert!(early.report().expect_err("nothing there").to_string().contains("ends by 2026-01-01T00:00:30Z"));
+}
+
+#[test]
+fn other_folders_are_named_in_errors() {
+    let empty = tempfile::tempdir().expect("a folder");
+    for dir in [empty.path(), &empty.path().join("none")] {
+        let error = request(dir).report().expect_err("empty").to_string();
+        assert!(error.contains(&format!("no rollups in {}", dir.display())), "{error}");
+    }
+    let dir = sample();
+    sink(dir.path(), "api", "00000000000000aa")
+        .write(&cut(1, time("2026-01-03T00:00:00Z"), 0, (7, 0)))
+        .expect("writes");
+    let error = request(dir.path()).report().expect_err("two pipelines");
+    assert!(error.to_string().contains("(api, edge)") && error.code() == 2, "{error}");
+    let named = Request { name: Some("api".into()), ..request(dir.path()) };
+    assert_eq!(named.report().expect("a report").slos[0].counts.good, 7);
+    let unknown = Request { name: Some("shop".into()), ..request(dir.path()) };
+    assert!(unknown.report().expect_err("no such").to_string().contains("it holds those of: api, edge"));
+    let torn =
+        dir.path().join("sli_1m/date=2026-01-03/edge-fedcba9876543210-00000002-20260103T0003Z.parquet");
+    std::fs::write(&torn, "PAR1").expect("written");
+    let named = Request { name: Some("edge".into()), ..request(dir.path()) };
+    let error = named.report().expect_err("a torn file").to_string();
+    assert!(error.contains("00000002-20260103T0003Z.parquet"), "{error}");
+}
+
+#[test]
+fn every_form_holds_the_same_rows() {
+    let dir = sample();
+    let report = request(dir.path()).report().expect("a report");
+    let table = print::table(&report);
+    assert!(table.contains("98.50%") && table.contains("99.5%"), "{table}");
+    assert!(table.contains("1 of 4 slices of 1m complete"), "{table}");
+    let json = print::json(&report);
+    assert_eq!(json["slos"][0]["budget_left_percent"], "99.5833");
+    assert_eq!(json["services"]["web"]["client_latency_us"]["count"], 200);
+    let csv = print::csv(&report);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines.len(), 2, "{csv}");
+    assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
+    assert!(
+        lines[1].starts_with("web,availability,99,86400,200,197,3,0,98.50,false,99.5833,false,0.1,"),
+        "{csv}"
+    );
+}

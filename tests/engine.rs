@@ -1,0 +1,261 @@
+//! The laws of the engine: the same journal gives the same outputs, wherever it is cut short and restored;
+//! any way to split and order the same lines gives the same sums over revisions; what does not continue
+//! the chain is refused.
+
+#[path = "laws/traffic.rs"]
+mod traffic;
+
+use ninetail::core::accumulator::Accumulator;
+use ninetail::core::engine::{Engine, EngineError, Outputs};
+use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::partial::{Chunk, Gap, Standing};
+use ninetail::core::position::{Partition, Span};
+use ninetail::core::rollup::Cut;
+use ninetail::core::settings::Format;
+use ninetail::core::time::{SliceLength, Time};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use traffic::{CLOCK, START, any_line, classifier, line, settings};
+
+fn partition(number: i32) -> Partition {
+    Partition { source: "alb".into(), topic: "logs".into(), number }
+}
+
+/// The entries that every journal begins with.
+fn opening(partitions: i32) -> Vec<Entry> {
+    let settings = settings(200_000);
+    let start = |number| Start { partition: partition(number), offset: 0, had_data: true };
+    vec![
+        Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
+        Entry::Configure(Configure { epoch: 1, from: None, settings }),
+        Entry::Starts((0..partitions).map(start).collect()),
+    ]
+}
+
+/// Chunks of the lines: line i goes to partition i % partitions, and a chunk is flushed after each of the sizes.
+fn chunks(lines: &[Vec<u8>], partitions: i32, sizes: &[usize]) -> Vec<Entry> {
+    let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16);
+    accumulator.configure(vec![(None, 1, classifier(200_000))]);
+    let slots: Vec<_> =
+        (0..partitions).map(|number| accumulator.register(partition(number), Format::AwsAlb, 0)).collect();
+    let (mut chunks, mut clock, mut counted) = (Vec::new(), CLOCK, 0);
+    let mut sizes = sizes.iter().copied().cycle();
+    let mut size = sizes.next().unwrap_or(10);
+    for (i, line) in lines.iter().enumerate() {
+        let slot = slots[i % partitions as usize];
+        accumulator.line(slot, line, CLOCK);
+        accumulator.advance(slot, accumulator.next(slot) + 1);
+        counted += 1;
+        if counted >= size {
+            counted = 0;
+            size = sizes.next().unwrap_or(10);
+            clock = clock.plus_seconds(1);
+            chunks.push(Entry::Chunk(accumulator.flush(clock)));
+        }
+    }
+    for slot in slots {
+        accumulator.standing(slot, Standing::Finished);
+    }
+    chunks.push(Entry::Chunk(accumulator.flush(clock.plus_seconds(1))));
+    chunks.push(Entry::Cut(ForcedCut::All));
+    chunks
+}
+
+/// All outputs of the entries, as text.
+fn run(entries: &[Entry]) -> Vec<String> {
+    let mut engine = Engine::new();
+    entries.iter().zip(1..).map(|(entry, position)| step(&mut engine, position, entry)).collect()
+}
+
+fn step(engine: &mut Engine, position: u64, entry: &Entry) -> String {
+    let mut out = Outputs::default();
+    engine.apply(position, entry, &mut out).expect("applies");
+    format!("{out:?}")
+}
+
+fn cuts(entries: &[Entry]) -> Vec<Cut> {
+    let mut engine = Engine::new();
+    let mut out = Outputs::default();
+    for (entry, position) in entries.iter().zip(1..) {
+        engine.apply(position, entry, &mut out).expect("applies");
+    }
+    out.cuts
+}
+
+/// Sums over revisions: requests, 5xx and bytes by service and slice; verdicts by service, SLO and slice.
+type Sums = (BTreeMap<(String, Time), [u64; 3]>, BTreeMap<(String, String, Time), [u64; 3]>, [u64; 4]);
+
+fn sums(cuts: &[Cut]) -> Sums {
+    let (mut requests, mut slis) = (BTreeMap::new(), BTreeMap::new());
+    let mut lines = [0; 4];
+    for cut in cuts {
+        for row in &cut.requests {
+            let sum: &mut [u64; 3] = requests.entry((row.service.to_string(), row.slice_start)).or_default();
+            let mine = [row.requests, row.statuses[5], row.bytes_sent];
+            sum.iter_mut().zip(mine).for_each(|(a, b)| *a += b);
+        }
+        for row in &cut.slis {
+            let key = (row.service.to_string(), row.slo.to_string(), row.slice_start);
+            let sum: &mut [u64; 3] = slis.entry(key).or_default();
+            sum.iter_mut().zip([row.good, row.bad, row.excluded]).for_each(|(a, b)| *a += b);
+        }
+        for row in &cut.quality {
+            let mine = [row.lines, row.records, row.skipped, row.rejected];
+            lines.iter_mut().zip(mine).for_each(|(a, b)| *a += b);
+        }
+    }
+    (requests, slis, lines)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restored_engine_goes_on_as_if_nothing_had_been(
+        lines in prop::collection::vec(any_line(), 40..160),
+        sizes in prop::collection::vec(1usize..30, 1..6),
+    ) {
+        let mut entries = opening(2);
+        entries.extend(chunks(&lines, 2, &sizes));
+        let whole = run(&entries);
+        for stop in 1..entries.len() {
+            let mut engine = Engine::new();
+            for (entry, position) in entries[..stop].iter().zip(1..) {
+                step(&mut engine, position, entry);
+            }
+            let snapshot = engine.snapshot().expect("a snapshot");
+            let mut engine = Engine::restore(&snapshot).expect("restores");
+            prop_assert_eq!(engine.snapshot().expect("again"), snapshot);
+            for (entry, position) in entries.iter().zip(1..).skip(stop) {
+                prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
+            }
+        }
+    }
+
+    #[test]
+    fn any_split_and_order_gives_the_same_sums(
+        lines in prop::collection::vec(any_line(), 20..200),
+        first in prop::collection::vec(1usize..40, 1..6),
+        second in prop::collection::vec(1usize..40, 1..6),
+        partitions in 1i32..4,
+        turn in 0usize..200,
+    ) {
+        let mut one = opening(1);
+        one.extend(chunks(&lines, 1, &first));
+        let mut turned = lines.clone();
+        turned.rotate_left(turn % lines.len());
+        let mut other = opening(partitions);
+        other.extend(chunks(&turned, partitions, &second));
+        let (one, other) = (sums(&cuts(&one)), sums(&cuts(&other)));
+        prop_assert_eq!(&one, &other);
+        prop_assert_eq!(one.2[0], lines.len() as u64, "every line is in quality");
+        prop_assert_eq!(one.2[0], one.2[1] + one.2[2] + one.2[3]);
+    }
+}
+
+fn chunk_of(entry: &Entry) -> Chunk {
+    match entry {
+        Entry::Chunk(chunk) => chunk.clone(),
+        other => panic!("{other:?} is no chunk"),
+    }
+}
+
+#[test]
+fn replays_are_dropped_and_holes_refused() {
+    let lines: Vec<Vec<u8>> = (0..60).map(|i| line(i * 1000, 1, 200, 10)).collect();
+    let mut entries = opening(1);
+    entries.extend(chunks(&lines, 1, &[20]));
+    let mut engine = Engine::new();
+    for (entry, position) in entries[..4].iter().zip(1..) {
+        step(&mut engine, position, entry);
+    }
+    let before = engine.snapshot().expect("a snapshot");
+    step(&mut engine, 5, &entries[3]);
+    assert_eq!(engine.replayed_chunks(), 1);
+    let mut ahead = chunk_of(&entries[4]);
+    ahead.coverage[0].span = Span { start: 25, end: 40 };
+    let mut engine = Engine::restore(&before).expect("restores");
+    let refused = engine.apply(5, &Entry::Chunk(ahead.clone()), &mut Outputs::default());
+    assert!(matches!(refused, Err(EngineError::Broken { stands: 20, .. })), "{refused:?}");
+    assert!(engine.check(&[Entry::Chunk(ahead)]).is_err(), "refused before it is made durable");
+    assert_eq!(engine.snapshot().expect("a snapshot"), before, "a refused chunk changes nothing");
+}
+
+#[test]
+fn lost_offsets_are_counted_marked_and_told() {
+    let mut entries = opening(1);
+    let lines: Vec<Vec<u8>> = (0..40).map(|i| line(i * 1000, 1, 200, 10)).collect();
+    let first = chunks(&lines, 1, &[40]);
+    entries.push(first[0].clone());
+    let mut hole = chunk_of(&first[0]);
+    hole.cells.clear();
+    hole.services.clear();
+    hole.coverage[0].quality.clear();
+    hole.coverage[0].top_times.clear();
+    hole.coverage[0].first_time = None;
+    hole.coverage[0].span = Span { start: 40, end: 140 };
+    hole.coverage[0].gaps = vec![Gap { span: Span { start: 40, end: 140 }, reason: "retention".into() }];
+    entries.push(Entry::Chunk(hole));
+    entries.push(Entry::Cut(ForcedCut::All));
+    let mut engine = Engine::new();
+    let mut out = Outputs::default();
+    for (entry, position) in entries.iter().zip(1..) {
+        engine.apply(position, entry, &mut out).expect("applies");
+    }
+    let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
+    assert_eq!(gaps.len(), 1);
+    assert_eq!(&*gaps[0].subject, "source/alb/logs/0");
+    let row = out.cuts[0].quality.iter().find(|r| r.gap_offsets > 0).expect("a row with the gap");
+    assert_eq!((row.gap_offsets, row.complete, row.slice_start), (100, false, START));
+}
+
+#[test]
+fn a_stopped_partition_is_told_of_once_and_again_when_it_is_read() {
+    let mut entries = opening(2);
+    let lines: Vec<Vec<u8>> = (0..200).map(|i| line(i * 1000, 1, 200, 10)).collect();
+    for (standing, seconds) in [(Standing::Stopped, 1), (Standing::Stopped, 2), (Standing::Behind, 3)] {
+        let mut chunk = chunk_of(&chunks(&lines, 2, &[500])[0]);
+        chunk.clock = CLOCK.plus_seconds(seconds);
+        chunk.coverage[0].standing = standing;
+        if seconds > 1 {
+            chunk.cells.clear();
+            chunk.coverage.iter_mut().for_each(|c| {
+                c.span = Span { start: c.span.end, end: c.span.end };
+                c.quality.clear();
+            });
+        }
+        entries.push(Entry::Chunk(chunk));
+    }
+    let mut engine = Engine::new();
+    let mut out = Outputs::default();
+    for (entry, position) in entries.iter().zip(1..) {
+        engine.apply(position, entry, &mut out).expect("applies");
+    }
+    let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
+    let said: Vec<_> = gaps.iter().map(|e| (&*e.subject, e.data["gap"]["transition"].as_str())).collect();
+    assert_eq!(said, [("source/alb/logs/0", Some("began")), ("source/alb/logs/0", Some("ended"))]);
+}
+
+#[test]
+fn late_lines_become_revisions_that_add_up() {
+    let minute = 60_000;
+    let lines = [
+        // twenty minutes, then one line of the first
+        (0..200).map(|i| line(i * 6_000, 1, 200, 10)).collect::<Vec<_>>(),
+        vec![line(1_000, 1, 500, 10)],
+        (0..200).map(|i| line(20 * minute + i * 6_000, 1, 200, 10)).collect(),
+    ]
+    .concat();
+    let mut entries = opening(1);
+    entries.extend(chunks(&lines, 1, &[100]));
+    let cuts = cuts(&entries);
+    let rows: Vec<_> = cuts.iter().flat_map(|c| &c.requests).filter(|r| r.slice_start == START).collect();
+    let [first, late] = rows[..] else { panic!("a row and its revision, not {rows:?}") };
+    assert_eq!((first.revision, first.requests, first.statuses[5]), (0, 10, 0));
+    assert_eq!((late.requests, late.statuses[5]), (1, 1));
+    assert!(
+        late.revision > 0 && late.revision == cuts.iter().find(|c| c.requests.contains(late)).unwrap().number
+    );
+    let quality: Vec<_> = cuts.iter().flat_map(|c| &c.quality).filter(|r| r.slice_start == START).collect();
+    assert_eq!(quality.iter().map(|r| r.late).sum::<u64>(), 1);
+}
