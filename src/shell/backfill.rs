@@ -256,14 +256,16 @@ impl Worker {
                     }
                 }
                 Next::Pause => {
-                    self.meeting.wait();
+                    // ended here, where all got it and none is back at the dealer: a thread that came back
+                    // before would take the same pause for another, and wait for threads that are gone
+                    if self.meeting.wait().is_leader() {
+                        self.dealer.resume();
+                    }
                     let taken = failed.take().map_or_else(|| self.hand_over(Standing::Behind), Err);
                     if !matches!(taken, Ok(true)) || self.control.stop.load(Ordering::Relaxed) {
                         self.leaving.store(true, Ordering::Relaxed);
                     }
-                    if self.meeting.wait().is_leader() {
-                        self.dealer.resume();
-                    }
+                    self.meeting.wait();
                     if self.leaving.load(Ordering::Relaxed) {
                         return taken.map(drop);
                     }
