@@ -78,7 +78,6 @@ pub struct Metrics {
     registry: Registry,
     pub records: Family<OutcomeLabel, Counter>,
     pub rejected: Family<ReasonLabel, Counter>,
-    pub bytes: Counter,
     pub records_late: Counter,
     pub replayed: Counter,
     pub lag_records: Family<PartitionLabels, Gauge>,
@@ -134,7 +133,6 @@ impl Metrics {
             registry: Registry::with_prefix("ninetail"),
             records: Family::default(),
             rejected: Family::default(),
-            bytes: Counter::default(),
             records_late: Counter::default(),
             replayed: Counter::default(),
             lag_records: Family::default(),
@@ -170,7 +168,6 @@ impl Metrics {
         r.register("build", "version of the program", version);
         r.register("records", "lines by outcome", m.records.clone());
         r.register("rejected", "rejected lines by reason", m.rejected.clone());
-        r.register("bytes", "bytes of lines read", m.bytes.clone());
         r.register("records_late", "records that came after their slice had closed", m.records_late.clone());
         r.register("replayed", "records seen again and dropped", m.replayed.clone());
         r.register("kafka_lag_records", "offsets between ours and the end", m.lag_records.clone());

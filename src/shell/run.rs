@@ -42,6 +42,8 @@ use std::time::Duration;
 
 /// How long the engine waits for a chunk before it looks at other things.
 const TURN: Duration = Duration::from_millis(100);
+/// Signals so soon after the first mean the same.
+const SAME_WISH: Duration = Duration::from_secs(1);
 /// Chunks that go into one durable transaction at most.
 const CHUNKS_AT_ONCE_MAX: usize = 32;
 
@@ -202,7 +204,7 @@ pub fn attend(
         stop.store(true, Ordering::Relaxed);
         tokio::select! {
             () = tokio::time::sleep(within) => tracing::error!("the stop took too long: leaving as after a crash"),
-            () = wait_for_signal() => tracing::warn!("told to stop again: leaving at once, as after a crash"),
+            () = wait_for_another_signal() => tracing::warn!("told to stop again: leaving at once, as after a crash"),
         }
         std::process::exit(1);
     });
@@ -223,6 +225,12 @@ pub fn attend(
 /// While it lives, signals and HTTP are attended to.
 pub struct Attendance {
     _runtime: tokio::runtime::Runtime,
+}
+
+/// A second signal right behind the first is the same wish: a supervisor and its child both pass it on.
+async fn wait_for_another_signal() {
+    tokio::time::sleep(SAME_WISH).await;
+    wait_for_signal().await;
 }
 
 async fn wait_for_signal() {
