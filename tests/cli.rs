@@ -278,3 +278,42 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).is_empty());
 }
+
+#[test]
+fn reports_name_the_folder_that_holds_no_rollups() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_str().expect("UTF-8");
+    for arguments in [&["report", "--rollups", path][..], &["generate", "sql", "duckdb", "--rollups", path]] {
+        let output = ninetail(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("no rollups in {path}")), "{}", stderr(&output));
+    }
+    for arguments in [&["report"][..], &["generate", "sql", "duckdb"], &["generate", "sql", "oracle"]] {
+        assert_eq!(ninetail(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let times = ["--since", "2026-01-02T00:00:00Z", "--until", "2026-01-01T00:00:00Z"];
+    let output = ninetail(&[&["report", "--rollups", path][..], &times].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
+
+/// An archive, its backfill and the report in every form.
+#[test]
+fn a_backfill_is_reported() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let rollups = out.join("rollups");
+    let (out, rollups) = (out.to_str().expect("UTF-8"), rollups.to_str().expect("UTF-8"));
+    let (pipeline, log) = ("pipelines/quickstart.yaml", "pipelines/quickstart.log");
+    done(&ninetail(&["backfill", pipeline, "--input", log, "--out", out, "--no-progress"]));
+    let table = done(&ninetail(&["report", "--rollups", rollups]));
+    assert!(table.contains("budget left") && table.contains("availability"), "{table}");
+    // The pipeline gives the names and the SLOs, the folder is another.
+    let json = done(&ninetail(&["report", pipeline, "--rollups", rollups, "--output", "json"]));
+    let report: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(report["pipeline"], "quickstart");
+    assert!(report["slos"].as_array().is_some_and(|slos| slos.iter().any(|s| s["service"] == "checkout")));
+    let csv = done(&ninetail(&["report", "--rollups", rollups, "--output", "csv"]));
+    assert!(csv.starts_with("service,slo,objective_percent,"), "{csv}");
+    let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
+    assert!(widths.len() > 2 && widths.iter().all(|width| *width == widths[0]), "{csv}");
+}

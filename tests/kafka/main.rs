@@ -17,6 +17,7 @@ mod input;
 mod outages;
 mod readme;
 mod refusals;
+mod reports;
 mod sinks;
 mod truth;
 
@@ -44,6 +45,7 @@ fn main() {
         trial("truth::stream_in_pieces", &[Kafka, DuckDb], truth::stream_in_pieces),
         trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
         trial("truth::events_in_a_file", &[Kafka, DuckDb], truth::events_in_a_file),
+        trial("reports::agree_with_sql_and_the_truth", &[DuckDb], reports::agree_with_sql_and_the_truth),
         trial("crashes::kill_loop", &[Kafka, DuckDb], crashes::kill_loop),
         trial(
             "crashes::kill_loop_with_an_event_file",
