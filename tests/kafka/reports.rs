@@ -50,7 +50,12 @@ pub(crate) fn agree_with_sql_and_the_truth() -> Outcome {
     assert_eq!(integer(&rejected[0], "lines")?, 5);
     assert_eq!(report["quality"]["rejected"], 5);
     assert_eq!(
-        report["services"].as_object().into_iter().flatten().map(|(_, s)| s["requests"].as_i64()).sum(),
+        report["services"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(_, s)| s["requests"].as_i64())
+            .sum::<Option<i64>>(),
         Some(truth.requests()),
         "requests of all services"
     );
