@@ -5,10 +5,10 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ninetail::core::accumulator::{Accumulator, Slot};
 use ninetail::core::decimal::Decimal;
-use ninetail::core::format::{self, Parsed};
+use ninetail::core::format::{Parsed, Parser};
 use ninetail::core::partial::Cell;
 use ninetail::core::position::Partition;
-use ninetail::core::record::Record;
+use ninetail::core::record::{Labels, Record};
 use ninetail::core::service::Classifier;
 use ninetail::core::settings::{
     Failed, Format, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo,
@@ -76,23 +76,31 @@ const CLOCK: Time = Time::from_seconds(4_102_444_800);
 
 fn accumulator(classifier: &Arc<Classifier>) -> (Accumulator, Slot) {
     let settings = settings();
-    let mut accumulator = Accumulator::new(settings.limits, settings.slice, settings.watermark_quorum);
+    let mut accumulator =
+        Accumulator::new(settings.limits, settings.slice, settings.watermark_quorum, Labels::default());
     accumulator.configure(vec![(None, 1, classifier.clone())]);
     let partition = Partition { source: "alb".into(), topic: "logs".into(), number: 0 };
-    let slot = accumulator.register(partition, Format::AwsAlb, 0);
+    let slot = accumulator.register(partition, &Format::AwsAlb.into(), 0).expect("a slot");
     (accumulator, slot)
+}
+
+fn parser() -> Parser {
+    Parser::new(&Format::AwsAlb.into(), &Labels::default()).expect("a parser")
 }
 
 fn bench(c: &mut Criterion) {
     let log = log();
     let lines: Vec<&[u8]> = log.split_inclusive(|b| *b == b'\n').collect();
-    let classifier = Arc::new(Classifier::compile(&settings()).expect("the rules compile"));
+    let classifier =
+        Arc::new(Classifier::compile(&settings(), &mut Labels::default()).expect("the rules compile"));
     let wanted = classifier.fields();
+    let mut parsers: Vec<Parser> = lines.iter().map(|_| parser()).collect();
     let records: Vec<Record<'_>> = lines
         .iter()
-        .filter_map(|line| {
+        .zip(&mut parsers)
+        .filter_map(|(line, parser)| {
             let mut record = Record::at(Time(0));
-            let parsed = format::parse(Format::AwsAlb, line.trim_ascii_end(), wanted, &mut record);
+            let parsed = parser.parse(line.trim_ascii_end(), wanted, &mut record);
             (parsed == Ok(Parsed::Record)).then_some(record)
         })
         .collect();
@@ -103,11 +111,12 @@ fn bench(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(log.len() as u64));
     group.bench_function("newline scan", |b| b.iter(|| memchr::memchr_iter(b'\n', black_box(&log)).count()));
     group.bench_function("decode", |b| {
+        let mut parser = parser();
         b.iter(|| {
             for line in &lines {
                 let mut record = Record::at(Time(0));
                 let line = line.strip_suffix(b"\n").unwrap_or(line);
-                let _ = black_box(format::parse(Format::AwsAlb, line, wanted, &mut record));
+                let _ = black_box(parser.parse(line, wanted, &mut record));
                 black_box(&record);
             }
         });

@@ -6,7 +6,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use ninetail::core::decimal::Decimal;
 use ninetail::core::predicate::Predicate;
-use ninetail::core::record::{Field, Record, Value};
+use ninetail::core::record::{Field, Labels, Record, Value};
 use ninetail::core::service::{Classifier, ServiceResolver};
 use ninetail::core::settings::{Failed, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo};
 use ninetail::core::time::{SliceLength, Time};
@@ -144,7 +144,7 @@ fn classify(c: &mut Criterion) {
     for (name, rules) in
         [("template", plain), ("host_path_template", guarded), ("captures", mixed), ("200_named_hosts", many)]
     {
-        let classifier = Classifier::compile(&settings(rules)).expect("compiles");
+        let classifier = Classifier::compile(&settings(rules), &mut Labels::default()).expect("compiles");
         let mut resolver = ServiceResolver::new(&classifier);
         group.bench_function(format!("{name}/name"), |b| {
             b.iter(|| over(&lines, |record| u64::from(resolver.resolve(record).0)));
@@ -173,7 +173,7 @@ fn classify(c: &mut Criterion) {
         "path.contains(\"/items/\")",
         "path.matches(\"^/api/v[0-9]+/\")",
     ] {
-        let predicate = Predicate::compile(text).expect("compiles");
+        let predicate = Predicate::compile(text, &mut Labels::default()).expect("compiles");
         group.bench_function(text, |b| {
             b.iter(|| over(&lines, |record| u64::from(predicate.holds(record))));
         });
@@ -181,7 +181,7 @@ fn classify(c: &mut Criterion) {
     group.bench_function("compile", |b| {
         b.iter_batched(
             || "host == \"a\" && path.startsWith(\"/cart\")",
-            |text| Predicate::compile(text).is_ok(),
+            |text| Predicate::compile(text, &mut Labels::default()).is_ok(),
             BatchSize::SmallInput,
         );
     });

@@ -10,6 +10,7 @@ use ninetail::core::engine::{Engine, EngineError, Outputs};
 use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
 use ninetail::core::partial::{Chunk, Gap, Standing};
 use ninetail::core::position::{Partition, Span};
+use ninetail::core::record::Labels;
 use ninetail::core::rollup::Cut;
 use ninetail::core::settings::Format;
 use ninetail::core::time::{SliceLength, Time};
@@ -34,10 +35,11 @@ fn opening(partitions: i32) -> Vec<Entry> {
 
 /// Chunks of the lines: line i goes to partition i % partitions, and a chunk is flushed after each of the sizes.
 fn chunks(lines: &[Vec<u8>], partitions: i32, sizes: &[usize]) -> Vec<Entry> {
-    let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16);
+    let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16, Labels::default());
     accumulator.configure(vec![(None, 1, classifier(200_000))]);
-    let slots: Vec<_> =
-        (0..partitions).map(|number| accumulator.register(partition(number), Format::AwsAlb, 0)).collect();
+    let slots: Vec<_> = (0..partitions)
+        .map(|number| accumulator.register(partition(number), &Format::AwsAlb.into(), 0).expect("a slot"))
+        .collect();
     let (mut chunks, mut clock, mut counted) = (Vec::new(), CLOCK, 0);
     let mut sizes = sizes.iter().copied().cycle();
     let mut size = sizes.next().unwrap_or(10);

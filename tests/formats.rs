@@ -1,7 +1,7 @@
 //! Log formats from outside: the cases of `tests/formats/<format>/`, and each parser against a slow one.
 //!
 //! A case is a `.log` file and, beside it, a `.json` list with an object a line: the record as `explain`
-//! prints it, where a field that is not listed must be null, or `{"rejected": reason}`. Expectations are
+//! prints it, where a field that is not listed must be null, `{"rejected": reason}`, or `{"skipped": true}`. Expectations are
 //! written from the grammar, not from what the parser says.
 
 #[path = "formats/aws_alb_slow.rs"]
@@ -10,9 +10,10 @@ mod aws_alb_slow;
 mod mutation;
 
 use mutation::Mutation;
-use ninetail::core::format::{self, Parsed};
-use ninetail::core::record::{Field, Fields, Reason, Record, to_json};
-use ninetail::core::settings::Format;
+use ninetail::core::format::{ALL, Parsed, Parser, preset};
+use ninetail::core::record::Value::{Absent, Boolean};
+use ninetail::core::record::{Field, Fields, Labels, Reason, Record, to_json};
+use ninetail::core::settings::{Format, Input, Layout};
 use ninetail::core::time::Time;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -20,47 +21,67 @@ use std::fs;
 use std::path::Path;
 
 /// The line's record without nulls, or why there is none.
-fn read(format: Format, line: &[u8], wanted: Fields) -> Value {
+fn read(parser: &mut Parser, line: &[u8], wanted: Fields) -> Value {
     let mut record = Record::at(Time::Y2000);
-    match format::parse(format, line, wanted, &mut record) {
-        Ok(Parsed::Record) => to_json(&record).as_object().map_or(Value::Null, without_nulls),
+    match parser.parse(line, wanted, &mut record) {
+        Ok(Parsed::Record) => to_json(&record, Fields::ALL).as_object().map_or(Value::Null, without_nulls),
         Ok(Parsed::Skipped) => json!({ "skipped": true }),
         Err(reason) => json!({ "rejected": reason.name() }),
     }
+}
+
+fn parser(input: &Input) -> Parser {
+    Parser::new(input, &Labels::default()).unwrap_or_else(|e| panic!("{input:?}: {e}"))
 }
 
 fn without_nulls(object: &Map<String, Value>) -> Value {
     object.iter().filter(|(_, value)| !value.is_null()).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 
-/// All cases of a format: name, lines, expectations.
-fn cases(format: Format) -> Vec<(String, Vec<Vec<u8>>, Vec<Value>)> {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(format::preset(format).name);
-    let mut names: Vec<_> = fs::read_dir(&folder)
-        .expect("the folder of cases")
+/// A file of lines, read one after another by one parser, and what must become of each.
+struct Case {
+    name: String,
+    input: Input,
+    lines: Vec<Vec<u8>>,
+    expected: Vec<Value>,
+}
+
+/// All cases of a format. What the site declares lies in a `.layout.json` beside the lines.
+fn cases(format: Format) -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/formats").join(preset(format).name);
+    let mut paths: Vec<_> = fs::read_dir(&folder)
+        .unwrap_or_else(|e| panic!("no cases in {}: {e}", folder.display()))
         .map(|entry| entry.expect("an entry").path())
         .filter(|path| path.extension().is_some_and(|e| e == "log"))
         .collect();
-    names.sort();
+    paths.sort();
     let case = |path: &std::path::PathBuf| {
         let log = fs::read(path).expect("the lines");
         let lines = log.strip_suffix(b"\n").unwrap_or(&log).split(|b| *b == b'\n').map(<[u8]>::to_vec);
         let json = fs::read(path.with_extension("json")).expect("the expectations");
-        let expected = serde_json::from_slice(&json).expect("a list of objects");
-        (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), lines.collect(), expected)
+        let layout = fs::read(path.with_extension("layout.json")).map_or(Layout::Usual, |json| {
+            serde_json::from_slice(&json).unwrap_or_else(|e| panic!("layout of {}: {e}", path.display()))
+        });
+        Case {
+            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            input: Input { format, layout },
+            lines: lines.collect(),
+            expected: serde_json::from_slice(&json).unwrap_or_else(|e| panic!("{}: {e}", path.display())),
+        }
     };
-    names.iter().map(case).collect()
+    paths.iter().map(case).collect()
 }
 
 #[test]
 fn every_case_reads_as_its_json_says() {
-    for &format in format::ALL {
-        for (name, lines, expected) in cases(format) {
-            assert_eq!(lines.len(), expected.len(), "{name}: one object a line");
-            for (i, (line, expected)) in lines.iter().zip(expected).enumerate() {
+    for &format in ALL {
+        for case in cases(format) {
+            let mut parser = parser(&case.input);
+            let name = format!("{}/{}", preset(format).name, case.name);
+            assert_eq!(case.lines.len(), case.expected.len(), "{name}: one object a line");
+            for (i, (line, expected)) in case.lines.iter().zip(&case.expected).enumerate() {
                 let place = format!("{name}, line {}: {}", i + 1, String::from_utf8_lossy(line));
-                assert_eq!(sorted(&read(format, line, Fields::ALL)), sorted(&expected), "{place}");
+                assert_eq!(sorted(&read(&mut parser, line, Fields::ALL)), sorted(expected), "{place}");
             }
         }
     }
@@ -76,16 +97,18 @@ fn sorted(value: &Value) -> String {
 
 #[test]
 fn presets_list_every_field_they_fill() {
-    for &format in format::ALL {
-        let listed: Vec<&str> = format::preset(format).fields.iter().map(|(field, _)| field.name()).collect();
-        for (name, lines, _) in cases(format) {
-            for line in lines {
+    for &format in ALL {
+        let listed = preset(format).fields();
+        for case in cases(format) {
+            let mut parser = parser(&case.input);
+            for line in &case.lines {
                 let mut record = Record::at(Time::Y2000);
-                if format::parse(format, &line, Fields::ALL, &mut record) == Ok(Parsed::Record) {
-                    for &field in Field::ALL {
-                        let there = record.get(field) != ninetail::core::record::Value::Absent;
-                        assert!(!there || listed.contains(&field.name()), "{name}: {}", field.name());
-                    }
+                if parser.parse(line, Fields::ALL, &mut record) != Ok(Parsed::Record) {
+                    continue;
+                }
+                for &field in Field::ALL {
+                    let there = !matches!(record.get(field), Absent | Boolean(false));
+                    assert!(!there || listed.has(field), "{}: {}", case.name, field.name());
                 }
             }
         }
@@ -95,16 +118,17 @@ fn presets_list_every_field_they_fill() {
 #[test]
 fn aws_alb_agrees_with_the_slow_parser() {
     let slow = aws_alb_slow::Slow::new();
-    let seeds: Vec<Vec<u8>> = cases(Format::AwsAlb).into_iter().flat_map(|(_, lines, _)| lines).collect();
+    let seeds: Vec<Vec<u8>> = cases(Format::AwsAlb).into_iter().flat_map(|case| case.lines).collect();
+    let mut fast = parser(&Format::AwsAlb.into());
     let mut mutation = Mutation::seeded(7);
     for round in 0..30_000 {
         let line = if round < seeds.len() { seeds[round].clone() } else { mutation.of(&seeds) };
         let expected = slow.read(&line);
         let place = String::from_utf8_lossy(&line);
-        assert_eq!(sorted(&read(Format::AwsAlb, &line, Fields::ALL)), sorted(&expected), "{place}");
+        assert_eq!(sorted(&read(&mut fast, &line, Fields::ALL)), sorted(&expected), "{place}");
         // Whatever is wanted, it is the same, and so is what is always there.
         let wanted: Fields = Field::ALL.iter().copied().filter(|_| mutation.below(4) == 0).collect();
-        let some = read(Format::AwsAlb, &line, wanted);
+        let some = read(&mut fast, &line, wanted);
         let always = ["rejected", "time", "status", "client_latency_us", "upstream_latency_us"];
         let always = always.iter().chain(&["bytes_received", "bytes_sent", "client_gone", "websocket"]);
         let names = wanted.iter().map(|field| match field.kind() {
@@ -120,20 +144,29 @@ fn aws_alb_agrees_with_the_slow_parser() {
 #[test]
 fn a_rejected_line_keeps_only_its_time() {
     let line = b"https 2024-03-04T10:00:12.500000Z app/edge/0 1.2.3.4:5 - 0.001 0.002 0.003 OK - 1 2 \"-\"";
-    let mut record = Record::at(Time::Y2000);
-    assert_eq!(format::parse(Format::AwsAlb, line, Fields::ALL, &mut record), Err(Reason::BadStatus));
-    assert_eq!(Some(record.time), Time::parse("2024-03-04T10:00:12.5Z"));
-    assert_eq!(format::parse(Format::AwsAlb, &line[..60], Fields::ALL, &mut record), Err(Reason::Truncated));
-    assert_eq!(Some(record.time), Time::parse("2024-03-04T10:00:12.5Z"));
-    assert_eq!(format::parse(Format::AwsAlb, b"what", Fields::ALL, &mut record), Err(Reason::NotThisFormat));
-    assert_eq!(record.time, Record::NO_TIME);
+    let time = Time::parse("2024-03-04T10:00:12.5Z").expect("a time");
+    let cases: [(&[u8], Reason, Time); 3] = [
+        (line, Reason::BadStatus, time),
+        (&line[..60], Reason::Truncated, time),
+        (b"what", Reason::NotThisFormat, Record::NO_TIME),
+    ];
+    for (line, reason, time) in cases {
+        let (mut parser, mut record) = (parser(&Format::AwsAlb.into()), Record::at(Time::Y2000));
+        assert_eq!(parser.parse(line, Fields::ALL, &mut record), Err(reason));
+        assert_eq!(record.time, time);
+    }
+}
+
+/// Whether a site must declare something before its lines can be read.
+fn needs_layout(format: Format) -> bool {
+    Parser::new(&format.into(), &Labels::default()).is_err()
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(line in proptest::collection::vec(any::<u8>(), 0..2000)) {
-        for &format in format::ALL {
-            let _ = read(format, &line, Fields::ALL);
+        for &format in ALL.iter().filter(|f| !needs_layout(**f)) {
+            let _ = read(&mut parser(&format.into()), &line, Fields::ALL);
         }
     }
 
@@ -141,8 +174,8 @@ proptest! {
     fn any_columns_are_read_without_panic(
         line in "(h2|https) (2024-03-04T10:00:12.5Z|[0-9TZ.:-]{0,27}) ([-0-9.:]{0,9} |\"[ -~]{0,30}\" ?){0,60}",
     ) {
-        for &format in format::ALL {
-            let _ = read(format, line.as_bytes(), Fields::ALL);
+        for &format in ALL.iter().filter(|f| !needs_layout(**f)) {
+            let _ = read(&mut parser(&format.into()), line.as_bytes(), Fields::ALL);
         }
     }
 }

@@ -11,7 +11,7 @@ use ninetail::core::accumulator::{Accumulator, Slot};
 use ninetail::core::histogram::Histogram;
 use ninetail::core::partial::{Cell, Chunk, Quality, Verdicts};
 use ninetail::core::position::{Fit, Partition, Positions, Span};
-use ninetail::core::record::{Outcome, Reason};
+use ninetail::core::record::{Labels, Outcome, Reason};
 use ninetail::core::settings::{Format, Limits, OTHER};
 use ninetail::core::time::{Slice, SliceLength};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn partition(number: i32) -> Partition {
 }
 
 fn accumulator(limits: Limits) -> Accumulator {
-    let mut accumulator = Accumulator::new(limits, LENGTH, 16);
+    let mut accumulator = Accumulator::new(limits, LENGTH, 16, Labels::default());
     // the rules change at the fifth slice
     let change = Slice(LENGTH.slice(START).0 + 5);
     accumulator.configure(vec![(None, 1, classifier(200_000)), (Some(change), 2, classifier(1_000_000))]);
@@ -68,7 +68,7 @@ fn count(lines: &[Vec<u8>], dealt: &[usize], flushed: &[bool]) -> Sums {
     let mut threads: Vec<(Accumulator, Slot)> = (0..3)
         .map(|t| {
             let mut a = accumulator(Limits::default());
-            let slot = a.register(partition(t), Format::AwsAlb, 0);
+            let slot = a.register(partition(t), &Format::AwsAlb.into(), 0).expect("a slot");
             (a, slot)
         })
         .collect();
@@ -182,7 +182,7 @@ fn counting_a_line_allocates_nothing() {
         .map(|i| line(i * 37 % 180_000, 1 + (i % 40) as u32, if i % 50 == 0 { 503 } else { 200 }, i % 900))
         .collect();
     let mut a = accumulator(Limits::default());
-    let slot = a.register(partition(0), Format::AwsAlb, 0);
+    let slot = a.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
     let pass = |a: &mut Accumulator| {
         for (i, line) in lines.iter().enumerate() {
             assert_eq!(a.line(slot, line, CLOCK), Outcome::Record);
@@ -202,7 +202,7 @@ fn counting_a_line_allocates_nothing() {
 #[test]
 fn services_beyond_the_cap_go_to_other_and_the_next_span_counts_afresh() {
     let mut a = accumulator(Limits { ingest_services_max: 3, ..Limits::default() });
-    let slot = a.register(partition(0), Format::AwsAlb, 0);
+    let slot = a.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
     for _ in 0..3 {
         for i in 0..1000 {
             a.line(slot, &line(i % 60_000, 1 + (i % 100) as u32, 200, 5), CLOCK);
@@ -219,7 +219,7 @@ fn services_beyond_the_cap_go_to_other_and_the_next_span_counts_afresh() {
 #[test]
 fn lines_are_rejected_with_their_reason() {
     let mut a = accumulator(Limits { line_bytes_max: 1000, ..Limits::default() });
-    let slot = a.register(partition(0), Format::AwsAlb, 0);
+    let slot = a.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
     let mut long = line(0, 1, 200, 5);
     long.resize(1001, b'x');
     let mut crlf = line(0, 1, 200, 5);

@@ -3,228 +3,18 @@
 //! Every format fills the same record. Absent is `None`, never 0, -1 or "-". Text fields are bytes as
 //! they stood in the line (escapes included) and are filled only where [`Fields`] asks for them.
 
+mod field;
+mod labels;
+mod reason;
+mod slots;
+
+pub use field::{Field, Fields, Kind};
+pub use labels::{Labels, MESSAGE_LABELS};
+pub use reason::{Outcome, Reason};
+
 use crate::core::time::Time;
+use slots::Slots;
 use std::fmt;
-
-/// What kind of value a field holds; decides the operators a predicate may use.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    /// Bytes that are mostly UTF-8.
-    Text,
-    /// An unsigned integer.
-    Integer,
-    /// Microseconds; a duration in predicates.
-    Duration,
-    /// True or false, never absent.
-    Boolean,
-    /// An instant.
-    Timestamp,
-}
-
-macro_rules! fields {
-    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $kind:ident;)+) => {
-        /// Every field a record may have, over all formats, in the order `explain` prints them.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        #[repr(u8)]
-        pub enum Field { $($(#[doc = $doc])+ $variant),+ }
-
-        impl Field {
-            /// All fields.
-            pub const ALL: &'static [Field] = &[$(Field::$variant),+];
-
-            /// The name in predicates and templates, and in `explain` (where durations end in `_us`).
-            pub const fn name(self) -> &'static str {
-                match self { $(Field::$variant => $name),+ }
-            }
-
-            /// What kind of value it holds.
-            pub const fn kind(self) -> Kind {
-                match self { $(Field::$variant => Kind::$kind),+ }
-            }
-
-            /// What it means, in one line.
-            pub const fn doc(self) -> &'static str {
-                match self { $(Field::$variant => concat!($($doc),+)),+ }
-            }
-        }
-    };
-}
-
-fields! {
-    /// End of the request: when the response was generated.
-    Time "time" Timestamp;
-    /// Status code sent to the client.
-    Status "status" Integer;
-    /// Status code of the target.
-    UpstreamStatus "upstream_status" Integer;
-    /// Request method.
-    Method "method" Text;
-    /// Host of the requested URL.
-    Host "host" Text;
-    /// Port of the requested URL.
-    Port "port" Integer;
-    /// Path of the requested URL, without the query.
-    Path "path" Text;
-    /// Query of the requested URL, without the question mark.
-    Query "query" Text;
-    /// Protocol of the request line.
-    Protocol "protocol" Text;
-    /// How long the client waited.
-    ClientLatency "client_latency" Duration;
-    /// How long the target took.
-    UpstreamLatency "upstream_latency" Duration;
-    /// Bytes received from the client.
-    BytesReceived "bytes_received" Integer;
-    /// Bytes sent to the client.
-    BytesSent "bytes_sent" Integer;
-    /// The client went away before the answer.
-    ClientGone "client_gone" Boolean;
-    /// The request became a WebSocket: its duration is a session's.
-    Websocket "websocket" Boolean;
-    /// Name of the target group.
-    TargetGroup "target_group" Text;
-    /// Request or trace id.
-    RequestId "request_id" Text;
-    /// Type of request or connection (`http`, `https`, `h2`, `grpcs`, `ws`, `wss`).
-    Type "type" Text;
-    /// Name of the load balancer.
-    LoadBalancer "load_balancer" Text;
-    /// Address of the client.
-    Client "client" Text;
-    /// Port of the client.
-    ClientPort "client_port" Integer;
-    /// Address and port of the target.
-    Target "target" Text;
-    /// Time from receiving the request to sending it to a target.
-    RequestProcessing "request_processing" Duration;
-    /// Time from sending the request to the target until it began to answer.
-    TargetProcessing "target_processing" Duration;
-    /// Time from the target's first byte to sending it on.
-    ResponseProcessing "response_processing" Duration;
-    /// User agent.
-    UserAgent "user_agent" Text;
-    /// TLS cipher.
-    TlsCipher "tls_cipher" Text;
-    /// TLS protocol.
-    TlsProtocol "tls_protocol" Text;
-    /// Full ARN of the target group.
-    TargetGroupArn "target_group_arn" Text;
-    /// Server name of the TLS handshake.
-    DomainName "domain_name" Text;
-    /// ARN of the certificate presented.
-    CertificateArn "certificate_arn" Text;
-    /// Priority of the rule that matched, 0 for the default.
-    RulePriority "rule_priority" Integer;
-    /// When the load balancer received the request.
-    RequestCreation "request_creation" Timestamp;
-    /// Actions taken, comma-separated.
-    Actions "actions" Text;
-    /// Target of the redirect.
-    RedirectUrl "redirect_url" Text;
-    /// Reason of an error.
-    ErrorReason "error_reason" Text;
-    /// All targets tried, space-separated.
-    TargetList "target_list" Text;
-    /// Status codes of all targets tried, space-separated.
-    TargetStatusList "target_status_list" Text;
-    /// Classification for desync mitigation.
-    Classification "classification" Text;
-    /// Reason of the classification.
-    ClassificationReason "classification_reason" Text;
-    /// Connection trace id.
-    ConnectionId "connection_id" Text;
-    /// Host after a rewrite.
-    TransformedHost "transformed_host" Text;
-    /// URI after a rewrite.
-    TransformedUri "transformed_uri" Text;
-    /// Outcome of the rewrite.
-    TransformStatus "transform_status" Text;
-}
-
-impl Field {
-    /// The field of that name.
-    pub fn by_name(name: &str) -> Option<Field> {
-        Field::ALL.iter().copied().find(|f| f.name() == name)
-    }
-}
-
-/// A set of fields: what a pipeline needs a format to fill.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fields(u64);
-
-impl Fields {
-    /// No field.
-    pub const NONE: Fields = Fields(0);
-    /// Every field.
-    pub const ALL: Fields = Fields(u64::MAX);
-
-    /// This set with one more.
-    pub const fn with(self, field: Field) -> Fields {
-        Fields(self.0 | 1 << field as u8)
-    }
-
-    /// This set without one.
-    pub const fn without(self, field: Field) -> Fields {
-        Fields(self.0 & !(1 << field as u8))
-    }
-
-    /// A set of the fields listed.
-    pub const fn of(fields: &[Field]) -> Fields {
-        let (mut set, mut i) = (Fields::NONE, 0);
-        while i < fields.len() {
-            set = set.with(fields[i]);
-            i += 1;
-        }
-        set
-    }
-
-    /// What both sets have.
-    pub const fn intersection(self, other: Fields) -> Fields {
-        Fields(self.0 & other.0)
-    }
-
-    /// The fields in the set, in the order of [`Field::ALL`].
-    #[inline(always)]
-    pub fn iter(self) -> impl Iterator<Item = Field> {
-        let mut left = self.0 & (u64::MAX >> (64 - Field::ALL.len()));
-        std::iter::from_fn(move || {
-            let field = *Field::ALL.get(left.trailing_zeros() as usize)?;
-            left &= left - 1;
-            Some(field)
-        })
-    }
-
-    /// Both sets.
-    pub const fn union(self, other: Fields) -> Fields {
-        Fields(self.0 | other.0)
-    }
-
-    /// Whether the field is in the set.
-    #[inline(always)]
-    pub const fn has(self, field: Field) -> bool {
-        self.0 >> (field as u8) & 1 == 1
-    }
-
-    /// Whether any of these is in the set.
-    #[inline(always)]
-    pub const fn any(self, other: Fields) -> bool {
-        self.0 & other.0 != 0
-    }
-}
-
-const _: () = assert!(Field::ALL.len() <= 64, "Fields is one word");
-
-impl FromIterator<Field> for Fields {
-    fn from_iter<I: IntoIterator<Item = Field>>(fields: I) -> Fields {
-        fields.into_iter().fold(Fields::NONE, Fields::with)
-    }
-}
-
-impl fmt::Debug for Fields {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter().map(Field::name)).finish()
-    }
-}
 
 /// A value of a record's field.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -241,37 +31,10 @@ pub enum Value<'a> {
     Timestamp(Time),
 }
 
-/// Where a field's value lies within the array of its class: texts in one, all else in the other.
-const SLOTS: [u8; Field::ALL.len()] = {
-    let mut slots = [0; Field::ALL.len()];
-    let (mut i, mut texts, mut numbers) = (0, 0, 0);
-    while i < slots.len() {
-        let next = if matches!(Field::ALL[i].kind(), Kind::Text) { &mut texts } else { &mut numbers };
-        slots[i] = *next;
-        *next += 1;
-        i += 1;
-    }
-    slots
-};
-
-/// How many fields hold text.
-const TEXTS: usize = {
-    let (mut i, mut texts) = (0, 0);
-    while i < Field::ALL.len() {
-        texts += matches!(Field::ALL[i].kind(), Kind::Text) as usize;
-        i += 1;
-    }
-    texts
-};
-
-/// How many fields hold something else.
-const NUMBERS: usize = Field::ALL.len() - TEXTS;
-
 /// One request as the log tells it.
 ///
-/// The always-wanted fields are members; all other fields lie in two arrays by [`Field`]. What is in
-/// the arrays counts only where `present` has the field: clearing a record is one store, so that a
-/// record is cheap to reuse, and cheap enough to make anew for every line.
+/// The always-wanted fields are members; all others lie in slots by [`Field`]. Making a record and
+/// clearing one cost next to nothing.
 #[derive(Clone)]
 pub struct Record<'a> {
     /// End of the request. [`Record::NO_TIME`] until it has been read.
@@ -290,9 +53,7 @@ pub struct Record<'a> {
     pub client_gone: bool,
     /// A WebSocket: its duration is a session's.
     pub websocket: bool,
-    present: Fields,
-    texts: [&'a [u8]; TEXTS],
-    numbers: [u64; NUMBERS],
+    slots: Slots<'a>,
 }
 
 impl<'a> Record<'a> {
@@ -311,9 +72,7 @@ impl<'a> Record<'a> {
             bytes_sent: None,
             client_gone: false,
             websocket: false,
-            present: Fields::NONE,
-            texts: [&[]; TEXTS],
-            numbers: [0; NUMBERS],
+            slots: Slots::new(),
         }
     }
 
@@ -328,7 +87,7 @@ impl<'a> Record<'a> {
         self.bytes_sent = None;
         self.client_gone = false;
         self.websocket = false;
-        self.present = Fields::NONE;
+        self.slots.clear();
     }
 
     /// Sets any field. A value that is not of the field's kind leaves it absent.
@@ -351,24 +110,23 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The value of a field that holds an integer or a duration.
+    #[inline]
+    pub fn integer(&self, field: Field) -> Option<u64> {
+        match self.get(field) {
+            Value::Integer(n) => Some(n),
+            _ => None,
+        }
+    }
+
     #[inline(always)]
     fn set_slot(&mut self, field: Field, value: Value<'a>) {
-        let slot = SLOTS[field as usize] as usize;
-        self.present = match (field.kind(), value) {
-            (Kind::Text, Value::Text(text)) => {
-                self.texts[slot] = text;
-                self.present.with(field)
-            }
-            (Kind::Integer | Kind::Duration, Value::Integer(n)) => {
-                self.numbers[slot] = n;
-                self.present.with(field)
-            }
-            (Kind::Timestamp, Value::Timestamp(t)) => {
-                self.numbers[slot] = t.0.cast_unsigned();
-                self.present.with(field)
-            }
-            _ => self.present.without(field),
-        };
+        match (field.kind(), value) {
+            (Kind::Text, Value::Text(text)) => self.slots.put_text(field, text),
+            (Kind::Integer | Kind::Duration, Value::Integer(n)) => self.slots.put_number(field, n),
+            (Kind::Timestamp, Value::Timestamp(t)) => self.slots.put_number(field, t.0.cast_unsigned()),
+            _ => self.slots.remove(field),
+        }
     }
 
     /// The value of any field.
@@ -385,16 +143,15 @@ impl<'a> Record<'a> {
             Field::BytesSent => integer(self.bytes_sent),
             Field::ClientGone => Value::Boolean(self.client_gone),
             Field::Websocket => Value::Boolean(self.websocket),
-            other if !self.present.has(other) => Value::Absent,
-            other => {
-                let slot = SLOTS[other as usize] as usize;
-                match other.kind() {
-                    Kind::Text => Value::Text(self.texts[slot]),
-                    Kind::Integer | Kind::Duration => Value::Integer(self.numbers[slot]),
-                    Kind::Timestamp => Value::Timestamp(Time(self.numbers[slot].cast_signed())),
-                    Kind::Boolean => Value::Absent,
-                }
-            }
+            other => match other.kind() {
+                Kind::Text => self.slots.text(other).map_or(Value::Absent, Value::Text),
+                Kind::Integer | Kind::Duration => integer(self.slots.number(other)),
+                Kind::Timestamp => self
+                    .slots
+                    .number(other)
+                    .map_or(Value::Absent, |n| Value::Timestamp(Time(n.cast_signed()))),
+                Kind::Boolean => Value::Absent,
+            },
         }
     }
 }
@@ -402,15 +159,36 @@ impl<'a> Record<'a> {
 /// Only what is there.
 impl fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", to_json(self))
+        write!(f, "{}", to_json(self, Fields::ALL))
     }
 }
 
-/// The record as `explain` prints it: every field in order, absent ones null, durations as integers
-/// with `_us` in the name, bytes that are not UTF-8 replaced.
-pub fn to_json(record: &Record<'_>) -> serde_json::Value {
+/// Fields that every record is shown with, whether its format has them or not.
+pub const SHOWN: Fields = Fields::of(&[
+    Field::Time,
+    Field::Status,
+    Field::UpstreamStatus,
+    Field::Method,
+    Field::Host,
+    Field::Port,
+    Field::Path,
+    Field::Query,
+    Field::Protocol,
+    Field::ClientLatency,
+    Field::UpstreamLatency,
+    Field::BytesReceived,
+    Field::BytesSent,
+    Field::ClientGone,
+    Field::Websocket,
+    Field::TargetGroup,
+    Field::RequestId,
+]);
+
+/// The record as `explain` prints it: these fields and [`SHOWN`] in order, absent ones null, durations as
+/// integers with `_us` in the name, bytes that are not UTF-8 replaced.
+pub fn to_json(record: &Record<'_>, fields: Fields) -> serde_json::Value {
     let mut object = serde_json::Map::with_capacity(Field::ALL.len());
-    for &field in Field::ALL {
+    for field in fields.union(SHOWN).iter().filter(|f| (*f as usize) < Field::ALL.len()) {
         let name = match field.kind() {
             Kind::Duration => format!("{}_us", field.name()),
             _ => field.name().to_owned(),
@@ -425,59 +203,6 @@ pub fn to_json(record: &Record<'_>) -> serde_json::Value {
         object.insert(name, value);
     }
     serde_json::Value::Object(object)
-}
-
-macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal;)+) => {
-        /// Why a line was rejected: a closed set, the `reason` of metrics, tables and dead letters.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize)]
-        pub enum Reason { $($(#[doc = $doc])+ $variant),+ }
-
-        impl Reason {
-            /// All reasons.
-            pub const ALL: &'static [Reason] = &[$(Reason::$variant),+];
-
-            /// Its name outside.
-            pub const fn name(self) -> &'static str {
-                match self { $(Reason::$variant => $name),+ }
-            }
-
-            /// What it means, in one line.
-            pub const fn doc(self) -> &'static str {
-                match self { $(Reason::$variant => concat!($($doc),+)),+ }
-            }
-        }
-    };
-}
-
-reasons! {
-    /// Nothing in the message or line.
-    Empty "empty";
-    /// Longer than `line_bytes_max`.
-    TooLong "too_long";
-    /// The line begins like none of its format.
-    NotThisFormat "not_this_format";
-    /// The line ends before the fields that a record needs.
-    Truncated "truncated";
-    /// The time cannot be read.
-    BadTime "bad_time";
-    /// The status cannot be read.
-    BadStatus "bad_status";
-    /// A number that a record needs cannot be read.
-    BadNumber "bad_number";
-    /// The time is after the clock or before 2000.
-    TimeOutOfRange "time_out_of_range";
-}
-
-/// What became of a line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It is a record and was counted.
-    Record,
-    /// It is no request (a comment, a header, another record type).
-    Skipped,
-    /// It should have been a request and could not be read.
-    Rejected(Reason),
 }
 
 #[cfg(test)]
@@ -527,7 +252,7 @@ mod tests {
 
     #[test]
     fn sets_list_their_fields_in_order() {
-        assert!(Fields::ALL.iter().eq(Field::ALL.iter().copied()));
+        assert!(Fields::ALL.iter().eq(Field::ALL.iter().copied().chain(Field::LABELS)));
         assert_eq!(Fields::NONE.iter().count(), 0);
         let set = Fields::of(&[Field::TransformStatus, Field::Time, Field::Path]).without(Field::Path);
         assert!(set.iter().eq([Field::Time, Field::TransformStatus]));
@@ -538,7 +263,7 @@ mod tests {
         let mut record = Record::at(Time::from_seconds(1_530_570_180));
         record.upstream_latency_us = Some(2000);
         record.set(Field::Path, Value::Text(b"/\xff"));
-        let json = to_json(&record);
+        let json = to_json(&record, Fields::ALL);
         assert_eq!(json["time"], "2018-07-02T22:23:00Z");
         assert_eq!(json["upstream_latency_us"], 2000);
         assert_eq!(json["client_latency_us"], serde_json::Value::Null);

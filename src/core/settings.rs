@@ -40,12 +40,29 @@ pub struct Source {
     pub name: Arc<str>,
     /// Its topics; `backfill` for archives.
     pub topics: Vec<Arc<str>>,
-    /// The preset of its lines.
-    pub format: Format,
+    /// What its messages hold.
+    pub input: Input,
     /// How long after a slice's end its lines may still come, seconds.
     pub lateness_s: u32,
     /// A partition quiet at its confirmed end for so long is idle, seconds.
     pub idle_timeout_s: u32,
+}
+
+/// What a source's messages hold.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub struct Input {
+    /// The preset of its lines.
+    pub format: Format,
+    /// What the site declares of its lines beyond the preset.
+    #[serde(default)]
+    pub layout: Layout,
+}
+
+impl From<Format> for Input {
+    /// Lines of that format as everybody writes them.
+    fn from(format: Format) -> Input {
+        Input { format, layout: Layout::Usual }
+    }
 }
 
 /// A log format by its preset's name.
@@ -54,6 +71,52 @@ pub struct Source {
 pub enum Format {
     /// AWS Application Load Balancer.
     AwsAlb,
+}
+
+/// What a site declares of its lines, beyond the preset that reads them.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Nothing: the preset's own layout.
+    #[default]
+    Usual,
+    /// The server's own format string, as pasted from its configuration.
+    Text(String),
+    /// The columns in their order, by the format's names.
+    Columns(Vec<String>),
+    /// Fields by path, group or column.
+    Mapped {
+        /// Regular expression whose named groups are fields.
+        pattern: Option<String>,
+        /// Separator of columns.
+        separator: Option<String>,
+        /// The columns in their order.
+        columns: Vec<String>,
+        /// Where fields lie, and in what unit.
+        fields: Vec<Mapping>,
+    },
+}
+
+/// Where one field of a record lies, and how it is written.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub struct Mapping {
+    /// The record's field, or the name of a label.
+    pub name: String,
+    /// Paths, groups or columns, the first that is there counts. Empty: the one of that name.
+    pub from: Vec<String>,
+    /// Unit of a duration, or form of a time.
+    pub unit: Option<String>,
+}
+
+impl Layout {
+    /// Every name that it gives to something: fields and labels.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let mapped: &[Mapping] = match self {
+            Layout::Mapped { fields, .. } => fields,
+            _ => &[],
+        };
+        mapped.iter().map(|m| m.name.as_str())
+    }
 }
 
 /// A rule that names the service of a record.
@@ -119,13 +182,15 @@ pub enum Rule {
 }
 
 /// Whose latency.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 #[serde(rename_all = "snake_case")]
 pub enum LatencyOf {
     /// As the client saw it.
     Client,
     /// Of the target.
     Upstream,
+    /// Another duration of the record, by the name of its field.
+    Field(String),
 }
 
 /// What a failed request counts as for a latency SLO.

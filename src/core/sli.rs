@@ -4,8 +4,8 @@
 //! goes first. Then `good` decides, or for a latency: client gone or WebSocket = excluded; failed (status
 //! >= 500 or none) by `failed`; no such latency = excluded; below the bound = good, else bad.
 
-use crate::core::predicate::{Predicate, PredicateError};
-use crate::core::record::{Field, Fields, Record};
+use crate::core::predicate::{Predicate, PredicateError, closest};
+use crate::core::record::{Field, Fields, Kind, Labels, Record};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, Slo};
 use crate::core::time::Time;
 
@@ -39,6 +39,8 @@ pub enum Part {
     Good,
     /// `exclude`.
     Exclude,
+    /// `latency.of`.
+    Latency,
 }
 
 /// A compiled indicator.
@@ -51,21 +53,27 @@ pub struct Sli {
 #[derive(Clone, Debug)]
 enum Decision {
     Good(Check),
-    Latency { below_us: u64, of: LatencyOf, failed: Verdict },
+    Latency { below_us: u64, of: Field, failed: Verdict },
 }
 
 impl Sli {
-    /// Compiles an indicator.
+    /// Compiles an indicator; the labels that it asks for are added to `labels`.
     ///
     /// # Errors
     /// The first predicate that cannot be compiled, and which it is.
-    pub fn compile(indicator: &Indicator) -> Result<Sli, (Part, PredicateError)> {
-        let check = |text: &str, part| Predicate::compile(text).map(Check::new).map_err(|e| (part, e));
+    pub fn compile(indicator: &Indicator, labels: &mut Labels) -> Result<Sli, (Part, PredicateError)> {
+        let mut check =
+            |text: &str, part| Predicate::compile(text, labels).map(Check::new).map_err(|e| (part, e));
         let exclude = indicator.exclude.as_deref().map(|text| check(text, Part::Exclude)).transpose()?;
         let rule = match &indicator.rule {
             Rule::Good(text) => Decision::Good(check(text, Part::Good)?),
             Rule::Latency { below_us, of, failed } => {
-                Decision::Latency { below_us: *below_us, of: *of, failed: verdict_of(*failed) }
+                let of = match of {
+                    LatencyOf::Client => Field::ClientLatency,
+                    LatencyOf::Upstream => Field::UpstreamLatency,
+                    LatencyOf::Field(name) => duration_field(name).map_err(|e| (Part::Latency, e))?,
+                };
+                Decision::Latency { below_us: *below_us, of, failed: verdict_of(*failed) }
             }
         };
         Ok(Sli { exclude, rule })
@@ -76,10 +84,7 @@ impl Sli {
         let exclude = self.exclude.as_ref().map_or(Fields::NONE, |c| c.predicate.fields());
         exclude.union(match &self.rule {
             Decision::Good(check) => check.predicate.fields(),
-            Decision::Latency { of, .. } => QUICK.with(match of {
-                LatencyOf::Client => Field::ClientLatency,
-                LatencyOf::Upstream => Field::UpstreamLatency,
-            }),
+            Decision::Latency { of, .. } => QUICK.with(*of),
         })
     }
 
@@ -105,8 +110,9 @@ impl Sli {
                     return *failed;
                 }
                 let latency_us = match of {
-                    LatencyOf::Client => record.client_latency_us,
-                    LatencyOf::Upstream => record.upstream_latency_us,
+                    Field::ClientLatency => record.client_latency_us,
+                    Field::UpstreamLatency => record.upstream_latency_us,
+                    other => record.integer(*other),
                 };
                 match latency_us {
                     None => Verdict::Excluded,
@@ -114,6 +120,23 @@ impl Sli {
                     Some(_) => Verdict::Bad,
                 }
             }
+        }
+    }
+}
+
+/// The field of that name, if it holds a duration.
+fn duration_field(name: &str) -> Result<Field, PredicateError> {
+    let error = |message| PredicateError::new(0..name.len(), message);
+    match Field::by_name(name) {
+        Some(field) if field.kind() == Kind::Duration => Ok(field),
+        Some(_) => Err(error(format!("{name} is no duration"))),
+        None => {
+            let durations = Field::ALL.iter().filter(|f| f.kind() == Kind::Duration).map(|f| f.name());
+            let hint = match closest(name, durations.clone()) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("client, upstream, or one of: {}", durations.collect::<Vec<_>>().join(", ")),
+            };
+            Err(error(format!("there is no latency {name}")).hint(hint))
         }
     }
 }
@@ -192,6 +215,7 @@ pub fn expand(slo: &Slo) -> String {
             let field = match of {
                 LatencyOf::Client => Field::ClientLatency.name(),
                 LatencyOf::Upstream => Field::UpstreamLatency.name(),
+                LatencyOf::Field(name) => name,
             };
             lines.push(("excluded", "client_gone || websocket".into()));
             lines.push((verdict_of(*failed).name(), "status == null || status >= 500".into()));
@@ -245,8 +269,8 @@ mod tests {
     fn verdicts_follow_the_order_of_the_rules() {
         use Verdict::{Bad, Excluded, Good};
         const NO: (bool, bool) = (false, false);
-        let up = LatencyOf::Upstream;
-        let plain = || latency(None, up, Failed::Bad);
+        let up = || LatencyOf::Upstream;
+        let plain = || latency(None, up(), Failed::Bad);
         let cases = [
             (good(Some("client_gone"), "status < 500"), record(Some(200), None, NO), Good),
             (good(Some("client_gone"), "status < 500"), record(Some(500), None, NO), Bad),
@@ -266,14 +290,14 @@ mod tests {
             (plain(), record(Some(499), Some(1), NO), Good),
             (plain(), record(Some(500), Some(1), (true, false)), Excluded),
             (plain(), record(Some(101), Some(1), (false, true)), Excluded),
-            (latency(None, up, Failed::Good), record(Some(503), None, NO), Good),
-            (latency(None, up, Failed::Excluded), record(Some(503), Some(1), NO), Excluded),
-            (latency(Some("status == 404"), up, Failed::Bad), record(Some(404), Some(1), NO), Excluded),
-            (latency(Some("method == 'PUT'"), up, Failed::Bad), record(Some(200), Some(1), NO), Good),
+            (latency(None, up(), Failed::Good), record(Some(503), None, NO), Good),
+            (latency(None, up(), Failed::Excluded), record(Some(503), Some(1), NO), Excluded),
+            (latency(Some("status == 404"), up(), Failed::Bad), record(Some(404), Some(1), NO), Excluded),
+            (latency(Some("method == 'PUT'"), up(), Failed::Bad), record(Some(200), Some(1), NO), Good),
             (latency(None, LatencyOf::Client, Failed::Bad), record(Some(200), Some(1), NO), Excluded),
         ];
         for (indicator, record, want) in cases {
-            let sli = Sli::compile(&indicator).expect("compiles");
+            let sli = Sli::compile(&indicator, &mut Labels::default()).expect("compiles");
             assert_eq!(sli.verdict(&record), want, "{indicator:?} {:?}", record.status);
         }
     }
@@ -287,7 +311,7 @@ mod tests {
             "!(status in [200, 404] && !client_gone)",
         ];
         for text in texts {
-            let check = Check::new(Predicate::compile(text).expect("compiles"));
+            let check = Check::new(Predicate::compile(text, &mut Labels::default()).expect("compiles"));
             assert!(check.table.is_some());
             for status in (0..=1100).map(Some).chain([None, Some(65_535)]) {
                 for flags in [(false, false), (true, false), (false, true), (true, true)] {
@@ -296,12 +320,17 @@ mod tests {
                 }
             }
         }
-        assert!(Check::new(Predicate::compile("path == '/'").expect("compiles")).table.is_none());
+        assert!(
+            Check::new(Predicate::compile("path == '/'", &mut Labels::default()).expect("compiles"))
+                .table
+                .is_none()
+        );
     }
 
     #[test]
     fn text_fields_are_asked_for() {
-        let sli = Sli::compile(&good(Some("path == '/health'"), "status < 500")).expect("compiles");
+        let sli = Sli::compile(&good(Some("path == '/health'"), "status < 500"), &mut Labels::default())
+            .expect("compiles");
         assert!(sli.fields().has(Field::Path) && sli.fields().has(Field::Status));
         let mut record = record(Some(500), None, (false, false));
         record.set(Field::Path, Value::Text(b"/health"));
@@ -310,7 +339,7 @@ mod tests {
 
     #[test]
     fn errors_say_which_predicate() {
-        let part = |i: Indicator| Sli::compile(&i).map(|_| ()).map_err(|e| e.0);
+        let part = |i: Indicator| Sli::compile(&i, &mut Labels::default()).map(|_| ()).map_err(|e| e.0);
         assert_eq!(part(good(None, "stats < 500")), Err(Part::Good));
         assert_eq!(part(good(Some("status"), "status < 500")), Err(Part::Exclude));
     }

@@ -245,7 +245,7 @@ mod tests {
         Source {
             name: "alb".into(),
             topics: vec!["t".into()],
-            format: Format::AwsAlb,
+            input: Format::AwsAlb.into(),
             lateness_s: 30,
             idle_timeout_s: 20,
         }

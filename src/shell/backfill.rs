@@ -5,11 +5,10 @@
 
 use crate::core::accumulator::{Accumulator, Slot};
 use crate::core::entry::{Entry, ForcedCut};
-use crate::core::format;
+use crate::core::format::{Parsed, Parser};
 use crate::core::partial::Standing;
 use crate::core::position::Partition;
-use crate::core::record::{Fields, Outcome, Reason, Record};
-use crate::core::settings::Format;
+use crate::core::record::{Fields, Labels, Outcome, Reason, Record};
 use crate::core::time::Time;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::Control;
@@ -30,7 +29,7 @@ use crate::shell::run::{self, accumulator, spawn};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Bytes of a file that a thread counts at a time.
@@ -111,7 +110,7 @@ pub fn places(out: &std::path::Path) -> [PathBuf; 4] {
 /// As [`RunError`] says; what was written by then is whole, but not all there is.
 pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunError> {
     let settings = pipeline.backfill_settings(options.source.as_deref()).map_err(RunError::Other)?;
-    let (source, format) = (settings.sources[0].name.clone(), settings.sources[0].format);
+    let (source, input) = (settings.sources[0].name.clone(), settings.sources[0].input.clone());
     let line_bytes_max = settings.limits.line_bytes_max as usize;
     let control = connect::control(&options.stop);
     let [rollups, events, letters, state] = places(&options.out);
@@ -130,7 +129,10 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
     let letters = DeadLetters::open(&LetterTarget::File(letters), &control)?;
     let threads = pipeline.threads;
     let limits = DealerLimits { threads, block_bytes: BLOCK_BYTES, line_bytes_max };
-    let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, move |line| time_of(format, line))?);
+    let parser = Mutex::new(Parser::new(&input, &Labels::default())?);
+    let time_of =
+        move |line: &[u8]| time_of(&mut parser.lock().unwrap_or_else(PoisonError::into_inner), line);
+    let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, time_of)?);
     let lines = Arc::new(AtomicU64::new(0));
     let (chunks, taken) = sync_channel(pipeline.bounds.queue_chunks_max);
     let (meeting, leaving) = (Arc::new(Barrier::new(threads)), Arc::new(AtomicBool::new(false)));
@@ -139,7 +141,7 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
         let mut counting = accumulator(&committer)?;
         let partition =
             Partition { source: source.clone(), topic: BACKFILL_TOPIC.into(), number: thread as i32 };
-        let slot = counting.register(partition, format, 0);
+        let slot = counting.register(partition, &input, 0)?;
         let worker = Worker {
             dealer: dealer.clone(),
             accumulator: counting,
@@ -208,12 +210,12 @@ fn chunk(entry: &Entry) -> Option<&crate::core::partial::Chunk> {
     }
 }
 
-fn time_of(format: Format, line: &[u8]) -> Option<Time> {
+fn time_of(parser: &mut Parser, line: &[u8]) -> Option<Time> {
     let mut record = Record::at(Time::default());
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    match format::parse(format, line, Fields::NONE, &mut record) {
-        Ok(format::Parsed::Record) => Some(record.time),
+    match parser.parse(line, Fields::NONE, &mut record) {
+        Ok(Parsed::Record) => Some(record.time),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! What can end a run, and the words for it.
 
 use crate::core::engine::EngineError;
+use crate::core::format::LayoutError;
 use crate::core::time::SliceLength;
 use crate::edges::journal::JournalError;
 use crate::edges::sink::dead_letters::LetterError;
@@ -31,6 +32,9 @@ pub enum RunError {
     /// Archives as a source.
     #[error(transparent)]
     Files(#[from] FilesError),
+    /// What a site declares of its lines.
+    #[error("the lines of a source cannot be read: {0}")]
+    Layout(#[from] LayoutError),
     /// The engine refuses an entry.
     #[error(transparent)]
     Engine(#[from] EngineError),

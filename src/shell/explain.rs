@@ -8,10 +8,10 @@ use super::exit::{CommandError, Exit};
 use super::input::LineReader;
 use super::pipeline::Pipeline;
 use crate::core::accumulator::AHEAD_MAX_S;
-use crate::core::format::{self, Parsed, Preset};
-use crate::core::record::{Field, Fields, Kind, Outcome, Reason, Record, to_json};
+use crate::core::format::{self, LayoutError, Parsed, Parser, Preset, preset};
+use crate::core::record::{Field, Fields, Kind, Labels, Outcome, Reason, Record, to_json};
 use crate::core::service::{Classifier, CompileError, ServiceResolver};
-use crate::core::settings::{Format, Limits, Settings};
+use crate::core::settings::{Format, Limits, Settings, Source};
 use crate::core::sli::Verdict;
 use crate::core::time::Time;
 use clap::{Args, ValueEnum};
@@ -86,7 +86,7 @@ pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandEr
     let mut number = 0u64;
     while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
         number += 1;
-        let fate = explainer.explain(settings.sources[source].format, line, Some(now), Fields::ALL);
+        let fate = explainer.explain(source, line, Some(now), Fields::ALL);
         match args.output {
             Output::Json => writeln!(out, "{}", fate.to_json())?,
             Output::Text => show(&mut out, number, &fate, settings, terminal)?,
@@ -98,10 +98,21 @@ pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandEr
 
 /// Decides lines one by one.
 pub struct Explainer {
+    parsers: Vec<Parser>,
     resolver: ServiceResolver,
     settings: Settings,
     limits: Limits,
     wanted: Fields,
+}
+
+/// A rule cannot be compiled, or a source's lines cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum RulesError {
+    /// A rule.
+    Compile(#[from] CompileError),
+    /// What a site declares of its lines.
+    Layout(#[from] LayoutError),
 }
 
 /// What became of a line.
@@ -130,9 +141,12 @@ impl Explainer {
     ///
     /// # Errors
     /// The first that does not compile.
-    pub fn new(settings: &Settings) -> Result<Explainer, CompileError> {
-        let classifier = Classifier::compile(settings)?;
+    pub fn new(settings: &Settings) -> Result<Explainer, RulesError> {
+        let mut labels = Labels::default();
+        let classifier = Classifier::compile(settings, &mut labels)?;
+        let parser = |s: &Source| Parser::new(&s.input, &labels);
         Ok(Explainer {
+            parsers: settings.sources.iter().map(parser).collect::<Result<_, _>>()?,
             wanted: classifier.fields(),
             resolver: ServiceResolver::new(&classifier),
             limits: settings.limits,
@@ -140,9 +154,10 @@ impl Explainer {
         })
     }
 
-    /// The fate of a line; `shown` are fields wanted beside those that rules need. Without a clock no time
+    /// The fate of a line of that source; `shown` are fields wanted beside those that rules need. Without a clock no time
     /// is too late.
-    pub fn explain(&mut self, format: Format, line: &[u8], clock: Option<Time>, shown: Fields) -> Fate {
+    pub fn explain(&mut self, source: usize, line: &[u8], clock: Option<Time>, shown: Fields) -> Fate {
+        let format = self.settings.sources[source].input.format;
         let mut fate = Fate {
             outcome: Outcome::Skipped,
             format,
@@ -161,7 +176,7 @@ impl Explainer {
             return reject(fate, Reason::TooLong);
         }
         let mut record = Record::at(Time(0));
-        match format::parse(format, line, self.wanted.union(shown), &mut record) {
+        match self.parsers[source].parse(line, self.wanted.union(shown), &mut record) {
             Ok(Parsed::Record) => {}
             Ok(Parsed::Skipped) => return fate,
             Err(reason) => return reject(fate, reason),
@@ -171,7 +186,7 @@ impl Explainer {
             return reject(fate, Reason::TimeOutOfRange);
         }
         fate.outcome = Outcome::Record;
-        fate.record = (shown != Fields::NONE).then(|| to_json(&record));
+        fate.record = (shown != Fields::NONE).then(|| to_json(&record, preset(format).fields()));
         let length = self.settings.slice;
         fate.slice = Some(length.start(length.slice(record.time)));
         let id = self.resolver.resolve(&record);

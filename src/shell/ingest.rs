@@ -7,13 +7,14 @@ use crate::core::accumulator::{Accumulator, Slot};
 use crate::core::partial::{Chunk, Gap, Standing};
 use crate::core::position::{Partition, Span};
 use crate::core::record::Outcome;
-use crate::core::settings::Format;
+use crate::core::settings::Input;
 use crate::edges::metrics::{Metrics, PartitionLabels, SinkLabel};
 use crate::edges::sink::Control;
 use crate::edges::sink::dead_letters::{Letter, LetterWriter};
 use crate::edges::source::kafka::{Assignment, Delivery, KafkaConsumer};
-use crate::edges::source::{Ends, KafkaConfig, SourceError};
+use crate::edges::source::{Ends, KafkaConfig};
 use crate::shell::clock::Clock;
+use crate::shell::error::RunError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -33,8 +34,8 @@ pub enum Order {
         cluster: usize,
         /// The partition.
         partition: Partition,
-        /// Format of its lines.
-        format: Format,
+        /// What its messages hold.
+        input: Input,
         /// First offset.
         offset: i64,
     },
@@ -56,7 +57,7 @@ pub enum Report {
         partitions: usize,
     },
     /// The thread has stopped; its last chunk went before this.
-    Stopped(Result<(), SourceError>),
+    Stopped(Result<(), RunError>),
 }
 
 /// What an ingest thread is made of.
@@ -113,7 +114,7 @@ impl Ingest {
         let _ = self.reports.send(Report::Stopped(ended));
     }
 
-    fn turn_until_stopped(&mut self) -> Result<(), SourceError> {
+    fn turn_until_stopped(&mut self) -> Result<(), RunError> {
         let mut consumers: Vec<Option<KafkaConsumer<Slot>>> = self.clusters.iter().map(|_| None).collect();
         let mut lanes: BTreeMap<Partition, Lane> = BTreeMap::new();
         let mut flushed = Instant::now();
@@ -149,15 +150,15 @@ impl Ingest {
         &mut self,
         consumers: &mut [Option<KafkaConsumer<Slot>>],
         lanes: &mut BTreeMap<Partition, Lane>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), RunError> {
         loop {
             let order = match self.orders.try_recv() {
                 Ok(order) => order,
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             };
             match order {
-                Order::Assign { cluster, partition, format, offset } => {
-                    let slot = self.accumulator.register(partition.clone(), format, offset);
+                Order::Assign { cluster, partition, input, offset } => {
+                    let slot = self.accumulator.register(partition.clone(), &input, offset)?;
                     let consumer = match &mut consumers[cluster] {
                         Some(consumer) => consumer,
                         none => none.insert(KafkaConsumer::open(&self.clusters[cluster].0)?),
@@ -254,7 +255,7 @@ impl Ingest {
         &mut self,
         consumers: &mut [Option<KafkaConsumer<Slot>>],
         lanes: &mut BTreeMap<Partition, Lane>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<(), RunError> {
         if !self.until_end {
             return Ok(());
         }

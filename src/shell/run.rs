@@ -14,6 +14,7 @@
 use crate::core::accumulator::Accumulator;
 use crate::core::entry::{Entry, ForcedCut, Start};
 use crate::core::position::Partition;
+use crate::core::record::Labels;
 use crate::core::service::Classifier;
 use crate::core::time::Slice;
 use crate::edges::http;
@@ -259,16 +260,18 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHan
 /// # Errors
 /// If a rule in the journal cannot be compiled any more.
 pub fn accumulator(committer: &Committer) -> Result<Accumulator, RunError> {
+    let mut labels = Labels::default();
     let mut configurations: Vec<(Option<Slice>, u32, Arc<Classifier>)> = Vec::new();
     for configure in committer.engine().configurations() {
-        let classifier =
-            Classifier::compile(&configure.settings).map_err(|e| RunError::Rules(e.to_string()))?;
+        let classifier = Classifier::compile(&configure.settings, &mut labels)
+            .map_err(|e| RunError::Rules(e.to_string()))?;
         configurations.push((configure.from, configure.epoch, Arc::new(classifier)));
     }
     let Some(settings) = committer.engine().configured().map(|c| &c.settings) else {
         return Err(RunError::Other("the journal holds no configuration".into()));
     };
-    let mut accumulator = Accumulator::new(settings.limits, settings.slice, settings.watermark_quorum);
+    let mut accumulator =
+        Accumulator::new(settings.limits, settings.slice, settings.watermark_quorum, labels);
     accumulator.configure(configurations);
     Ok(accumulator)
 }
@@ -435,7 +438,7 @@ impl EngineSide<'_> {
             let thread = self.placed.len() % self.orders.len();
             tracing::info!(%partition, offset, thread, "reading");
             self.placed.insert(partition.clone(), thread);
-            let order = Order::Assign { cluster, partition, format: source.format, offset };
+            let order = Order::Assign { cluster, partition, input: source.input.clone(), offset };
             // A thread that is gone has said why, or will.
             let _ = self.orders[thread].send(order);
         }

@@ -33,7 +33,7 @@ pub fn command(args: &TestArgs, terminal: Terminal) -> Result<Exit, CommandError
         let mut explainer = Explainer::new(&pipeline.settings).map_err(CommandError::failed)?;
         let mut failed = 0;
         for test in &pipeline.tests {
-            let differences = differences(&mut explainer, &pipeline, test);
+            let differences = differences(&mut explainer, test);
             if differences.is_empty() {
                 continue;
             }
@@ -55,9 +55,8 @@ pub fn command(args: &TestArgs, terminal: Terminal) -> Result<Exit, CommandError
 }
 
 /// What is not as expected, one line each. A test's times are never too late: it must pass on any day.
-pub fn differences(explainer: &mut Explainer, pipeline: &Pipeline, test: &LineTest) -> Vec<String> {
-    let format = pipeline.settings.sources[test.source].format;
-    let fate = explainer.explain(format, test.line.as_bytes(), None, Fields::ALL);
+pub fn differences(explainer: &mut Explainer, test: &LineTest) -> Vec<String> {
+    let fate = explainer.explain(test.source, test.line.as_bytes(), None, Fields::ALL);
     compare(&test.expect, &fate)
 }
 

@@ -238,12 +238,13 @@ mod tests {
     /// What the generator writes the product reads: each line is a record, hostile ones at worst a reason.
     #[test]
     fn lines_are_records() {
-        use crate::core::format::{Parsed, parse};
-        use crate::core::record::{Fields, Record};
+        use crate::core::format::{Parsed, Parser};
+        use crate::core::record::{Fields, Labels, Record};
         use crate::core::settings::Format;
         for (arrival, line) in lines(TrafficConfig::default(), 5_000) {
+            let mut parser = Parser::new(&Format::AwsAlb.into(), &Labels::default()).expect("a parser");
             let mut record = Record::at(Time(0));
-            assert_eq!(parse(Format::AwsAlb, &line, Fields::ALL, &mut record), Ok(Parsed::Record));
+            assert_eq!(parser.parse(&line, Fields::ALL, &mut record), Ok(Parsed::Record));
             assert_eq!((record.time, record.status.is_some()), (end(&line), true));
             assert!(record.time <= arrival && record.client_latency_us.is_some());
         }

@@ -1,6 +1,7 @@
 //! Lines and settings for the laws: few services, few slices, everything that a sum could get wrong.
 
 use ninetail::core::decimal::Decimal;
+use ninetail::core::record::Labels;
 use ninetail::core::service::Classifier;
 use ninetail::core::settings::{
     Failed, Format, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo, Source,
@@ -36,7 +37,7 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
         sources: vec![Source {
             name: "alb".into(),
             topics: vec!["logs".into()],
-            format: Format::AwsAlb,
+            input: Format::AwsAlb.into(),
             lateness_s: 30,
             idle_timeout_s: 30,
         }],
@@ -58,7 +59,9 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
 
 /// The rules of those settings.
 pub(crate) fn classifier(latency_below_us: u64) -> Arc<Classifier> {
-    Arc::new(Classifier::compile(&settings(latency_below_us)).expect("the rules compile"))
+    Arc::new(
+        Classifier::compile(&settings(latency_below_us), &mut Labels::default()).expect("the rules compile"),
+    )
 }
 
 /// A line by what matters in it; `millis` after [`START`].

@@ -6,7 +6,6 @@ use crate::core::accumulator::times::TopTimes;
 use crate::core::partial::{Coverage, Gap, Quality, Standing};
 use crate::core::position::{Partition, Span};
 use crate::core::record::{Outcome, Reason};
-use crate::core::settings::Format;
 use crate::core::time::{Slice, Time};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -15,7 +14,6 @@ use hashbrown::HashMap;
 #[derive(Debug)]
 pub(super) struct SlotState {
     pub(super) partition: Partition,
-    pub(super) format: Format,
     /// First offset that the next chunk accounts for.
     pub(super) start: i64,
     /// One past the last offset accounted for.
@@ -38,10 +36,9 @@ pub(super) struct SlotState {
 }
 
 impl SlotState {
-    pub(super) fn new(partition: Partition, format: Format, start: i64, quorum: u32) -> SlotState {
+    pub(super) fn new(partition: Partition, start: i64, quorum: u32) -> SlotState {
         SlotState {
             partition,
-            format,
             start,
             next: start,
             standing: Standing::Behind,

@@ -10,10 +10,10 @@
 use crate::core::format::number::{count, seconds_us, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
 use crate::core::format::timestamp::{timestamp, timestamp_near};
-use crate::core::format::{Parsed, Preset};
-use crate::core::record::{Field, Fields, Reason, Record, Value};
+use crate::core::format::{LayoutError, Parsed, Preset};
+use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::scan::{COLUMNS_MAX, Columns, Shape};
-use crate::core::settings::Format;
+use crate::core::settings::{Format, Layout};
 use crate::core::time::Time;
 use memchr::{memchr, memrchr};
 
@@ -101,9 +101,12 @@ const fn fields_of(table: &[(Field, usize)]) -> Fields {
     set
 }
 
+/// How many fields there may be.
+const FIELDS: usize = Field::ALL.len();
+
 /// By field: its column, for the texts of both tables.
-const COLUMN_OF: [u8; Field::ALL.len()] = {
-    let mut columns = [0; Field::ALL.len()];
+const COLUMN_OF: [u8; FIELDS] = {
+    let mut columns = [0; FIELDS];
     let mut i = 0;
     while i < TEXTS.len() {
         columns[TEXTS[i].0 as usize] = TEXTS[i].1 as u8;
@@ -120,14 +123,44 @@ const COLUMN_OF: [u8; Field::ALL.len()] = {
 const LATE: Fields =
     fields_of(TAIL).union(LISTS).union(Fields::of(&[Field::Actions, Field::RedirectUrl, Field::ErrorReason]));
 
-/// Reads one line; see [`super::parse`].
+/// Keeps the room for a line's columns.
+#[derive(Debug)]
+pub(super) struct Parser {
+    columns: Columns,
+}
+
+impl Parser {
+    /// A parser; the site declares nothing.
+    pub(super) fn new(layout: &Layout, _: &Labels) -> Result<Parser, LayoutError> {
+        match layout {
+            Layout::Usual => Ok(Parser { columns: Columns::new() }),
+            _ => Err(LayoutError::not_taken(Format::AwsAlb)),
+        }
+    }
+
+    /// Reads one line; see [`super::Parser::parse`].
+    #[inline]
+    pub(super) fn parse<'a>(
+        &'a mut self,
+        line: &'a [u8],
+        wanted: Fields,
+        record: &mut Record<'a>,
+    ) -> Result<Parsed, Reason> {
+        parse(line, wanted, &mut self.columns, record)
+    }
+}
+
 #[inline]
-pub(super) fn parse<'a>(line: &'a [u8], wanted: Fields, record: &mut Record<'a>) -> Result<Parsed, Reason> {
+fn parse<'a>(
+    line: &'a [u8],
+    wanted: Fields,
+    columns: &mut Columns,
+    record: &mut Record<'a>,
+) -> Result<Parsed, Reason> {
     record.clear();
-    let mut columns = Columns::new();
     columns.index(line, if wanted.any(LATE) { COLUMNS_MAX } else { COLUMNS_USUAL }, SHAPE);
     if columns.len() <= COLUMNS_NEEDED && !columns.is_followed(line, SENT) {
-        return Err(short(line, &columns, record));
+        return Err(short(line, columns, record));
     }
     let kind = columns.get(line, TYPE);
     if !is_type(kind) {
@@ -141,7 +174,7 @@ pub(super) fn parse<'a>(line: &'a [u8], wanted: Fields, record: &mut Record<'a>)
     let bytes = |column| count(line, columns.range(line, column)).map_err(|_| Reason::BadNumber);
     let (received, sent) = (bytes(RECEIVED)?, bytes(SENT)?);
 
-    let tail = Tail { line, columns: &columns, len: readable(line, &columns) };
+    let tail = Tail { line, columns, len: readable(line, columns) };
     // Without its `Z` it was cut: its digits would make another time.
     let created = tail.get(REQUEST_CREATION);
     let creation =

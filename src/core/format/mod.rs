@@ -4,13 +4,13 @@
 //! What a format does with times, latencies and absent values is written down in its [`Preset`], which
 //! `explain --format` prints.
 
-mod aws_alb;
 mod number;
 mod request;
 mod timestamp;
 
-use crate::core::record::{Field, Fields, Reason, Record};
-use crate::core::settings::Format;
+use crate::core::record::{Field, Fields, Labels, Reason, Record};
+use crate::core::settings::{Format, Input};
+use std::ops::Range;
 
 /// What a line is, if it is not rejected.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,24 +21,88 @@ pub enum Parsed {
     Skipped,
 }
 
-/// Reads one line, without its line end, into the record, which is cleared first.
-///
-/// Time, status, latencies, bytes and flags are always filled; of the other fields those in `wanted`.
-/// If the line is rejected the record holds nothing but the time, where that could be read, else
-/// [`Record::NO_TIME`].
-///
-/// # Errors
-/// The reason to reject the line.
-#[inline]
-pub fn parse<'a>(
-    format: Format,
-    line: &'a [u8],
-    wanted: Fields,
-    record: &mut Record<'a>,
-) -> Result<Parsed, Reason> {
-    match format {
-        Format::AwsAlb => aws_alb::parse(line, wanted, record),
+/// What a site declares of its lines cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct LayoutError {
+    /// What is wrong.
+    pub message: String,
+    /// The way out, where there is one.
+    pub hint: Option<String>,
+    /// Which declared value it is about: the number of the column or field, 0 for a text.
+    pub item: usize,
+    /// The bytes of that value.
+    pub span: Range<usize>,
+}
+
+impl LayoutError {
+    /// The preset takes no layout of that kind.
+    fn not_taken(format: Format) -> LayoutError {
+        let message = format!("{} takes no layout of this kind", preset(format).name);
+        LayoutError { message, hint: None, item: 0, span: 0..0 }
     }
+}
+
+/// The one list of formats: name of the variant, name of the module that has its `Parser` and `PRESET`.
+macro_rules! formats {
+    ($($variant:ident $module:ident;)+) => {
+        $(mod $module;)+
+
+        #[derive(Debug)]
+        enum Kind { $($variant(Box<$module::Parser>)),+ }
+
+        /// Every format.
+        pub const ALL: &[Format] = &[$(Format::$variant),+];
+
+        /// The facts about a format.
+        pub const fn preset(format: Format) -> &'static Preset {
+            match format { $(Format::$variant => &$module::PRESET),+ }
+        }
+
+        impl Parser {
+            /// A parser of the source's lines, that fills the labels it knows.
+            ///
+            /// # Errors
+            /// If what the site declares cannot be read, or the format takes no such thing.
+            pub fn new(input: &Input, labels: &Labels) -> Result<Parser, LayoutError> {
+                Ok(Parser {
+                    kind: match input.format {
+                        $(Format::$variant => {
+                            Kind::$variant(Box::new($module::Parser::new(&input.layout, labels)?))
+                        })+
+                    },
+                })
+            }
+
+            /// Reads one line, without its line end, into the record, which is cleared first.
+            ///
+            /// Time, status, latencies, bytes and flags are always filled; of the other fields those in
+            /// `wanted`. If the line is rejected the record holds nothing but the time, where that could be
+            /// read, else [`Record::NO_TIME`].
+            ///
+            /// # Errors
+            /// The reason to reject the line.
+            #[inline]
+            pub fn parse<'a>(
+                &'a mut self,
+                line: &'a [u8],
+                wanted: Fields,
+                record: &mut Record<'a>,
+            ) -> Result<Parsed, Reason> {
+                match &mut self.kind { $(Kind::$variant(parser) => parser.parse(line, wanted, record)),+ }
+            }
+        }
+    };
+}
+
+formats! {
+    AwsAlb aws_alb;
+}
+
+/// Reads lines of one format, one after another. Holds what is worth keeping from line to line.
+#[derive(Debug)]
+pub struct Parser {
+    kind: Kind,
 }
 
 /// The facts about a format.
@@ -76,13 +140,10 @@ pub struct Preset {
     pub fields: &'static [(Field, &'static str)],
 }
 
-/// Every format.
-pub const ALL: &[Format] = &[Format::AwsAlb];
-
-/// The facts about a format.
-pub const fn preset(format: Format) -> &'static Preset {
-    match format {
-        Format::AwsAlb => &aws_alb::PRESET,
+impl Preset {
+    /// The fields that it fills.
+    pub fn fields(&self) -> Fields {
+        self.fields.iter().map(|(field, _)| *field).collect()
     }
 }
 

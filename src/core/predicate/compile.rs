@@ -4,10 +4,11 @@ use super::literal::{duration_us, timestamp_us};
 use super::parse::Parsed;
 use super::tree::{Comparison, Number, Operator, Test, Text};
 use super::{PredicateError, closest};
-use crate::core::record::{Field, Kind};
+use crate::core::record::{Field, Kind, Labels};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
 use memchr::memmem;
 use regex::bytes::Regex;
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Deepest nesting, so that walking the tree is bounded.
@@ -18,9 +19,9 @@ const FUNCTIONS: [&str; 4] = ["duration", "timestamp", "size", "matches"];
 
 type Result<T> = std::result::Result<T, PredicateError>;
 
-/// Compiles a parsed predicate.
-pub(super) fn compile(parsed: &Parsed<'_>) -> Result<Test> {
-    let compiler = Compiler { parsed };
+/// Compiles a parsed predicate; names of labels are added to `labels`.
+pub(super) fn compile(parsed: &Parsed<'_>, labels: &mut Labels) -> Result<Test> {
+    let compiler = Compiler { parsed, labels: RefCell::new(labels) };
     match compiler.expr(&parsed.root, 0)? {
         Typed::Test(test) => Ok(test),
         other => {
@@ -66,6 +67,7 @@ impl Typed {
 
 struct Compiler<'p> {
     parsed: &'p Parsed<'p>,
+    labels: RefCell<&'p mut Labels>,
 }
 
 impl Compiler<'_> {
@@ -86,11 +88,11 @@ impl Compiler<'_> {
                     .hint("write `x != null` to ask whether a field is there"))
             }
             Expr::Select(select) => {
+                if let Some(path) = path(expr) {
+                    return self.label(expr, &path);
+                }
                 let error = self.error(expr, "a field has no parts");
-                Err(match Field::by_name(&select.field) {
-                    Some(field) => error.hint(format!("fields are named without a prefix: {}", field.name())),
-                    None => error.hint(format!("a method is called with brackets: .{}(..)", select.field)),
-                })
+                Err(error.hint(format!("a method is called with brackets: .{}(..)", select.field)))
             }
             Expr::List(_) => Err(self
                 .error(expr, "a list stands only after `in`")
@@ -103,7 +105,11 @@ impl Compiler<'_> {
     }
 
     fn ident(&self, expr: &IdedExpr, name: &str) -> Result<Field> {
-        Field::by_name(name).ok_or_else(|| unknown_field(self.parsed.token(expr), name))
+        named_field(name, *self.labels.borrow_mut(), self.parsed.token(expr))
+    }
+
+    fn label(&self, expr: &IdedExpr, path: &str) -> Result<Typed> {
+        named_field(path, *self.labels.borrow_mut(), self.parsed.span(expr)).map(field)
     }
 
     fn literal(&self, expr: &IdedExpr, literal: &LiteralValue) -> Result<Typed> {
@@ -146,6 +152,7 @@ impl Compiler<'_> {
                 }
                 other => Err(self.error(one, format!("- needs an integer, this is {}", other.describe()))),
             },
+            (op::INDEX, _) if path(expr).is_some() => self.label(expr, &path(expr).unwrap_or_default()),
             (op::INDEX | op::OPT_INDEX | op::OPT_SELECT, _) => Err(self.error(expr, "a field has no parts")),
             _ => self.function(expr, call, depth),
         }
@@ -437,6 +444,48 @@ pub(in crate::core) fn regex(pattern: &str, span: Range<usize>) -> Result<Regex>
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
         PredicateError::new(span, format!("bad regular expression: {last}"))
+    })
+}
+
+/// The path that `a.b.c` or `a.b["c"]` names. None if a field stands at its head, or anything else.
+fn path(expr: &IdedExpr) -> Option<String> {
+    let (head, part) = match &expr.expr {
+        Expr::Ident(name) => return Field::by_name(name).is_none().then(|| name.clone()),
+        Expr::Select(select) if !select.test => (&*select.operand, select.field.clone()),
+        Expr::Call(call) if call.func_name == op::INDEX => match call.args.as_slice() {
+            [head, IdedExpr { expr: Expr::Literal(LiteralValue::String(part)), .. }] => {
+                (head, part.inner().to_string())
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(format!("{}.{part}", path(head)?))
+}
+
+/// The field of that name, or the label that a pipeline may ask for.
+pub(in crate::core) fn named_field(name: &str, labels: &mut Labels, span: Range<usize>) -> Result<Field> {
+    if let Some(field) = Field::by_name(name) {
+        return Ok(field);
+    }
+    let head = name.split('.').next().unwrap_or_default();
+    if let Some(field) = Field::by_name(head) {
+        return Err(
+            PredicateError::new(span, "a field has no parts").hint(format!("{} stands alone", field.name()))
+        );
+    }
+    if let Some(field) = name.rsplit('.').next().and_then(Field::by_name)
+        && matches!(head, "record" | "request")
+    {
+        return Err(PredicateError::new(span, "a field has no parts")
+            .hint(format!("fields are named without a prefix: {}", field.name())));
+    }
+    if !labels.is_known(name) {
+        return Err(unknown_field(span, name));
+    }
+    labels.intern(name).ok_or_else(|| {
+        PredicateError::new(span, format!("more than {} labels", Field::LABELS.len()))
+            .hint("labels are names with a dot, and those that a format declares; use fewer")
     })
 }
 

@@ -18,9 +18,9 @@ mod tree;
 
 pub use suggest::closest;
 
-pub(in crate::core) use compile::{regex, unknown_field};
+pub(in crate::core) use compile::{named_field, regex};
 
-use crate::core::record::{Field, Fields, Record};
+use crate::core::record::{Fields, Labels, Record};
 use std::fmt;
 use std::ops::Range;
 use tree::Test;
@@ -68,13 +68,13 @@ pub struct Predicate {
 }
 
 impl Predicate {
-    /// Compiles the text.
+    /// Compiles the text; the labels it names are added to `labels`.
     ///
     /// # Errors
-    /// Syntax, unknown fields and functions, types that do not fit.
-    pub fn compile(text: &str) -> Result<Predicate, PredicateError> {
+    /// Syntax, unknown fields and functions, types that do not fit, too many labels.
+    pub fn compile(text: &str, labels: &mut Labels) -> Result<Predicate, PredicateError> {
         let parsed = parse::parse(text)?;
-        Ok(Predicate::of(compile::compile(&parsed)?))
+        Ok(Predicate::of(compile::compile(&parsed, labels)?))
     }
 
     fn of(test: Test) -> Predicate {
@@ -90,7 +90,7 @@ impl Predicate {
 
     /// Whether it looks at no other fields than these.
     pub fn only_uses(&self, allowed: Fields) -> bool {
-        Field::ALL.iter().all(|f| allowed.has(*f) || !self.fields.has(*f))
+        self.fields.iter().all(|f| allowed.has(f))
     }
 
     /// Whether it is true of the record; unknown is false.

@@ -1,8 +1,12 @@
 //! Tables of predicates, values and errors; three-valued logic in full.
 
 use super::*;
-use crate::core::record::Value;
+use crate::core::record::{Field, Value};
 use crate::core::time::Time;
+
+fn compile(text: &str) -> Result<Predicate, PredicateError> {
+    Predicate::compile(text, &mut Labels::default())
+}
 
 fn record() -> Record<'static> {
     let mut record = Record::at(Time::parse("2024-05-01T12:00:00.5Z").expect("a time"));
@@ -23,7 +27,7 @@ fn record() -> Record<'static> {
 
 #[track_caller]
 fn eval(text: &str) -> Option<bool> {
-    match Predicate::compile(text) {
+    match compile(text) {
         Ok(predicate) => {
             let result = predicate.eval(&record());
             assert_eq!(predicate.holds(&record()), result == Some(true), "{text}");
@@ -277,7 +281,7 @@ fn errors_point_at_their_cause() {
     ];
     let mut failures = Vec::new();
     for (text, part, message, hint) in cases {
-        match Predicate::compile(text) {
+        match compile(text) {
             Ok(_) => failures.push(format!("{text:?}: compiles")),
             Err(error) => {
                 let found = text.get(error.span.clone());
@@ -296,8 +300,7 @@ fn errors_point_at_their_cause() {
 #[test]
 fn fields_and_guards() {
     let predicate =
-        Predicate::compile("host == 'a' && path.startsWith('/x') && (method == 'GET' || status > 1)")
-            .expect("ok");
+        compile("host == 'a' && path.startsWith('/x') && (method == 'GET' || status > 1)").expect("ok");
     let names: Vec<_> = Field::ALL.iter().filter(|f| predicate.fields().has(**f)).map(|f| f.name()).collect();
     assert_eq!(names, ["status", "method", "host", "path"]);
     let few = Fields::NONE.with(Field::Host).with(Field::Method).with(Field::Status);
@@ -319,7 +322,7 @@ fn hostile_lengths_and_depths_are_errors() {
         "status < 500 ".repeat(1_000_000),
         "\"".to_string() + &"é".repeat(4000),
     ] {
-        let error = Predicate::compile(&text).expect_err("too much");
+        let error = compile(&text).expect_err("too much");
         assert!(error.span.end <= text.len() && text.get(error.span.clone()).is_some());
     }
     let chain = vec!["status == 502"; 400].join(" || ");
@@ -331,7 +334,7 @@ proptest::proptest! {
 
     #[test]
     fn any_text_compiles_or_is_refused(text in "\\PC{0,40}") {
-        if let Err(error) = Predicate::compile(&text) {
+        if let Err(error) = compile(&text) {
             assert!(text.get(error.span.clone()).is_some(), "{text:?} {error:?}");
         }
     }
@@ -348,7 +351,7 @@ proptest::proptest! {
         )
     ) {
         let text = tokens.join(" ");
-        match Predicate::compile(&text) {
+        match compile(&text) {
             Ok(predicate) => drop(predicate.eval(&record())),
             Err(error) => assert!(text.get(error.span.clone()).is_some(), "{text:?} {error:?}"),
         }
@@ -369,7 +372,7 @@ proptest::proptest! {
             let (a, b) = (i128::from(value), i128::from(constant));
             let (a, b) = if swap { (b, a) } else { (a, b) };
             let want = [a == b, a != b, a < b, a <= b, a > b, a >= b][op];
-            assert_eq!(Predicate::compile(&text).expect("ok").eval(&record), Some(want), "{text} {value}");
+            assert_eq!(compile(&text).expect("ok").eval(&record), Some(want), "{text} {value}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! How ingest uses it (each thread its own resolver):
 //! ```text
-//! let classifier = Classifier::compile(&settings)?;          // once per epoch, shared
+//! let classifier = Classifier::compile(&settings, &mut labels)?; // once per epoch, shared
 //! let mut resolver = ServiceResolver::new(&classifier);      // once per thread and epoch
 //! let id = resolver.resolve(&record);                        // ServiceId: dense from 0
 //! let service = resolver.service(id);                        // ServiceName and its SLO indexes, ascending
@@ -26,7 +26,7 @@ pub use resolver::{Service, ServiceId, ServiceResolver};
 pub use selector::{is_reserved, selects};
 
 use crate::core::predicate::PredicateError;
-use crate::core::record::{Fields, Record};
+use crate::core::record::{Fields, Labels, Record};
 use crate::core::settings::{Limits, ServiceRule, Settings};
 use crate::core::sli::{Part, Sli, Verdict};
 use rule::Rule;
@@ -62,6 +62,8 @@ pub enum Place {
     SloGood(usize),
     /// `slos[i].indicator.exclude`.
     SloExclude(usize),
+    /// `slos[i].indicator.latency.of`.
+    SloLatency(usize),
 }
 
 /// A rule of the settings that cannot be compiled: where, and what is wrong with the text there.
@@ -89,11 +91,14 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Compiles the rules of the settings.
+    /// Compiles the rules of the settings; the labels that they ask for are added to `labels`.
     ///
     /// # Errors
     /// The first text that cannot be compiled.
-    pub fn compile(settings: &Settings) -> Result<Classifier, CompileError> {
+    pub fn compile(settings: &Settings, labels: &mut Labels) -> Result<Classifier, CompileError> {
+        for source in &settings.sources {
+            source.input.layout.names().for_each(|name| labels.declare(name));
+        }
         let mut classifier = Classifier {
             rules: Vec::new(),
             named: Vec::new(),
@@ -103,7 +108,7 @@ impl Classifier {
             limits: settings.limits,
         };
         for (i, settings) in settings.services.iter().enumerate() {
-            classifier.add_rule(i, settings)?;
+            classifier.add_rule(i, settings, labels)?;
         }
         for (i, slo) in settings.slos.iter().enumerate() {
             if i > usize::from(u16::MAX) {
@@ -112,10 +117,11 @@ impl Classifier {
                     error: PredicateError::new(0..0, "too many SLOs"),
                 });
             }
-            let sli = Sli::compile(&slo.indicator).map_err(|(part, error)| CompileError {
+            let sli = Sli::compile(&slo.indicator, labels).map_err(|(part, error)| CompileError {
                 place: match part {
                     Part::Good => Place::SloGood(i),
                     Part::Exclude => Place::SloExclude(i),
+                    Part::Latency => Place::SloLatency(i),
                 },
                 error,
             })?;
@@ -125,14 +131,19 @@ impl Classifier {
         Ok(classifier)
     }
 
-    fn add_rule(&mut self, index: usize, settings: &ServiceRule) -> Result<(), CompileError> {
+    fn add_rule(
+        &mut self,
+        index: usize,
+        settings: &ServiceRule,
+        labels: &mut Labels,
+    ) -> Result<(), CompileError> {
         let name = settings.name.as_str();
         let whole = |message: String| CompileError {
             place: Place::ServiceName(index),
             error: PredicateError::new(0..name.len(), message),
         };
         let number = u16::try_from(index).map_err(|_| whole("too many service rules".into()))?;
-        let rule = Rule::compile(index, settings)?;
+        let rule = Rule::compile(index, settings, labels)?;
         let fixed = if rule.is_named() {
             let max = self.limits.service_name_bytes_max as usize;
             if name.is_empty() {

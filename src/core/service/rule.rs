@@ -2,8 +2,8 @@
 
 use super::template::{self, Piece};
 use super::{CompileError, Place};
-use crate::core::predicate::{Predicate, PredicateError, regex, unknown_field};
-use crate::core::record::{Field, Fields, Kind, Record, Value};
+use crate::core::predicate::{Predicate, PredicateError, named_field, regex};
+use crate::core::record::{Field, Fields, Kind, Labels, Record, Value};
 use crate::core::settings::ServiceRule;
 use regex::bytes::{CaptureLocations, Regex};
 
@@ -23,7 +23,12 @@ pub(super) const FEW: Fields = Fields::NONE
     .with(Field::TlsProtocol)
     .with(Field::Status)
     .with(Field::ClientGone)
-    .with(Field::Websocket);
+    .with(Field::Websocket)
+    .with(Field::Upstream)
+    .with(Field::Frontend)
+    .with(Field::RouteName)
+    .with(Field::Zone)
+    .union(Fields::of(&Field::LABELS));
 
 /// A compiled rule.
 #[derive(Clone, Debug)]
@@ -54,21 +59,23 @@ pub(super) enum Raw<'b> {
 
 impl Rule {
     /// Compiles the `index`-th rule.
-    pub(super) fn compile(index: usize, rule: &ServiceRule) -> Result<Rule, CompileError> {
+    pub(super) fn compile(
+        index: usize,
+        rule: &ServiceRule,
+        labels: &mut Labels,
+    ) -> Result<Rule, CompileError> {
         let fail = |place| move |error| CompileError { place, error };
         let when = rule
             .when
             .as_deref()
-            .map(Predicate::compile)
+            .map(|text| Predicate::compile(text, labels))
             .transpose()
             .map_err(fail(Place::ServiceWhen(index)))?;
         let mut patterns = Vec::new();
         let mut captures: Vec<(String, usize, usize)> = Vec::new();
         for (m, (name, text)) in rule.matches.iter().enumerate() {
             let place = Place::ServiceMatchField(index, m);
-            let field = Field::by_name(name)
-                .ok_or_else(|| unknown_field(0..name.len(), name))
-                .map_err(fail(place))?;
+            let field = named_field(name, labels, 0..name.len()).map_err(fail(place))?;
             if field.kind() != Kind::Text {
                 let error = PredicateError::new(0..name.len(), format!("{name} is no text"))
                     .hint("compare it in `when` instead");
@@ -85,7 +92,8 @@ impl Rule {
             }
             patterns.push(Pattern { field, regex, groups: None });
         }
-        let pieces = template::parse(&rule.name, &captures).map_err(fail(Place::ServiceName(index)))?;
+        let pieces =
+            template::parse(&rule.name, &captures, labels).map_err(fail(Place::ServiceName(index)))?;
         let mut fields = when.as_ref().map_or(Fields::NONE, Predicate::fields);
         for pattern in &patterns {
             fields = fields.with(pattern.field);
@@ -100,7 +108,7 @@ impl Rule {
                 Piece::Literal(_) => {}
             }
         }
-        let settled = Field::ALL.iter().all(|f| FEW.has(*f) || !fields.has(*f));
+        let settled = fields.iter().all(|f| FEW.has(f));
         let guard = when.as_ref().and_then(|w| w.guard(FEW));
         Ok(Rule { when, guard, patterns, pieces, fields, settled })
     }

@@ -3,8 +3,8 @@
 //! Invariant: a name is valid UTF-8 without control characters and within its limit, and depends on the
 //! template's bytes alone.
 
-use crate::core::predicate::{PredicateError, closest, unknown_field};
-use crate::core::record::{Field, Kind, Record, Value};
+use crate::core::predicate::{PredicateError, closest, named_field};
+use crate::core::record::{Field, Kind, Labels, Record, Value};
 
 /// A piece of a name.
 #[derive(Clone, Debug)]
@@ -19,7 +19,11 @@ pub(super) enum Piece {
 }
 
 /// Reads a name. `captures` finds a named group; it wins over a field of the same name.
-pub(super) fn parse(name: &str, captures: &[(String, usize, usize)]) -> Result<Vec<Piece>, PredicateError> {
+pub(super) fn parse(
+    name: &str,
+    captures: &[(String, usize, usize)],
+    labels: &mut Labels,
+) -> Result<Vec<Piece>, PredicateError> {
     let mut pieces = Vec::new();
     let mut at = 0;
     while at < name.len() {
@@ -41,7 +45,7 @@ pub(super) fn parse(name: &str, captures: &[(String, usize, usize)]) -> Result<V
         let word = &name[inner.clone()];
         pieces.push(match captures.iter().find(|c| c.0 == word) {
             Some((_, pattern, group)) => Piece::Capture { pattern: *pattern, group: *group },
-            None => Piece::Field(field(word, inner.clone(), captures)?),
+            None => Piece::Field(field(word, inner.clone(), captures, labels)?),
         });
         at = start + close + 1;
     }
@@ -52,16 +56,17 @@ fn field(
     word: &str,
     span: std::ops::Range<usize>,
     captures: &[(String, usize, usize)],
+    labels: &mut Labels,
 ) -> Result<Field, PredicateError> {
-    let Some(field) = Field::by_name(word) else {
-        let mut error = unknown_field(span, word);
-        error.message = format!("unknown field or capture {word}");
-        let near = closest(word, captures.iter().map(|c| c.0.as_str()));
-        return Err(match near {
+    let field = named_field(word, labels, span.clone()).map_err(|mut error| {
+        if !labels.is_known(word) {
+            error.message = format!("unknown field or capture {word}");
+        }
+        match closest(word, captures.iter().map(|c| c.0.as_str())) {
             Some(near) => error.hint(format!("did you mean {near}?")),
             None => error,
-        });
-    };
+        }
+    })?;
     match field.kind() {
         Kind::Text | Kind::Integer | Kind::Boolean => Ok(field),
         Kind::Duration | Kind::Timestamp => {
@@ -124,7 +129,7 @@ mod tests {
     fn templates_are_checked() {
         let captures = [("team".to_string(), 0, 1)];
         for good in ["checkout", "{host}", "team-{team}", "{team}{host}:{port}", "{client_gone}"] {
-            assert!(parse(good, &captures).is_ok(), "{good}");
+            assert!(parse(good, &captures, &mut Labels::default()).is_ok(), "{good}");
         }
         let bad = [
             ("{", 0..1, None),
@@ -137,7 +142,7 @@ mod tests {
             ("{time}", 1..5, None),
         ];
         for (name, span, hint) in bad {
-            let error = parse(name, &captures).expect_err(name);
+            let error = parse(name, &captures, &mut Labels::default()).expect_err(name);
             assert_eq!(error.span, span, "{name}");
             if let Some(hint) = hint {
                 assert_eq!(error.hint.as_deref(), Some(hint), "{name}");

@@ -51,7 +51,7 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
 }
 
 fn compile(services: Rules<'_>) -> Result<Classifier, CompileError> {
-    Classifier::compile(&settings(services, &[]))
+    Classifier::compile(&settings(services, &[]), &mut Labels::default())
 }
 
 fn record<'a>(fields: &[(Field, &'a [u8])]) -> Record<'a> {
@@ -145,7 +145,7 @@ fn optional_groups_that_took_no_part_are_absent() {
 fn names_are_bounded_and_forgotten() {
     let mut settings = settings(&[("named", Some("host == 'n'"), &[]), ("{host}", None, &[])], &[]);
     settings.limits.ingest_services_max = 4;
-    let classifier = Classifier::compile(&settings).expect("compiles");
+    let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("compiles");
     let mut resolver = ServiceResolver::new(&classifier);
     let name = |i: usize| format!("h{i}").into_bytes();
     for i in 0..100 {
@@ -189,7 +189,9 @@ fn rules_that_cannot_be_compiled_say_where() {
         assert_eq!(error.place, *place, "{error}");
         assert!(error.error.message.contains(message), "{error}");
     }
-    let slos = |good| Classifier::compile(&settings(&[], &[("a", &["*"], good)])).map(|_| ());
+    let slos = |good| {
+        Classifier::compile(&settings(&[], &[("a", &["*"], good)]), &mut Labels::default()).map(|_| ())
+    };
     assert_eq!(slos("status < x").expect_err("an error").place, Place::SloGood(0));
     assert!(slos("status < 500").is_ok());
 }
@@ -203,7 +205,7 @@ fn slos_are_chosen_per_name() {
         ("latency", &["*"], "true"),
         ("unmatched", &["__unmatched__"], "true"),
     ];
-    let classifier = Classifier::compile(&settings(SHOP, slos)).expect("compiles");
+    let classifier = Classifier::compile(&settings(SHOP, slos), &mut Labels::default()).expect("compiles");
     let cases: [(&str, &[u16]); 6] = [
         ("checkout", &[0, 3]),
         ("cart", &[1, 2]),

@@ -76,7 +76,7 @@ fn path(path: &Path) -> Value {
 fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
     let mut object = json!({
         "name": core.name,
-        "format": preset(core.format).name,
+        "format": preset(core.input.format).name,
         "lateness": seconds_text(core.lateness_s.into()),
         "idle_timeout": seconds_text(core.idle_timeout_s.into()),
     });
@@ -151,6 +151,7 @@ fn slo(slo: &Slo) -> Value {
         Rule::Latency { below_us, of, failed } => {
             let of = match of {
                 LatencyOf::Client => "client",
+                LatencyOf::Field(name) => name.as_str(),
                 LatencyOf::Upstream => "upstream",
             };
             let failed = match failed {

@@ -50,7 +50,7 @@ pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandE
     let mut counts =
         Counts { slos: settings.slos.iter().map(|s| s.name.to_string()).collect(), ..Counts::default() };
     while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
-        let fate = explainer.explain(settings.sources[0].format, line, Some(now), Fields::NONE);
+        let fate = explainer.explain(0, line, Some(now), Fields::NONE);
         counts.lines += 1;
         match fate.outcome {
             Outcome::Record => counts.records += 1,

@@ -4,10 +4,10 @@
 //! that. Unknown keys are errors everywhere, and every key's comment is its text in the JSON Schema.
 
 pub mod diagnostic;
+pub mod format;
 pub mod read;
 pub mod scalar;
 
-use crate::core::settings::Format;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
@@ -74,30 +75,13 @@ pub struct SourceFile {
     pub name: At<String>,
     /// The topics it reads. Without it the source can only be used with `backfill`.
     pub kafka: Option<At<KafkaSourceFile>>,
-    /// Format of its lines.
-    pub format: FormatFile,
+    /// Format of its lines: a preset by name, or `{ preset: … }` with what the site declares of it.
+    pub format: At<FormatFile>,
     /// How long after a slice's end its lines may still come in time. Default by format: 10m for
     /// `aws_alb`, whose logs arrive as files.
     pub lateness: Option<At<DurationText>>,
     /// A partition quiet at its confirmed end for so long is idle and holds nothing up. Default: 30s.
     pub idle_timeout: Option<At<DurationText>>,
-}
-
-/// A log format by the name of its preset.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "Format")]
-pub enum FormatFile {
-    /// AWS Application Load Balancer access logs, every version of the field list.
-    AwsAlb,
-}
-
-impl From<FormatFile> for Format {
-    fn from(format: FormatFile) -> Format {
-        match format {
-            FormatFile::AwsAlb => Format::AwsAlb,
-        }
-    }
 }
 
 /// Topics of one Kafka cluster.
@@ -258,21 +242,10 @@ pub struct IndicatorFile {
 pub struct LatencyFile {
     /// Bound, exclusive.
     pub below: At<DurationText>,
-    /// Whose latency: `client` or `upstream`.
-    pub of: LatencyOfFile,
+    /// Whose latency: `client`, `upstream`, or another field that holds a duration.
+    pub of: At<String>,
     /// What a failed request counts as: `bad` (default), `good` or `excluded`.
     pub failed: Option<FailedFile>,
-}
-
-/// Whose latency.
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "LatencyOf")]
-pub enum LatencyOfFile {
-    /// As the client saw it.
-    Client,
-    /// Of the target.
-    Upstream,
 }
 
 /// What a failed request counts as.

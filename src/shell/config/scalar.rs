@@ -109,6 +109,13 @@ texts! {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OneOrMany(Vec<(String, Option<Range<usize>>)>);
 
+impl OneOrMany {
+    /// A single text, in the place of the whole.
+    pub fn one(text: &str) -> OneOrMany {
+        OneOrMany(vec![(text.to_string(), None)])
+    }
+}
+
 impl At<OneOrMany> {
     /// Every text with its place.
     pub fn items(&self) -> impl Iterator<Item = At<String>> + '_ {

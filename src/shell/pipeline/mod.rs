@@ -121,7 +121,7 @@ impl Pipeline {
                 .iter()
                 .find(|s| &*s.name == name)
                 .ok_or_else(|| format!("the pipeline has no source `{name}`; it has: {}", names()))?,
-            None if sources.len() > 1 && sources.iter().any(|s| s.format != sources[0].format) => {
+            None if sources.len() > 1 && sources.iter().any(|s| s.input != sources[0].input) => {
                 return Err(format!("the sources differ in format; name one of them: {}", names()));
             }
             None => &sources[0],

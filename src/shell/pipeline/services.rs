@@ -1,7 +1,8 @@
 //! The file's `services:`, and the compilation of every predicate, template and regular expression.
 
 use super::load::Checker;
-use crate::core::format::preset;
+use crate::core::format::{by_name, preset};
+use crate::core::record::Labels;
 use crate::core::service::{Classifier, Place};
 use crate::core::settings::{Format, OTHER, Rule, ServiceRule, Settings, UNMATCHED};
 use crate::shell::config::PipelineFile;
@@ -58,7 +59,8 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
 
 /// The format's own key.
 fn default_name(file: &PipelineFile) -> &'static str {
-    let format = file.sources.first().map_or(Format::AwsAlb, |s| s.format.into());
+    let named = file.sources.first().and_then(|s| by_name(&s.format.preset));
+    let format = named.unwrap_or(Format::AwsAlb);
     preset(format).service_template
 }
 
@@ -79,7 +81,7 @@ pub(super) fn compile(file: &PipelineFile, settings: &Settings, checker: &mut Ch
     let mut settings = settings.clone();
     let texts = settings.services.len() * 8 + settings.slos.len() * 2;
     for _ in 0..=texts {
-        let Err(failed) = Classifier::compile(&settings) else { return };
+        let Err(failed) = Classifier::compile(&settings, &mut Labels::default()) else { return };
         if let Some((scalar, text)) = place(file, &failed.place) {
             let span = checker.inside(&scalar, &text, &failed.error.span);
             match &failed.error.hint {
@@ -110,6 +112,10 @@ fn place(file: &PipelineFile, place: &Place) -> Option<(Range<usize>, String)> {
             let good = file.slos.get(i)?.indicator.good.as_ref()?;
             Some((good.span.clone(), good.value.0.clone()))
         }
+        Place::SloLatency(i) => {
+            let latency = file.slos.get(i)?.indicator.latency.as_ref()?;
+            Some((latency.of.span.clone(), latency.of.value.clone()))
+        }
         Place::SloExclude(i) => {
             let exclude = file.slos.get(i)?.indicator.exclude.as_ref()?;
             Some((exclude.span.clone(), exclude.value.0.clone()))
@@ -125,7 +131,9 @@ fn neutralise(settings: &mut Settings, place: &Place) {
             settings.services[i].matches[m] = ("path".into(), "x".into());
             settings.services[i].name = "x".into();
         }
-        Place::SloGood(i) => settings.slos[i].indicator.rule = Rule::Good("true".into()),
+        Place::SloGood(i) | Place::SloLatency(i) => {
+            settings.slos[i].indicator.rule = Rule::Good("true".into())
+        }
         Place::SloExclude(i) => settings.slos[i].indicator.exclude = None,
     }
 }

@@ -8,9 +8,7 @@ use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
 use crate::shell::config::scalar::seconds_text;
-use crate::shell::config::{
-    At, DecimalText, FailedFile, IndicatorFile, LatencyOfFile, PipelineFile, SloFile,
-};
+use crate::shell::config::{At, DecimalText, FailedFile, IndicatorFile, PipelineFile, SloFile};
 use std::sync::Arc;
 
 /// Longest window of an SLO.
@@ -189,9 +187,10 @@ fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
             }
             Rule::Latency {
                 below_us,
-                of: match latency.of {
-                    LatencyOfFile::Client => LatencyOf::Client,
-                    LatencyOfFile::Upstream => LatencyOf::Upstream,
+                of: match latency.of.as_str() {
+                    "client" => LatencyOf::Client,
+                    "upstream" => LatencyOf::Upstream,
+                    field => LatencyOf::Field(field.to_string()),
                 },
                 failed: match latency.failed.unwrap_or(FailedFile::Bad) {
                     FailedFile::Bad => Failed::Bad,

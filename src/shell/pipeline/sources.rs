@@ -4,11 +4,14 @@
 
 use super::kafka::Cluster;
 use super::load::Checker;
-use crate::core::format::preset;
-use crate::core::settings::Source;
+use crate::core::format::{self, LayoutError, Parser, preset};
+use crate::core::predicate::closest;
+use crate::core::record::Labels;
+use crate::core::settings::{Format, Input, Layout, Mapping, Source};
 use crate::core::time::Time;
-use crate::shell::config::{At, KafkaSourceFile, PipelineFile};
+use crate::shell::config::{At, FormatFile, KafkaSourceFile, LayoutFile, MappedFieldFile, PipelineFile};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The topics of a source and how to reach them.
@@ -87,11 +90,12 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>,
                 }
             }
         }
-        let format = source.format.into();
+        let input = input(&source.format, checker);
+        let format = input.format;
         core.push(Source {
             name: Arc::from(name.value.as_str()),
             topics: kafka.iter().flat_map(|k| &k.topics).map(|t| Arc::from(t.as_str())).collect(),
-            format,
+            input,
             lateness_s: checker.seconds(source.lateness.as_ref(), preset(format).lateness_s_default.into())
                 as u32,
             idle_timeout_s: checker.seconds(source.idle_timeout.as_ref(), 30) as u32,
@@ -99,6 +103,65 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>,
         edges.push(kafka);
     }
     (core, edges)
+}
+
+/// What the source's messages hold; checked by making its parser.
+pub(super) fn input(file: &At<FormatFile>, checker: &mut Checker) -> Input {
+    let Some(format) = format::by_name(&file.preset) else {
+        let names = format::ALL.iter().map(|f| preset(*f).name);
+        let hint = match closest(&file.preset, names.clone()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("one of: {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        checker.error_hint(&file.span, format!("unknown format `{}`", file.preset), hint);
+        return Format::AwsAlb.into();
+    };
+    let layout = match file.layout.as_ref().map(|l| &l.value) {
+        None => Layout::Usual,
+        Some(LayoutFile::Text(text)) => Layout::Text(text.clone()),
+        Some(LayoutFile::Columns(columns)) => {
+            Layout::Columns(columns.iter().map(|c| c.value.clone()).collect())
+        }
+        Some(LayoutFile::Mapped(mapped)) => Layout::Mapped {
+            pattern: mapped.pattern.as_ref().map(|p| p.value.clone()),
+            separator: mapped.separator.as_ref().map(|s| s.value.clone()),
+            columns: mapped.columns.iter().flatten().map(|c| c.value.clone()).collect(),
+            fields: mapped.fields.iter().flatten().map(|(name, field)| mapping(name, field)).collect(),
+        },
+    };
+    let input = Input { format, layout };
+    if let Err(error) = Parser::new(&input, &Labels::default()) {
+        let span = layout_span(file, &error, checker);
+        match &error.hint {
+            Some(hint) => checker.error_hint(&span, &error.message, hint),
+            None => checker.error(&span, &error.message),
+        }
+        return format.into();
+    }
+    input
+}
+
+fn mapping(name: &str, field: &MappedFieldFile) -> Mapping {
+    Mapping {
+        name: name.to_string(),
+        from: field.from.iter().flat_map(At::items).map(|from| from.value).collect(),
+        unit: field.unit.as_ref().map(|unit| unit.value.clone()),
+    }
+}
+
+/// Where in the file the declared value stands that an error is about.
+fn layout_span(file: &At<FormatFile>, error: &LayoutError, checker: &Checker) -> Range<usize> {
+    let Some(layout) = &file.layout else { return file.span.clone() };
+    let inside = |at: &At<String>| checker.inside(&at.span, &at.value, &error.span);
+    match &layout.value {
+        LayoutFile::Text(text) => checker.inside(&layout.span, text, &error.span),
+        LayoutFile::Columns(columns) => columns.get(error.item).map_or(layout.span.clone(), inside),
+        LayoutFile::Mapped(mapped) => {
+            let columns = mapped.columns.iter().flatten().nth(error.item).map(inside);
+            let field = mapped.fields.iter().flatten().nth(error.item).map(|(_, field)| field.span.clone());
+            mapped.pattern.as_ref().map(inside).or(columns).or(field).unwrap_or(layout.span.clone())
+        }
+    }
 }
 
 fn kafka_source(file: &At<KafkaSourceFile>, checker: &mut Checker) -> KafkaSource {

@@ -112,7 +112,7 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "format: aws_alb",
         "format: aws_abl",
         "aws_abl",
-        &["unknown value `aws_abl`", "did you mean `aws_alb`?"],
+        &["unknown format `aws_abl`", "did you mean `aws_alb`?"],
     ),
     ("alerts: workbook", "alerts: worbook", "worbook", &["unknown alerts `worbook`"]),
     (
