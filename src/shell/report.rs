@@ -4,7 +4,9 @@
 //! same files give the same report, whatever the number of threads.
 
 mod figures;
+mod latencies;
 mod print;
+mod quality;
 mod sums;
 
 use super::args::{ReportArgs, ReportOutput};
@@ -114,7 +116,7 @@ impl Request {
         let days: BTreeSet<Time> = slis.iter().map(|file| file.day).collect();
         let newest: BTreeSet<Time> = days.into_iter().rev().take(2).collect();
         for file in slis.into_iter().filter(|file| newest.contains(&file.day)) {
-            read::slis(&file.path, |row| longest = longest.max(row.window_s)).map_err(failed)?;
+            read::windows(&file.path, |window_s| longest = longest.max(window_s)).map_err(failed)?;
         }
         Ok(if longest == 0 { LOOKBACK_S } else { longest })
     }
@@ -200,12 +202,7 @@ fn newest_end(
                 newest = newest.max((end > start).then_some(end));
             };
             for file in files.iter().filter(|file| file.table == table && file.day == day) {
-                match table {
-                    "quality" => read::quality(&file.path, |row| see(row.slice_start, row.slices)),
-                    "requests" => read::requests(&file.path, |row| see(row.slice_start, 1)),
-                    _ => read::slis(&file.path, |row| see(row.slice_start, 1)),
-                }
-                .map_err(failed)?;
+                read::spans(file, &mut see).map_err(failed)?;
             }
             if newest.is_some() {
                 return Ok(newest);

@@ -4,7 +4,8 @@
 //! objective is shown as reaching it. Budgets and burn rates are those of the events: what lies in a window
 //! but was not read counts as good at the mean rate of what was.
 
-use super::sums::{BURN_WINDOWS, Counts, Latencies, Question, SloSum, Sums};
+use super::latencies::Latencies;
+use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums};
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
 use crate::core::settings::ServiceRule;

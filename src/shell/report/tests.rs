@@ -141,6 +141,27 @@ fn a_range_is_kept_to() {
 }
 
 #[test]
+fn only_files_of_the_dates_asked_for_are_opened() {
+    let dir = sample();
+    let spoil = |date: &str| {
+        for table in ["requests_1m", "sli_1m", "quality_1m"] {
+            let folder = dir.path().join(table).join(format!("date={date}"));
+            for file in std::fs::read_dir(folder).expect("the date") {
+                std::fs::write(file.expect("listed").path(), "spoilt").expect("written");
+            }
+        }
+    };
+    spoil("2026-01-01");
+    let mut ranged = request(dir.path());
+    ranged.since = Some(time("2026-01-02T00:00:00Z"));
+    assert_eq!(ranged.report().expect("a report").slos[0].counts.good, 197);
+    spoil("2026-01-03");
+    ranged.until = Some(time("2026-01-03T00:00:00Z"));
+    assert_eq!(ranged.report().expect("a report").slos[0].counts.good, 107);
+    assert!(request(dir.path()).report().expect_err("spoilt").to_string().contains("date=2026-01-03"));
+}
+
+#[test]
 fn other_folders_are_named_in_errors() {
     let empty = tempfile::tempdir().expect("a folder");
     for dir in [empty.path(), &empty.path().join("none")] {
