@@ -35,11 +35,11 @@ const FILES_PER_THREAD_MIN: usize = 32;
 ///
 /// # Errors
 /// If the pipeline is invalid, the folder holds no rollups of it, a file cannot be read, or the output fails.
-pub fn command(args: &ReportArgs, _terminal: Terminal) -> Result<Exit, CommandError> {
+pub fn command(args: &ReportArgs, terminal: Terminal) -> Result<Exit, CommandError> {
     let request = Request::new(args)?;
     let report = request.report()?;
     let text = match args.output {
-        ReportOutput::Table => print::table(&report),
+        ReportOutput::Table => print::table(&report, terminal.stdout_color),
         ReportOutput::Json => format!("{:#}\n", print::json(&report)),
         ReportOutput::Csv => print::csv(&report),
     };

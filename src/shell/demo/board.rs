@@ -4,7 +4,7 @@
 //! computed from integers and rounded down.
 
 use super::story::Story;
-use crate::shell::words::grouped;
+use crate::shell::words::{grouped, painted};
 use comfy_table::{CellAlignment, Table, presets};
 use std::collections::BTreeMap;
 
@@ -106,6 +106,7 @@ impl Board {
         ]);
         for ((service, slo), row) in &self.rows {
             let burn = |window: &str| row.burns.get(window).map_or("-".into(), |rate| format!("{rate:.1}x"));
+            let state = story.state(service, slo);
             table.add_row([
                 service.clone(),
                 slo.clone(),
@@ -116,7 +117,7 @@ impl Board {
                 row.remaining.map_or("-".into(), |left| format!("{:.1}%", left * 100.0)),
                 burn("1h"),
                 burn("5m"),
-                painted(story.state(service, slo), color),
+                painted(code(state), state, color),
             ]);
         }
         for i in 2..9 {
@@ -145,12 +146,12 @@ fn sli(good: u64, total: u64) -> String {
     format!("{}.{:03}%", scaled / 1_000, scaled % 1_000)
 }
 
-fn painted(state: &str, color: bool) -> String {
+/// The colour of a budget's state.
+fn code(state: &str) -> &'static str {
     match state {
-        _ if !color => state.to_string(),
-        "ok" => format!("\x1b[32m{state}\x1b[0m"),
-        "ticket" => format!("\x1b[33m{state}\x1b[0m"),
-        _ => format!("\x1b[1;31m{state}\x1b[0m"),
+        "ok" => "32",
+        "ticket" => "33",
+        _ => "1;31",
     }
 }
 

@@ -193,6 +193,16 @@ fn silent<'a>(
 }
 
 impl SloFigures {
+    /// `exhausted`, `missed` (below the objective, but the window's budget is not yet consumed) or `ok`; None without
+    /// a request.
+    pub(super) fn state(&self) -> Option<&'static str> {
+        match (self.exhausted, self.met?) {
+            (true, _) => Some("exhausted"),
+            (false, false) => Some("missed"),
+            (false, true) => Some("ok"),
+        }
+    }
+
     fn new(
         (service, slo, generation): (&str, &str, i32),
         sum: &SloSum,

@@ -5,18 +5,18 @@
 use super::figures::{LatencyFigures, QUANTILES, Report, ServiceFigures, SloFigures};
 use super::sums::BURN_WINDOWS;
 use crate::core::burn::Millionths;
-use crate::shell::words::duration;
+use crate::shell::words::{duration, painted};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// For people: one row for an SLO of a service, then what was read.
-pub(super) fn table(report: &Report) -> String {
+pub(super) fn table(report: &Report, color: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut header = vec!["service", "SLO", "objective", "window", "requests", "bad", "SLI", "budget left"];
     header.extend(BURN_WINDOWS.map(|(name, _)| name));
-    header.extend(["client p50/p95/p99", "upstream p50/p95/p99"]);
+    header.extend(["client p50/p95/p99", "upstream p50/p95/p99", "state"]);
     let columns = header.len();
     table.set_header(header);
     for slo in &report.slos {
@@ -32,6 +32,7 @@ pub(super) fn table(report: &Report) -> String {
         ];
         row.extend(slo.burn.map(|rate| rate.map_or("-".into(), |rate| rounded(rate, 2))));
         row.extend(latencies(report.services.get(&slo.service)));
+        row.push(slo.state().map_or("-".into(), |state| painted(code(state), state, color)));
         table.add_row(row);
     }
     for (service, figures) in report.without_slo() {
@@ -39,9 +40,11 @@ pub(super) fn table(report: &Report) -> String {
         row.extend([figures.requests.to_string(), "-".into(), "-".into(), "-".into()]);
         row.extend(BURN_WINDOWS.map(|_| "-".to_string()));
         row.extend(latencies(Some(figures)));
+        row.push("-".into());
         table.add_row(row);
     }
-    for i in 2..columns {
+    // the state is last: its colours have no width
+    for i in 2..columns - 1 {
         if let Some(column) = table.column_mut(i) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -55,6 +58,15 @@ pub(super) fn table(report: &Report) -> String {
         let _ = writeln!(out, "note: {note}");
     }
     out
+}
+
+/// The colour of a budget's state.
+fn code(state: &str) -> &'static str {
+    match state {
+        "ok" => "32",
+        "missed" => "33",
+        _ => "1;31",
+    }
 }
 
 /// What the numbers are of.

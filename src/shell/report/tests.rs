@@ -190,7 +190,12 @@ fn other_folders_are_named_in_errors() {
 fn every_form_holds_the_same_rows() {
     let dir = sample();
     let report = request(dir.path()).report().expect("a report");
-    let table = print::table(&report);
+    let table = print::table(&report, false);
+    assert!(table.contains("missed") && !table.contains('\x1b'), "{table}");
+    let colored = print::table(&report, true);
+    assert!(colored.contains("\x1b[33mmissed\x1b[0m"), "{colored}");
+    let plain = |text: &str| text.replace("\x1b[33m", "").replace("\x1b[0m", "");
+    assert_eq!(plain(&colored), table);
     assert!(table.contains("98.50%") && table.contains("99.5%"), "{table}");
     assert!(table.contains("1 of 4 slices of 1m complete"), "{table}");
     let json = print::json(&report);
