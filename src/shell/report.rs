@@ -3,6 +3,7 @@
 //! Invariant: it reads nothing but Parquet files, and only of the dates asked for; it changes nothing. The
 //! same files give the same report, whatever the number of threads.
 
+mod csv;
 mod figures;
 mod latencies;
 mod print;
@@ -41,7 +42,7 @@ pub fn command(args: &ReportArgs, terminal: Terminal) -> Result<Exit, CommandErr
     let text = match args.output {
         ReportOutput::Table => print::table(&report, terminal.stdout_color),
         ReportOutput::Json => format!("{:#}\n", print::json(&report)),
-        ReportOutput::Csv => print::csv(&report),
+        ReportOutput::Csv => csv::text(&report),
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;

@@ -201,7 +201,7 @@ fn every_form_holds_the_same_rows() {
     let json = print::json(&report);
     assert_eq!(json["slos"][0]["budget_left_percent"], "99.5833");
     assert_eq!(json["services"]["web"]["client_latency_us"]["count"], 200);
-    let csv = print::csv(&report);
+    let csv = csv::text(&report);
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 2, "{csv}");
     assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());
