@@ -154,7 +154,7 @@ impl Committer {
         self.engine.check(entries)?;
         let started = Instant::now();
         let first = self.append(entries)?;
-        self.metrics.journal_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.journal_duration_seconds.observe(started.elapsed().as_secs_f64());
         for (entry, position) in entries.iter().zip(first..) {
             self.apply(position, entry)?;
         }
@@ -184,7 +184,7 @@ impl Committer {
         self.put_snapshot(self.position)?;
         self.snapshot_at = self.position;
         self.persist("journal", |c| c.journal.trim().map_err(RunError::from))?;
-        self.metrics.snapshot_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.snapshot_duration_seconds.observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -207,7 +207,7 @@ impl Committer {
         let mut out = Outputs::default();
         let started = Instant::now();
         self.engine.apply(position, entry, &mut out)?;
-        self.metrics.apply_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.apply_duration_seconds.observe(started.elapsed().as_secs_f64());
         self.position = position;
         if crash::order_is_broken() {
             self.put_snapshot(position)?;
@@ -218,7 +218,7 @@ impl Committer {
             let started = Instant::now();
             let before = cut_number - out.cuts.len() as u64;
             self.persist("events", |c| c.events.publish(&out.events, at, before).map_err(RunError::from))?;
-            self.metrics.events_duration.observe(started.elapsed().as_secs_f64());
+            self.metrics.events_duration_seconds.observe(started.elapsed().as_secs_f64());
             self.published = out.events.last().map(|e| e.position);
             for event in &out.events {
                 self.metrics.events.get_or_create(&TypeLabel { r#type: event.kind }).inc();
@@ -228,7 +228,7 @@ impl Committer {
             let started = Instant::now();
             self.persist("events", |c| c.events.publish(&[], at, cut.number).map_err(RunError::from))?;
             self.persist("rollups", |c| c.rollups.write(cut).map_err(RunError::from))?;
-            self.metrics.cut_duration.observe(started.elapsed().as_secs_f64());
+            self.metrics.rollup_write_duration_seconds.observe(started.elapsed().as_secs_f64());
             self.metrics.cuts.inc();
         }
         if !out.cuts.is_empty() {

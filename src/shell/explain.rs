@@ -7,6 +7,7 @@ use super::clock::Clock;
 use super::exit::{CommandError, Exit};
 use super::input::LineReader;
 use super::pipeline::Pipeline;
+use super::words::painted;
 use crate::core::accumulator::AHEAD_MAX_S;
 use crate::core::format::{self, LayoutError, Parsed, Parser, Preset, preset};
 use crate::core::record::{Field, Fields, Kind, Labels, Outcome, Reason, Record, to_json};
@@ -247,10 +248,7 @@ fn show(
     settings: &Settings,
     terminal: Terminal,
 ) -> io::Result<()> {
-    let paint = |code: &str, text: &str| match terminal.stdout_color {
-        true => format!("\x1b[{code}m{text}\x1b[0m"),
-        false => text.to_string(),
-    };
+    let paint = |code: &str, text: &str| painted(code, text, terminal.stdout_color);
     let format = format::preset(fate.format).name;
     match fate.reason() {
         Some(reason) => {

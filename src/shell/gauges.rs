@@ -56,7 +56,7 @@ pub fn update(metrics: &Metrics, engine: &Engine, now: Time) {
         };
         metrics.partition_idle.get_or_create(&labels).set(i64::from(progress.standing() == Standing::AtEnd));
         if let Some(latest) = progress.latest(now) {
-            metrics.lag_seconds.get_or_create(&labels).set(lag_s(latest));
+            metrics.kafka_lag_seconds.get_or_create(&labels).set(lag_s(latest));
         }
     }
 }
@@ -74,20 +74,20 @@ pub fn budgets(metrics: &Metrics, engine: &Engine) {
         }
         let labels = SloLabels { service: gauge.service.to_string(), slo: gauge.slo.to_string() };
         let slo = &gauge.definition.slo;
-        metrics.objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
+        metrics.slo_objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
         for (tier, (_, long, short, _)) in slo.tiers.iter().zip(&gauge.burns) {
             for (window_s, rate) in [(tier.long_s, long), (tier.short_s, short)] {
                 let Some(rate) = rate else { continue };
                 let window = crate::shell::words::duration(window_s);
                 let (service, slo) = (labels.service.clone(), labels.slo.clone());
-                metrics.burn_rate.get_or_create(&BurnLabels { service, slo, window }).set(ratio(*rate));
+                metrics.slo_burn_rate.get_or_create(&BurnLabels { service, slo, window }).set(ratio(*rate));
             }
         }
         let shown = |requests| i64::try_from(requests).unwrap_or(i64::MAX);
-        metrics.window_good.get_or_create(&labels).set(shown(gauge.window.good));
-        metrics.window_bad.get_or_create(&labels).set(shown(gauge.window.bad));
+        metrics.slo_window_good.get_or_create(&labels).set(shown(gauge.window.good));
+        metrics.slo_window_bad.get_or_create(&labels).set(shown(gauge.window.bad));
         if let Some(remaining) = gauge.remaining {
-            metrics.budget_remaining_ratio.get_or_create(&labels).set(ratio(remaining));
+            metrics.slo_error_budget_remaining_ratio.get_or_create(&labels).set(ratio(remaining));
         }
     }
     metrics.slos_hidden.set(hidden);

@@ -305,11 +305,11 @@ impl Ingest {
             self.accumulator.standing(lane.slot, standing);
             if let Some(lag) = consumer.lag(lane.slot, ends) {
                 let lag = i64::try_from(lag).unwrap_or(i64::MAX);
-                self.metrics.lag_records.get_or_create(&lane.labels).set(lag);
+                self.metrics.kafka_lag_records.get_or_create(&lane.labels).set(lag);
             }
         }
         let chunk = Box::new(self.accumulator.flush(self.clock.now()));
-        self.metrics.flush_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.flush_duration_seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.queue_chunks.inc();
         self.reports.send(Report::Chunk(chunk)).is_ok()
     }

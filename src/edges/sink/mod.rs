@@ -51,7 +51,7 @@ impl Control {
     }
 }
 
-/// The outputs are not this journal's: the ways out of it (DESIGN: a journal knows its outputs by its id).
+/// The outputs are not this journal's, which knows its own by its id: what to do about it.
 #[derive(thiserror::Error, Clone, PartialEq, Debug)]
 pub enum Foreign {
     /// Another journal of the same pipeline name wrote them.
