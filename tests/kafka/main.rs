@@ -13,11 +13,13 @@ mod bad_input;
 mod crashes;
 mod disks;
 mod ground;
+mod health;
 mod input;
 mod outages;
 mod readme;
 mod refusals;
 mod reports;
+
 mod sinks;
 mod truth;
 
@@ -76,6 +78,8 @@ fn main() {
         trial("outages::disk_full", &[Kafka, DuckDb, Mount], outages::disk_full),
         trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
+        trial("health::and_metrics_tell_the_truth", &[Kafka, DuckDb], health::and_metrics_tell_the_truth),
+        trial("health::back_after_a_kill", &[Kafka, DuckDb], health::back_after_a_kill),
         trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
         trial("readme::sql", &[DuckDb], readme::sql),
     ];
