@@ -106,6 +106,7 @@ fn appends(criterion: &mut Criterion) {
             partition: Partition { source: "alb".into(), topic: "alb-logs".into(), number },
             offset: i64::from(number) * 7919,
             had_data: true,
+            topic_id: None,
         };
         Entry::Starts((0..partitions).map(start).collect())
     };

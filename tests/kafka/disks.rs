@@ -59,7 +59,7 @@ pub(crate) fn journal() -> Outcome {
     let mut journal = LocalJournal::open(&lock, Some(begin))?;
     let bulky = |seed| {
         let partition = Partition { source: noise(seed, 300_000).into(), topic: "t".into(), number: 0 };
-        Entry::Starts(vec![Start { partition, offset: seed as i64, had_data: true }])
+        Entry::Starts(vec![Start { partition, offset: seed as i64, had_data: true, topic_id: None }])
     };
     let mut count = 0;
     while journal.append(&[bulky(count)]).is_ok() {

@@ -17,6 +17,7 @@ mod health;
 mod input;
 mod outages;
 mod readme;
+mod recreated;
 mod refusals;
 mod reports;
 
@@ -69,6 +70,9 @@ fn main() {
         trial("bad_input::every_kind", &[Kafka, DuckDb], bad_input::every_kind),
         trial("bad_input::hostile_traffic", &[Kafka, DuckDb], bad_input::hostile_traffic),
         trial("bad_input::a_million_services", &[Kafka, DuckDb], bad_input::a_million_services),
+        trial("recreated::across_a_restart", &[Kafka, DuckDb], recreated::across_a_restart),
+        trial("recreated::while_running", &[Kafka, DuckDb], recreated::while_running),
+        trial("recreated::shorter", &[Kafka, DuckDb], recreated::shorter),
         trial("refusals::second_process", &[Kafka, DuckDb], refusals::second_process),
         trial("refusals::second_process_elsewhere", &[Kafka, DuckDb], refusals::second_process_elsewhere),
         trial("refusals::empty_state_beside_outputs", &[Kafka, DuckDb], refusals::empty_state_beside_outputs),

@@ -86,6 +86,7 @@ mod tests {
             partition: Partition { source: "alb".into(), topic: "alb-logs".into(), number },
             offset: 42,
             had_data: true,
+            topic_id: None,
         };
         let cases = [
             Entry::Begin(Begin { journal: "00ff".into(), backfill: false, takeover: None }),
