@@ -10,6 +10,7 @@ mod fixture;
 mod blocks;
 
 mod bad_input;
+mod corrupt;
 mod crashes;
 mod disks;
 mod ground;
@@ -23,6 +24,8 @@ mod reports;
 
 mod sinks;
 mod truth;
+mod unreachable;
+mod zombies;
 
 use fixture::Need::{CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
 use fixture::{Need, Outcome};
@@ -62,6 +65,7 @@ fn main() {
         ),
         trial("input::group_offsets_reset", &[Kafka, DuckDb], input::group_offsets_reset),
         trial("input::transactions_with_aborts", &[Kafka, DuckDb], input::transactions_with_aborts),
+        trial("input::open_transaction", &[Kafka, DuckDb], input::open_transaction),
         trial("input::retention_hole", &[Kafka, DuckDb], input::retention_hole),
         trial("input::silent_partition_beside_busy_ones", &[Kafka, DuckDb], input::silent_partition),
         trial("input::all_partitions_fall_silent", &[Kafka, DuckDb], input::all_silent),
@@ -79,6 +83,14 @@ fn main() {
         trial("refusals::old_state_restored", &[Kafka, DuckDb], refusals::old_state_restored),
         trial("outages::broker_killed_and_started", &[OwnKafka, DuckDb], outages::broker_killed_and_started),
         trial("outages::one_of_three_nodes_killed", &[OwnKafka, DuckDb], outages::one_of_three_nodes_killed),
+        trial(
+            "corrupt::a_batch_on_the_brokers_disk",
+            &[OwnKafka, DuckDb],
+            corrupt::batch_on_the_brokers_disk,
+        ),
+        trial("unreachable::a_partition_whose_node_is_gone", &[OwnKafka, DuckDb], unreachable::node_is_gone),
+        trial("zombies::asleep_beside_its_state", &[Kafka, DuckDb], zombies::asleep_beside_its_state),
+        trial("zombies::fenced_by_a_copy", &[Kafka, DuckDb], zombies::fenced_by_a_copy),
         trial("outages::disk_full", &[Kafka, DuckDb, Mount], outages::disk_full),
         trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
