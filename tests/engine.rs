@@ -2,6 +2,8 @@
 //! any way to split and order the same lines gives the same sums over revisions; what does not continue
 //! the chain is refused.
 
+#[path = "engine/roster.rs"]
+mod roster;
 #[path = "laws/traffic.rs"]
 mod traffic;
 

@@ -52,6 +52,11 @@ pub(crate) fn fenced_by_a_copy() -> Outcome {
     assert!(sleeper.said().contains("another process took over"), "{}", sleeper.said());
     scenario.client.produce(&scenario.topic, &lines[6_000..])?;
     scenario.goes_on(&mut heir)?;
+    // Started again by a supervisor, on a state that others have gone beyond, it is refused and fences nobody.
+    let mut again = scenario.run_on("state", &[])?;
+    assert!(!again.wait(PATIENCE)?.success(), "not refused:\n{}", again.said());
+    assert!(again.said().contains("journal"), "{}", again.said());
+    assert!(heir.ended()?.is_none(), "ended:\n{}", heir.said());
     heir.signal("TERM")?;
     assert!(heir.wait(PATIENCE)?.success(), "SIGTERM is a graceful end:\n{}", heir.said());
     scenario.run_on("copy", &["--until-end", "--close"])?.succeed(PATIENCE)?;

@@ -142,6 +142,11 @@ impl Engine {
         &self.roster
     }
 
+    /// What is counted and not cut yet.
+    pub fn slices(&self) -> &Slices {
+        &self.slices
+    }
+
     /// How many slices wait for a cut, corrections included.
     pub fn slices_waiting(&self) -> usize {
         self.slices.len()
@@ -489,6 +494,8 @@ impl Engine {
         }
         let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
         self.completeness.forget(Slice(below.0 - month));
+        let waiting = self.slices.services();
+        self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
     }
 
     /// Slices that ended before this are history: they page nobody.
