@@ -352,6 +352,7 @@ impl EngineSide<'_> {
     fn turn(mut self) -> Result<(), RunError> {
         let mut hinted = self.committer.snapshot_position();
         let mut closed = None;
+        let mut shown = gauges::Shown::default();
         let mut unread = Vec::new();
         loop {
             self.options.metrics.health.turn(self.options.clock.started().elapsed().as_micros() as i64);
@@ -365,7 +366,7 @@ impl EngineSide<'_> {
                 gauges::update(&self.options.metrics, self.committer.engine(), self.options.clock.now());
                 if closed != self.committer.engine().ledger().closed() {
                     closed = self.committer.engine().ledger().closed();
-                    gauges::budgets(&self.options.metrics, self.committer.engine());
+                    gauges::budgets(&self.options.metrics, self.committer.engine(), &mut shown);
                 }
                 gauges::letters(&self.options.metrics, self.letters.counts());
             }

@@ -9,6 +9,8 @@ use ninetail::core::event::Event;
 use ninetail::core::service::Classifier;
 use ninetail::core::settings::{Format, Settings};
 use ninetail::core::time::SliceLength;
+use ninetail::edges::metrics::Metrics;
+use ninetail::shell::gauges::{self, Shown};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,8 +92,16 @@ fn a_service_that_left_every_window_makes_room_and_its_events_go_on_counting() {
     // two hours later both have left, and team-2 comes first
     all.push(bad(back + 2 * HOUR_MS, 1));
     all.extend([bad(back + 2 * HOUR_MS + 600_000, 2), bad(back + 2 * HOUR_MS + 1_200_000, 1)]);
-    let mut most = 0;
-    let out = play(&journal(2, &all), |engine, _| most = most.max(engine.roster().len()));
+    let (mut most, mut shown, metrics) = (0, Shown::default(), Metrics::new());
+    let mut stayed = true;
+    let out = play(&journal(2, &all), |engine, _| {
+        most = most.max(engine.roster().len());
+        gauges::budgets(&metrics, engine, &mut shown);
+        let has_gauge = metrics.text().contains("slo_window_bad{service=\"team-2\"");
+        assert_eq!(has_gauge, engine.ledger().knows("team-2"));
+        stayed &= has_gauge || engine.ledger().closed().is_none();
+    });
+    assert!(!stayed, "gauges leave with their service");
     assert_eq!(most, 3, "two and __other__");
     let want = [("__other__", 2), ("team-1", 32), ("team-2", 2), ("team-3", 1)];
     assert_eq!(requests(&out), want.map(|(name, n)| (name.to_string(), n)).into());
