@@ -74,6 +74,7 @@ fn cuts(criterion: &mut Criterion) {
             end: 1,
             takeover: None,
             published: None,
+            incarnations: Vec::new(),
         };
         let rows = (cut.requests.len() + cut.slis.len()) as u64;
         group.throughput(Throughput::Elements(rows));

@@ -29,7 +29,14 @@ fn noise(seed: usize, length: usize) -> String {
 }
 
 fn owner() -> Owner {
-    Owner { pipeline: "edge".into(), journal: JOURNAL.into(), end: 1000, takeover: None, published: None }
+    Owner {
+        pipeline: "edge".into(),
+        journal: JOURNAL.into(),
+        end: 1000,
+        takeover: None,
+        published: None,
+        incarnations: Vec::new(),
+    }
 }
 
 /// Names everywhere below the folder.

@@ -149,7 +149,7 @@ pub(crate) fn back_after_a_kill() -> Outcome {
         let late = first > Duration::from_secs(2) || caught_up > Duration::from_secs(5);
         eprintln!(
             "after a kill: ready in {ready:.2?}, first line counted in {first:.2?}, caught up in {caught_up:.2?}{}",
-            if late { " (more than 2 s and 5 s)" } else { "" }
+            if late { " (slow: 2 s and 5 s are wanted)" } else { "" }
         );
     }
     process.signal("TERM")?;

@@ -40,6 +40,7 @@ fn main() {
         trial("sinks::each_event_once", &[Kafka], sinks::each_event_once),
         trial("sinks::many_events_and_subjects", &[Kafka], sinks::many_events_and_subjects),
         trial("sinks::another_journal_is_refused", &[Kafka], sinks::another_journal_is_refused),
+        trial("sinks::a_copy_that_published_is_known", &[Kafka], sinks::a_copy_that_published_is_known),
         trial("sinks::state_topic_must_be_compacted", &[Kafka], sinks::state_topic_must_be_compacted),
         trial("sinks::broker_killed_while_publishing", &[OwnKafka], sinks::broker_killed_while_publishing),
         trial("sinks::dead_letters_are_kept", &[Kafka], sinks::dead_letters_are_kept),

@@ -6,6 +6,7 @@
 //! chain of coverage inside the entries, not the journal, is what keeps two writers apart.
 
 mod codec;
+pub mod incarnations;
 mod local;
 mod lock;
 mod snapshots;
