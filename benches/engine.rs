@@ -61,7 +61,7 @@ fn chunks(log: &[u8], settings: &Settings) -> Vec<Entry> {
 /// An engine with the three entries that every journal begins with.
 fn opened(settings: &Settings) -> Engine {
     let mut engine = Engine::new();
-    let start = Start { partition: support::partition(), offset: 0, had_data: true };
+    let start = Start { partition: support::partition(), offset: 0, had_data: true, topic_id: None };
     let opening = [
         Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
         Entry::Configure(Configure { epoch: 1, from: None, settings: settings.clone() }),

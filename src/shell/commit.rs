@@ -10,7 +10,7 @@ use crate::core::rollup::OutputPosition;
 use crate::core::settings::Settings;
 use crate::core::time::{Slice, Time};
 use crate::edges::crash;
-use crate::edges::journal::{self, JournalError, LocalJournal, StateLock};
+use crate::edges::journal::{self, JournalError, LocalJournal, StateLock, incarnations};
 use crate::edges::metrics::{Metrics, SinkLabel, TypeLabel};
 use crate::edges::sink::events::{EventSink, EventTarget};
 use crate::edges::sink::parquet::{RollupSink, scan};
@@ -108,9 +108,13 @@ impl Committer {
             end: journal.end(),
             takeover: journal.begin().takeover.clone(),
             published,
+            incarnations: incarnate(&lock, &setup)?,
         };
         let rollups = RollupSink::open(&setup.rollups, &owner)?;
-        let (events, _) = EventSink::open(&setup.events, &owner, &setup.control)?;
+        let (events, found) = EventSink::open(&setup.events, &owner, &setup.control)?;
+        if let Some(found) = found {
+            incarnations::forget_before(&lock, &found.incarnation)?;
+        }
         let mut committer = Committer {
             journal,
             engine,
@@ -308,6 +312,24 @@ fn begin(setup: &Setup) -> Result<Begin, RunError> {
     let from: Slice = setup.settings.slice.slice(published_to.unwrap_or_else(|| border(setup)));
     let sequences = progress.map(|p| p.sequences).unwrap_or_default();
     Ok(Begin { journal, backfill: setup.backfill, takeover: Some(Takeover { from, cut, sequences }) })
+}
+
+/// Begins an incarnation of the state folder, where the events' target tells who published; a full disk is waited
+/// for.
+fn incarnate(lock: &StateLock, setup: &Setup) -> Result<Vec<Arc<str>>, RunError> {
+    if !matches!(setup.events, EventTarget::Kafka(_)) {
+        return Ok(Vec::new());
+    }
+    loop {
+        match incarnations::begin(lock) {
+            Ok(ids) => return Ok(ids),
+            Err(error) if setup.patient && !setup.control.stop.load(Ordering::Relaxed) => {
+                (setup.control.log)(&format!("{error}; trying again until it passes"));
+                std::thread::sleep(RETRY);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Without files to tell how far they go, a new journal begins with the slice that runs now.

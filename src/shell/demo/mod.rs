@@ -182,6 +182,7 @@ impl Demo {
             close: to_the_end,
             take_over: false,
             restart_at: Vec::new(),
+            topic_ids: false,
             clock: self.clock,
             metrics: self.metrics.clone(),
             stop: self.stop.clone(),

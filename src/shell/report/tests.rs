@@ -71,8 +71,14 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
 
 fn sink(dir: &Path, pipeline: &str, journal: &str) -> RollupSink {
     let takeover = Some(Takeover { from: Slice(0), cut: 1_000, sequences: Default::default() });
-    let owner =
-        Owner { pipeline: pipeline.into(), journal: journal.into(), end: 1_000, takeover, published: None };
+    let owner = Owner {
+        pipeline: pipeline.into(),
+        journal: journal.into(),
+        end: 1_000,
+        takeover,
+        published: None,
+        incarnations: Vec::new(),
+    };
     RollupSink::open(dir, &owner).expect("opens")
 }
 
