@@ -72,7 +72,7 @@ pub enum JournalError {
         /// What was wrong.
         detail: String,
     },
-    /// A newer release wrote this journal.
+    /// Another release wrote this journal.
     #[error(
         "{path} was written by another release (format {found}, this one reads {known}): run that release, or move the folder away and begin anew with `run --take-over`"
     )]
