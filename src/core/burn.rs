@@ -148,7 +148,7 @@ pub struct Millionths(pub i128);
 
 impl Millionths {
     /// `above / below`, rounded down to six places.
-    fn of(above: i128, below: u128) -> Millionths {
+    pub fn of(above: i128, below: u128) -> Millionths {
         let below = below.clamp(1, i128::MAX as u128) as i128;
         let (whole, rest) = (above.div_euclid(below), above.rem_euclid(below));
         // the rest is below the divisor; where a million of it overflows, the lowest bits go first

@@ -3,6 +3,7 @@
 // what everything is made of
 pub mod time;
 pub mod decimal;
+pub mod calendar;
 pub mod position;
 pub mod record;
 pub mod settings;
@@ -22,6 +23,7 @@ pub mod entry;
 pub mod rollup;
 pub mod completeness;
 pub mod event;
+pub mod budgeting;
 pub mod burn;
 pub mod alert;
 pub mod ledger;

@@ -3,6 +3,7 @@
 //! The shell makes it from the pipeline file; the journal keeps it (as JSON) so that a replay decides as
 //! the first run did. It holds no secret and nothing about how to reach a broker or a disk.
 
+use crate::core::calendar::Calendar;
 use crate::core::decimal::{Decimal, Ratio};
 use crate::core::time::SliceLength;
 use serde::{Deserialize, Serialize};
@@ -145,8 +146,17 @@ pub struct Slo {
     pub services: Vec<String>,
     /// Objective in percent, above 0 and below 100.
     pub objective: Decimal,
-    /// Rolling window, seconds.
+    /// Rolling window, seconds; of a calendar window the length that factors take for it.
     pub window_s: u64,
+    /// The calendar whose periods are its windows. None: it rolls.
+    #[serde(default)]
+    pub calendar: Option<Calendar>,
+    /// How slices make up a window.
+    #[serde(default)]
+    pub budgeting: Budgeting,
+    /// What a slice counts as that was read and holds no request.
+    #[serde(default)]
+    pub on_empty: OnEmpty,
     /// What is good, what is left out.
     pub indicator: Indicator,
     /// Burn-rate tiers, most urgent first.
@@ -156,6 +166,88 @@ pub struct Slo {
     pub consumed_step: Decimal,
 }
 
+impl Default for Slo {
+    /// Every service, 99.9 % of requests within 30 days, no alert.
+    fn default() -> Slo {
+        Slo {
+            name: "slo".into(),
+            services: vec!["*".into()],
+            objective: Decimal(99_900_000),
+            window_s: 30 * 86_400,
+            calendar: None,
+            budgeting: Budgeting::default(),
+            on_empty: OnEmpty::default(),
+            indicator: Indicator::default(),
+            tiers: Vec::new(),
+            consumed_step: Decimal(0),
+        }
+    }
+}
+
+/// How slices make up a window: OpenSLO's budgeting methods.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+pub enum Budgeting {
+    /// Good requests over all requests.
+    #[default]
+    Occurrences,
+    /// Good slices over all slices.
+    Timeslices {
+        /// Length of these slices, seconds; a multiple of the base slice.
+        slice_s: u32,
+        /// What makes one good.
+        test: SliceTest,
+    },
+    /// The mean of the slices' shares of good requests.
+    RatioTimeslices {
+        /// Length of these slices, seconds; a multiple of the base slice.
+        slice_s: u32,
+    },
+}
+
+/// What makes a slice good.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub enum SliceTest {
+    /// At least this share of its requests is good, percent.
+    Good {
+        /// The share.
+        target: Decimal,
+    },
+    /// So many requests came in it: a throughput objective. Excluded ones do not count.
+    Requests {
+        /// The fewest.
+        at_least: u64,
+        /// The most.
+        at_most: Option<u64>,
+    },
+}
+
+/// What a slice counts as that was read and holds no request.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum OnEmpty {
+    /// As not covered: it lowers the window's coverage.
+    Gap,
+    /// As a good slice.
+    Good,
+    /// As a bad slice.
+    Bad,
+    /// As nothing: only slices with requests make up the window.
+    #[default]
+    Ignore,
+}
+
+impl OnEmpty {
+    /// `gap`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            OnEmpty::Gap => "gap",
+            OnEmpty::Good => "good",
+            OnEmpty::Bad => "bad",
+            OnEmpty::Ignore => "ignore",
+        }
+    }
+}
+
 /// Decides good, bad or excluded for a record.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct Indicator {
@@ -163,6 +255,13 @@ pub struct Indicator {
     pub exclude: Option<String>,
     /// What decides after that.
     pub rule: Rule,
+}
+
+impl Default for Indicator {
+    /// A status below 500 is good.
+    fn default() -> Indicator {
+        Indicator { exclude: None, rule: Rule::Good("status < 500".into()) }
+    }
 }
 
 /// Good or bad.

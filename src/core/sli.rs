@@ -354,6 +354,7 @@ mod tests {
             indicator,
             tiers: vec![],
             consumed_step: Decimal(0),
+            ..Slo::default()
         };
         let text = expand(&slo(good(Some("client_gone\n  || websocket"), "status < 500")));
         assert_eq!(text, "excluded client_gone || websocket\ngood     status < 500\nbad      otherwise\n");

@@ -195,7 +195,7 @@ fn add_cells(
                 bad: v.bad,
                 excluded: v.excluded,
                 objective: definition.slo.objective,
-                window_s: definition.slo.window_s,
+                window_s: definition.window_s(slice, cut.slice),
             });
         }
         // Cells of one service under two configurations make one row: requests do not depend on them.

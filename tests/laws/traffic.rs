@@ -25,6 +25,7 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
         indicator: Indicator { exclude: exclude.map(String::from), rule },
         tiers: Vec::new(),
         consumed_step: Decimal(0),
+        ..Slo::default()
     };
     let latency = Rule::Latency { below_us: latency_below_us, of: LatencyOf::Upstream, failed: Failed::Bad };
     Settings {

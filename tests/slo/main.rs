@@ -4,4 +4,5 @@ mod budgets;
 mod changes;
 mod laws;
 mod support;
+mod windows;
 mod workbook;

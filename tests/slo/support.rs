@@ -55,6 +55,7 @@ pub(crate) fn slo(name: &str, objective: &str, window_s: u64, tiers: Vec<Tier>) 
         indicator: Indicator { exclude: None, rule: Rule::Good("status < 500".into()) },
         tiers,
         consumed_step: Decimal(0),
+        ..Slo::default()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: closing a stretch of empty slices at once has the outcome of closing them one by one.
 
 use super::facts::{Cause, Publisher};
-use super::series::{Finding, Observation};
+use super::series::{Finding, Observation, Series};
 use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account};
 use crate::core::event::Event;
 use crate::core::time::{Slice, SliceLength, Time};
@@ -15,7 +15,7 @@ impl Ledger {
             return next;
         }
         let series = self.accounts.values().flat_map(|a| &a.series);
-        let mut stop = series.map(|s| s.due()).min().unwrap_or(Slice(i64::MAX));
+        let mut stop = series.map(Series::due).min().unwrap_or(Slice(i64::MAX));
         if let Some(pending) = self.configurations.get(self.active.map_or(0, |a| a + 1)) {
             stop = stop.min(pending.from);
         }
@@ -41,14 +41,17 @@ impl Ledger {
         while self.configurations.get(self.active.map_or(0, |a| a + 1)).is_some_and(|c| c.from <= slice) {
             self.enforce_next(context, length, out);
         }
-        let active = self.active.and_then(|a| self.configurations.get(a));
-        let configuration = active.ok_or(LedgerError::NotConfigured(slice.0))?;
+        let active = self.active.and_then(|a| self.configurations.get_mut(a));
+        let active = active.ok_or(LedgerError::NotConfigured(slice.0))?;
+        active.definitions.iter_mut().for_each(|d| d.turn(slice, length));
+        let configuration = &*active;
         for counted in counted {
             let definition = configuration.definition(slice, counted.slo)?;
             let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
             if !counts.is_none() {
                 let account = account(&mut self.accounts, counted.service, counted.rule);
-                account.series(counted.slo, definition, slice).add(slice, counts, definition, slice);
+                let settled = definition.completed(Slice(slice.0 - 1));
+                account.series(counted.slo, definition, slice).add(slice, counts, definition, settled, slice);
             }
         }
         let observed = self.observed_from != context.observed_from;
@@ -57,6 +60,7 @@ impl Ledger {
             context,
             configuration,
             seen,
+            length,
             slice,
             end: length.end(slice),
             sequences: &mut self.sequences,
@@ -68,22 +72,27 @@ impl Ledger {
             let rule = account.rule;
             account.series.retain_mut(|series| {
                 let republish = leaves_history && !series.alerts.is_quiet();
-                if !(series.is_due(slice) || observed || republish) {
-                    return true;
-                }
                 let definition = &configuration.definitions[series.slo as usize];
-                series.expire(slice, definition);
-                series.decide(definition, seen, slice, end, |series, finding| {
-                    publisher.publish(service, rule, series, definition, finding, Cause::Counted);
-                });
+                if observed {
+                    series.due_by(definition, slice);
+                }
+                let decides = series.is_due(slice) && definition.closes(slice);
+                if decides {
+                    series.settle(slice, definition);
+                    series.decide(definition, seen, slice, end, |series, finding| {
+                        publisher.publish(service, rule, series, definition, finding, Cause::Counted);
+                    });
+                }
                 if republish {
                     for (tier, _) in series.alerts.firing().filter(|(_, since)| *since != end) {
                         let finding = Finding::Fired { tier };
                         publisher.publish(service, rule, series, definition, finding, Cause::LeftHistory);
                     }
                 }
-                series.schedule(definition, seen, slice);
-                !series.is_spent()
+                if decides {
+                    series.schedule(definition, seen, slice);
+                }
+                !(decides && series.is_spent())
             });
             !account.series.is_empty()
         });
@@ -97,12 +106,17 @@ impl Ledger {
             self.active = Some(0);
             return;
         };
+        let last = Slice(self.configurations[active + 1].from.0 - 1);
+        for definition in self.configurations[active..=active + 1].iter_mut().flat_map(|c| &mut c.definitions)
+        {
+            definition.turn(last, length);
+        }
         let (old, new) = (&self.configurations[active], &self.configurations[active + 1]);
-        let last = Slice(new.from.0 - 1);
         let mut publisher = Publisher {
             context,
             configuration: old,
             seen: Observation(self.observed_from),
+            length,
             slice: last,
             end: length.end(last),
             sequences: &mut self.sequences,
@@ -147,7 +161,7 @@ impl Ledger {
     fn forget_configurations(&mut self) {
         let Some(active) = self.active else { return };
         let definitions = self.configurations.iter().flat_map(|c| &c.definitions);
-        let horizon = definitions.map(|d| d.horizon()).max().unwrap_or(0);
+        let horizon = definitions.map(|d| d.horizon_slices()).max().unwrap_or(0);
         let border = self.configurations[active].from.0;
         let over =
             self.configurations[1..=active].iter().filter(|next| next.from.0 <= border - horizon).count();

@@ -4,8 +4,10 @@
 //! share a generation; a changed objective, tier or selector keeps it, and the history with it.
 
 use super::LedgerError;
+use crate::core::budgeting;
+use crate::core::calendar::Period;
 use crate::core::service::selects;
-use crate::core::settings::{ServiceRule, Settings, Slo};
+use crate::core::settings::{Budgeting, ServiceRule, Settings, Slo};
 use crate::core::time::{Slice, SliceLength};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,51 +22,167 @@ pub struct Definition {
     pub generation: u32,
     /// What is made under it was not counted before this slice.
     pub from: Slice,
-    /// The distinct windows in use, slices, ascending.
-    windows: Vec<u64>,
-    /// Index into `windows` of the SLO's own.
+    /// Base slices in a unit: what the budgeting method weighs as one.
+    unit: i64,
+    /// The distinct rolling windows in use, units, ascending.
+    rolling: Vec<u64>,
+    /// Index of the SLO's own window; one past the rolling ones if it is a calendar's.
     budget: usize,
-    /// Indexes into `windows` of each tier's long and short one.
+    /// Indexes of each tier's long and short window.
     tiers: Vec<(usize, usize)>,
+    /// The calendar's period that the latest slice lies in: its first unit, and the first after it.
+    period: Option<(i64, i64)>,
+    /// The most units that a period can have; 0 without a calendar.
+    longest: i64,
 }
 
 impl Definition {
     fn new(slo: &Slo, length: SliceLength, generation: u32, from: Slice) -> Definition {
-        // a window shorter than a slice is one slice
-        let slices = |seconds| length.slices_in(seconds).max(1);
+        let unit_s = match slo.budgeting {
+            Budgeting::Occurrences => length.0,
+            Budgeting::Timeslices { slice_s, .. } | Budgeting::RatioTimeslices { slice_s } => {
+                slice_s.max(length.0)
+            }
+        };
+        // a window shorter than a unit is one unit
+        let units = |seconds: u64| (seconds / u64::from(unit_s)).max(1);
+        let own = slo.calendar.is_none().then_some(slo.window_s);
         let of_tiers = slo.tiers.iter().flat_map(|t| [t.long_s, t.short_s]);
-        let mut windows: Vec<u64> = of_tiers.chain([slo.window_s]).map(slices).collect();
-        windows.sort_unstable();
-        windows.dedup();
-        let index = |seconds| windows.partition_point(|w| *w < slices(seconds));
+        let mut rolling: Vec<u64> = of_tiers.chain(own).map(units).collect();
+        rolling.sort_unstable();
+        rolling.dedup();
+        let index = |seconds| rolling.partition_point(|w| *w < units(seconds));
         let tiers = slo.tiers.iter().map(|t| (index(t.long_s), index(t.short_s))).collect();
-        let budget = index(slo.window_s);
-        Definition { slo: slo.clone(), generation, from, windows, budget, tiers }
+        let budget = own.map_or(rolling.len(), index);
+        let unit = i64::from((unit_s / length.0).max(1));
+        let longest = slo.calendar.as_ref().map_or(0, |c| units(c.unit.longest_s()) as i64);
+        let slo = slo.clone();
+        Definition { slo, generation, from, unit, rolling, budget, tiers, period: None, longest }
     }
 
-    /// The distinct windows in use, slices, ascending.
-    pub fn windows(&self) -> &[u64] {
-        &self.windows
+    /// Takes note of the calendar's period that the slice lies in.
+    pub(super) fn turn(&mut self, slice: Slice, length: SliceLength) {
+        let unit = self.unit(slice);
+        if self.slo.calendar.is_none() || self.period.is_some_and(|(first, end)| first <= unit && unit < end)
+        {
+            return;
+        }
+        self.period = self.period_at(slice, length).map(|period| {
+            // zones are whole quarters of an hour off UTC, so a period begins with a unit
+            (self.unit(length.slice(period.start)), self.unit(length.slice(period.end)))
+        });
     }
 
-    /// The longest of them: how far back the ledger remembers.
-    pub fn horizon(&self) -> i64 {
-        self.windows.last().map_or(0, |w| *w as i64)
+    fn period_at(&self, slice: Slice, length: SliceLength) -> Option<Period> {
+        self.slo.calendar.as_ref().map(|calendar| calendar.period(length.start(slice)))
     }
 
-    /// Index into [`Definition::windows`] of the SLO's own window.
-    pub fn budget(&self) -> usize {
+    /// The period that the latest slice lies in, if its window is a calendar's.
+    pub fn period(&self, length: SliceLength) -> Option<Period> {
+        let (first, end) = self.period?;
+        let start = |unit: i64| length.start(Slice(unit * self.unit));
+        Some(Period { start: start(first), end: start(end) })
+    }
+
+    /// The length of the window that the slice belongs to, seconds.
+    pub fn window_s(&self, slice: Slice, length: SliceLength) -> u64 {
+        let unit = self.unit(slice);
+        match self.period {
+            None => self.slo.window_s,
+            Some((first, end)) if first <= unit && unit < end => (end - first) as u64 * self.unit_s(length),
+            Some(_) => self.period_at(slice, length).map_or(self.slo.window_s, |period| period.seconds()),
+        }
+    }
+
+    /// Length of a unit, seconds.
+    pub fn unit_s(&self, length: SliceLength) -> u64 {
+        self.unit as u64 * u64::from(length.0)
+    }
+
+    /// The unit that the slice lies in.
+    pub(super) fn unit(&self, slice: Slice) -> i64 {
+        slice.0.div_euclid(self.unit)
+    }
+
+    /// The last unit that is over at the end of the slice.
+    pub(super) fn completed(&self, slice: Slice) -> i64 {
+        slice.0.saturating_add(1).div_euclid(self.unit) - 1
+    }
+
+    /// Whether a unit ends with the slice: only then is anything decided.
+    pub(super) fn closes(&self, slice: Slice) -> bool {
+        self.completed(slice) == self.unit(slice)
+    }
+
+    /// The slice that ends the unit.
+    pub(super) fn last_slice(&self, unit: i64) -> Slice {
+        Slice(unit.saturating_add(1).saturating_mul(self.unit).saturating_sub(1))
+    }
+
+    /// The first unit that lies wholly at or after the slice.
+    pub(super) fn unit_from(&self, slice: Slice) -> i64 {
+        slice.0.saturating_add(self.unit - 1).div_euclid(self.unit)
+    }
+
+    /// How many windows it has: the rolling ones, and after them the calendar's.
+    pub(super) fn windows(&self) -> usize {
+        self.rolling.len() + usize::from(self.slo.calendar.is_some())
+    }
+
+    /// Units of a rolling window; None for the calendar's.
+    pub(super) fn length(&self, window: usize) -> Option<i64> {
+        self.rolling.get(window).map(|w| *w as i64)
+    }
+
+    /// The calendar's period in units: its first, and the first after it.
+    pub(super) fn period_units(&self) -> Option<(i64, i64)> {
+        self.period
+    }
+
+    /// The first unit of a window that ends with `unit`.
+    pub(super) fn first(&self, window: usize, unit: i64) -> i64 {
+        match self.length(window) {
+            Some(length) => unit + 1 - length,
+            None => self.period.map_or(unit + 1, |(first, _)| first),
+        }
+    }
+
+    /// How many units back the ledger remembers.
+    pub(super) fn horizon(&self) -> i64 {
+        let rolling = self.rolling.last().map_or(0, |w| *w as i64);
+        match &self.slo.calendar {
+            Some(_) => rolling.max(self.longest),
+            None => rolling,
+        }
+    }
+
+    /// The same in base slices.
+    pub(super) fn horizon_slices(&self) -> i64 {
+        self.horizon() * self.unit
+    }
+
+    /// Index of the SLO's own window.
+    pub(super) fn budget(&self) -> usize {
         self.budget
     }
 
-    /// Indexes into [`Definition::windows`] of a tier's long and short window.
-    pub fn tier(&self, tier: usize) -> (usize, usize) {
+    /// Indexes of a tier's long and short window.
+    pub(super) fn tier(&self, tier: usize) -> (usize, usize) {
         self.tiers[tier]
+    }
+
+    /// What an empty unit counts as: good, bad, or nothing.
+    pub(super) fn empty(&self) -> Option<bool> {
+        budgeting::empty(&self.slo)
     }
 
     /// Whether it decides as another does: the counts of both may be added.
     fn agrees(&self, slo: &Slo) -> bool {
-        self.slo.name == slo.name && self.slo.indicator == slo.indicator && self.slo.window_s == slo.window_s
+        self.slo.name == slo.name
+            && self.slo.indicator == slo.indicator
+            && self.slo.window_s == slo.window_s
+            && self.slo.calendar == slo.calendar
+            && self.slo.budgeting == slo.budgeting
     }
 }
 

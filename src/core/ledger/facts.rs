@@ -5,12 +5,14 @@
 
 use super::CloseContext;
 use super::definition::{Configuration, Definition};
+use super::packed::Counts;
 use super::series::{Finding, Observation, Series};
+use crate::core::budgeting;
 use crate::core::burn::{self, Millionths, Window};
 use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
 use crate::core::settings::ServiceRule;
-use crate::core::time::{Slice, Time};
+use crate::core::time::{Slice, SliceLength, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ pub(super) struct Publisher<'a> {
     pub(super) context: &'a CloseContext,
     pub(super) configuration: &'a Configuration,
     pub(super) seen: Observation,
+    /// Length of a slice.
+    pub(super) length: SliceLength,
     /// The last slice that the windows cover.
     pub(super) slice: Slice,
     /// Its end.
@@ -102,8 +106,8 @@ impl Publisher<'_> {
         let budget = series.window(definition.budget(), definition, self.seen, self.slice);
         let data = json!({
             "slo": self.slo(service, rule, definition),
-            "sli": counts(&budget),
-            "budget": self.budget(definition, &budget, bad),
+            "sli": counts(series.requests(definition.budget(), definition), &budget),
+            "budget": self.budget(series, definition, &budget, bad),
             "burn": tier.map(|tier| self.burn(series, definition, tier as usize)),
             "severity": tier.map(|tier| &*definition.slo.tiers[tier as usize].severity),
             "links": { "runbook_url": rule.and_then(|r| r.runbook_url.as_deref()) },
@@ -141,27 +145,58 @@ impl Publisher<'_> {
             "tier": rule.and_then(|r| r.tier),
             "owner": rule.and_then(|r| r.owner.as_deref()),
             "objective": slo.objective.to_string(),
-            "window": {
-                "kind": "rolling",
-                "length": span(slo.window_s),
-                "length_s": slo.window_s,
-                "start": self.end.plus_seconds(-(slo.window_s.min(i64::MAX as u64) as i64)).to_string(),
-                "end": self.end.to_string(),
-            },
+            "window": self.window(definition),
+            "budgeting_method": budgeting::name(&slo.budgeting),
             "generation": definition.generation,
         })
     }
 
-    fn budget(&self, definition: &Definition, window: &Window, delta: Option<u64>) -> Value {
-        let objective = definition.slo.objective;
+    /// A rolling window ends with the deciding slice, a calendar's with its period.
+    fn window(&self, definition: &Definition) -> Value {
+        let slo = &definition.slo;
+        let length_s = self.window_s(definition);
+        let back = -(slo.window_s.min(i64::MAX as u64) as i64);
+        let (start, end) = match definition.period(self.length) {
+            Some(period) => (period.start, period.end),
+            None => (self.end.plus_seconds(back), self.end),
+        };
         json!({
-            "allowed_events": text(window.allowed(objective)),
-            "allowed_seconds": burn::allowed_seconds(definition.slo.window_s, objective).to_string(),
-            "consumed_events": window.bad,
+            "kind": if slo.calendar.is_some() { "calendar" } else { "rolling" },
+            "length": span(length_s),
+            "length_s": length_s,
+            "start": start.to_string(),
+            "end": end.to_string(),
+            "calendar": slo.calendar.as_ref().map(|c| c.unit.name()),
+            "time_zone": slo.calendar.as_ref().map(|c| &*c.time_zone),
+        })
+    }
+
+    fn window_s(&self, definition: &Definition) -> u64 {
+        definition.period(self.length).map_or(definition.slo.window_s, |period| period.seconds())
+    }
+
+    /// `bad` is what is told as consumed, as the budgeting method weighs it.
+    fn budget(&self, series: &Series, definition: &Definition, window: &Window, bad: Option<u64>) -> Value {
+        let objective = definition.slo.objective;
+        let whole = budgeting::whole(&definition.slo.budgeting);
+        let allowed = window.allowed(objective);
+        // the rest of the period, not yet seen, as good at the mean rate so far
+        let projected = series.elapsed(definition, self.seen, self.slice).map(|(seen, slices)| {
+            let Window { good, bad, .. } = *window;
+            Window { good, bad, slices, seen }
+        });
+        let in_slices = |value: Millionths, whole: u64| Millionths(value.0.div_euclid(i128::from(whole)));
+        json!({
+            "allowed_events": text(allowed.filter(|_| whole.is_none())),
+            "allowed_slices": text(allowed.zip(whole).map(|(allowed, whole)| in_slices(allowed, whole))),
+            "allowed_seconds": burn::allowed_seconds(self.window_s(definition), objective).to_string(),
+            "consumed_events": series.requests(definition.budget(), definition).bad,
+            "consumed_slices": text(whole.map(|whole| Millionths::of(window.bad.into(), whole.into()))),
             "consumed_ratio": text(window.rate(objective)),
+            "projected_ratio": text(projected.and_then(|window| window.rate(objective))),
             "remaining_ratio": text(window.remaining(objective)),
-            "consumed_delta_events": delta,
-            "consumed_delta": delta.and_then(|bad| text(window.share(bad, objective))),
+            "consumed_delta_events": bad.filter(|_| whole.is_none()),
+            "consumed_delta": bad.and_then(|bad| text(window.share(bad, objective))),
         })
     }
 
@@ -170,7 +205,9 @@ impl Publisher<'_> {
         let window = |index| series.window(index, definition, self.seen, self.slice);
         let (long, short) = definition.tier(tier);
         let (long, short) = (window(long), window(short));
-        let said = |window: &Window, seconds| {
+        let requests = |index| series.requests(index, definition);
+        let (of_long, of_short) = (requests(definition.tier(tier).0), requests(definition.tier(tier).1));
+        let said = |window: &Window, requests: Counts, seconds| {
             let mut said = json!({
                 "window": span(seconds),
                 "window_s": seconds,
@@ -178,7 +215,7 @@ impl Publisher<'_> {
                 "slices": window.slices,
                 "observed": window.seen,
             });
-            if let (Value::Object(said), Value::Object(counts)) = (&mut said, counts(window)) {
+            if let (Value::Object(said), Value::Object(counts)) = (&mut said, counts(requests, window)) {
                 said.extend(counts);
             }
             said
@@ -186,8 +223,8 @@ impl Publisher<'_> {
         json!({
             "rule": &*rule.name,
             "factor": rule.factor.to_string(),
-            "long": said(&long, rule.long_s),
-            "short": said(&short, rule.short_s),
+            "long": said(&long, of_long, rule.long_s),
+            "short": said(&short, of_short, rule.short_s),
             "governing_rate": text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),
         })
     }
@@ -213,11 +250,12 @@ impl Publisher<'_> {
     }
 }
 
-fn counts(window: &Window) -> Value {
+/// Requests, and the indicator as the budgeting method weighs them.
+fn counts(requests: Counts, window: &Window) -> Value {
     json!({
-        "good": window.good,
-        "bad": window.bad,
-        "total": window.total(),
+        "good": requests.good,
+        "bad": requests.bad,
+        "total": requests.good.saturating_add(requests.bad),
         "value": text(window.sli()),
     })
 }

@@ -20,6 +20,7 @@ mod facts;
 mod history;
 mod packed;
 mod series;
+mod sums;
 
 pub use definition::{Configuration, Definition};
 pub use history::History;
@@ -238,7 +239,7 @@ impl Ledger {
         let Some(slo) = configuration.find(counted.service, name) else { return Ok(false) };
         let definition = configuration.definition(slice, slo)?;
         let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
-        let remembered = slice.0 > closed.0 - definition.horizon();
+        let remembered = slice.0 > closed.0 - definition.horizon_slices();
         if definition.generation != generation || !remembered {
             return Ok(false);
         }
@@ -248,7 +249,8 @@ impl Ledger {
                 false => configuration.rule(counted.service, of_slice, counted.rule),
             };
             let account = account(&mut self.accounts, counted.service, rule);
-            account.series(slo, definition, closed).add(slice, counts, definition, closed);
+            let settled = definition.completed(closed);
+            account.series(slo, definition, closed).add(slice, counts, definition, settled, closed);
         }
         Ok(true)
     }

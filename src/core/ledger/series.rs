@@ -1,12 +1,14 @@
 //! The account of one SLO of one service: history, window sums, alerts, budget.
 //!
-//! Invariant: each window's sum is the sum of the history over its slices, and a series that is not due
-//! would change nothing if it were looked at.
+//! Invariant: each window's sum is the sum of the history over its units, and a series that is not due
+//! would change nothing if it were looked at. (A unit is a slice, or as many as the budgeting method takes for one.)
 
 use super::definition::Definition;
 use super::history::History;
 use super::packed::Counts;
+use super::sums::{Sums, weigh};
 use crate::core::alert::{self, Alerts, Change};
+use crate::core::budgeting;
 use crate::core::burn::Window;
 use crate::core::decimal::Ratio;
 use crate::core::time::{Slice, Time};
@@ -24,13 +26,19 @@ pub(super) struct Series {
     pub(super) generation: u32,
     /// Nobody counted for it before this slice.
     pub(super) from: Slice,
+    /// Requests by unit.
     history: History,
-    /// One for each of the definition's windows.
-    sums: Box<[Counts]>,
+    sums: Sums,
+    /// What the unit that is not over has brought; it is in the history, and not yet in the sums.
+    open: Counts,
+    /// First unit of the period that the calendar window's sum is of.
+    period: i64,
+    /// The first unit that ever brought a request.
+    first: i64,
     pub(super) alerts: Alerts,
     /// End of the slice that exhausted the budget.
     pub(super) exhausted: Option<Time>,
-    /// Bad requests that no `slo.budget.consumed` has told yet.
+    /// What is bad, as the budgeting method weighs it, and no `slo.budget.consumed` has told yet.
     pending_bad: u64,
     /// The first slice whose close may change anything even though it brings nothing.
     due: Slice,
@@ -41,7 +49,7 @@ pub(super) struct Series {
 /// What a look at a series found, in the order in which it is told.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum Finding {
-    /// So many bad requests since the last one.
+    /// So much bad since the last one, as the budgeting method weighs it.
     Consumed { bad: u64 },
     /// The budget is gone.
     Exhausted,
@@ -58,10 +66,15 @@ pub(super) enum Finding {
 pub(super) struct Observation(pub(super) Option<Slice>);
 
 impl Observation {
-    /// How many slices up to `slice` a series has been seen that was counted from `from` on.
-    fn seen(self, from: Slice, slice: Slice) -> u64 {
-        let start = self.0.map(|o| o.max(from));
-        start.and_then(|s| u64::try_from(slice.0.saturating_sub(s.0).saturating_add(1)).ok()).unwrap_or(0)
+    /// The first unit seen of a series that was counted from `from` on.
+    fn first(self, d: &Definition, from: Slice) -> Option<i64> {
+        self.0.map(|observed| d.unit_from(observed.max(from)))
+    }
+
+    /// How many units up to `unit` have been seen of it.
+    fn seen(self, d: &Definition, from: Slice, unit: i64) -> u64 {
+        let units = self.first(d, from).map(|first| unit.saturating_sub(first).saturating_add(1));
+        units.and_then(|n| u64::try_from(n).ok()).unwrap_or(0)
     }
 }
 
@@ -73,7 +86,10 @@ impl Series {
             generation: definition.generation,
             from: definition.from,
             history: History::default(),
-            sums: vec![Counts::NONE; definition.windows().len()].into(),
+            sums: Sums::zero(definition),
+            open: Counts::NONE,
+            period: definition.period_units().map_or(0, |(first, _)| first),
+            first: i64::MAX,
             alerts: Alerts::default(),
             exhausted: None,
             pending_bad: 0,
@@ -82,17 +98,39 @@ impl Series {
         }
     }
 
-    /// Adds to a slice that closes now, or that has closed and that a window still covers.
-    pub(super) fn add(&mut self, slice: Slice, counts: Counts, definition: &Definition, now: Slice) {
-        self.history.add(slice.0, counts);
-        self.pending_bad = self.pending_bad.saturating_add(counts.bad);
-        for (sum, length) in self.sums.iter_mut().zip(definition.windows()) {
-            if slice.0 > now.0 - *length as i64 {
-                sum.add(counts);
+    /// Adds to a slice that closes now, or that has closed and that a window still covers. `settled` is the last
+    /// unit that is in the sums.
+    pub(super) fn add(&mut self, slice: Slice, counts: Counts, d: &Definition, settled: i64, now: Slice) {
+        let unit = d.unit(slice);
+        if unit > settled {
+            self.open.add(counts);
+        } else {
+            let before = self.history.get(unit);
+            for window in 0..d.windows() {
+                if unit >= d.first(window, settled) && self.is_current(window, d) {
+                    self.sums.add(window, d, before, counts);
+                }
             }
+            let mut after = before;
+            after.add(counts);
+            // late good requests may make a bad slice good
+            let (before, after) = (weigh(d, before).bad, weigh(d, after).bad);
+            self.pending_bad = self.pending_bad.saturating_add(after).saturating_sub(before);
         }
-        self.due = self.due.min(now);
+        self.history.add(unit, counts);
+        self.first = self.first.min(unit);
+        self.due_by(d, now);
         self.latest = self.latest.max(slice);
+    }
+
+    /// Makes it due when the unit that the slice lies in is over.
+    pub(super) fn due_by(&mut self, d: &Definition, slice: Slice) {
+        self.due = self.due.min(d.last_slice(d.unit(slice)));
+    }
+
+    /// Whether the window's sum is of the period that the definition is in; a rolling one's always is.
+    fn is_current(&self, window: usize, d: &Definition) -> bool {
+        d.length(window).is_some() || d.period_units().is_some_and(|(first, _)| first == self.period)
     }
 
     /// Whether closing the slice may change anything.
@@ -105,20 +143,71 @@ impl Series {
         self.due
     }
 
-    /// Takes out of the sums what leaves their windows as the slice closes.
-    pub(super) fn expire(&mut self, slice: Slice, definition: &Definition) {
-        for (sum, length) in self.sums.iter_mut().zip(definition.windows()) {
-            if !sum.is_none() {
-                sum.subtract(self.history.get(slice.0 - *length as i64));
+    /// Takes the unit that is over with the slice into the sums, and out of them what leaves their windows.
+    pub(super) fn settle(&mut self, slice: Slice, d: &Definition) {
+        let unit = d.unit(slice);
+        let open = std::mem::take(&mut self.open);
+        for window in 0..d.windows() {
+            match d.length(window) {
+                Some(length) => {
+                    if !self.sums.requests(window).is_none() {
+                        self.sums.subtract(window, d, self.history.get(unit - length));
+                    }
+                }
+                None if self.is_current(window, d) => {}
+                None => {
+                    self.period = d.period_units().map_or(0, |(first, _)| first);
+                    self.sums.recount(window, &self.history, d, unit - 1);
+                }
             }
+            self.sums.add(window, d, Counts::NONE, open);
         }
-        self.history.drop_before(slice.0 + 1 - definition.horizon());
+        let bad = match open.is_none() && d.empty() == Some(false) && self.is_active(unit) {
+            true => budgeting::whole(&d.slo.budgeting).unwrap_or(0),
+            false => weigh(d, open).bad,
+        };
+        self.pending_bad = self.pending_bad.saturating_add(bad);
+        self.history.drop_before(unit + 1 - d.horizon());
     }
 
-    /// One of the definition's windows, as it stands at the end of the slice.
+    /// Whether empty units count: from the first request on, while some window holds one.
+    fn is_active(&self, unit: i64) -> bool {
+        unit >= self.first && !self.sums.is_none()
+    }
+
+    /// One of the definition's windows as the budgeting method weighs it, as it stands at the end of the slice.
     pub(super) fn window(&self, i: usize, d: &Definition, seen: Observation, slice: Slice) -> Window {
-        let (Counts { good, bad }, slices) = (self.sums[i], d.windows()[i]);
-        Window { good, bad, slices, seen: seen.seen(self.from, slice).min(slices) }
+        let unit = d.completed(slice);
+        let first = d.first(i, unit);
+        let slices = u64::try_from(unit + 1 - first).unwrap_or(0);
+        let Counts { mut good, mut bad } = match self.is_current(i, d) {
+            true => self.sums.weighed(i),
+            false => Counts::NONE,
+        };
+        if let (Some(is_good), Some(whole)) = (d.empty(), budgeting::whole(&d.slo.budgeting))
+            && self.is_active(unit)
+        {
+            let units = u64::try_from(unit + 1 - first.max(self.first)).unwrap_or(0);
+            let empty = units.saturating_sub((good + bad) / whole) * whole;
+            *(if is_good { &mut good } else { &mut bad }) += empty;
+        }
+        let seen = seen.seen(d, self.from, unit).min(slices);
+        // a calendar's window is what has been of it: nothing is filled in
+        let seen = if d.length(i).is_none() && seen > 0 { slices } else { seen };
+        Window { good, bad, slices, seen }
+    }
+
+    /// What share of a calendar's period has been seen, in units: (seen, of the whole period).
+    pub(super) fn elapsed(&self, d: &Definition, seen: Observation, slice: Slice) -> Option<(u64, u64)> {
+        let (first, end) = d.period_units()?;
+        let unit = d.completed(slice);
+        let seen = seen.seen(d, self.from, unit).min(u64::try_from(unit + 1 - first).unwrap_or(0));
+        Some((seen, u64::try_from(end - first).unwrap_or(0)))
+    }
+
+    /// Requests in one of the definition's windows.
+    pub(super) fn requests(&self, i: usize, d: &Definition) -> Counts {
+        if self.is_current(i, d) { self.sums.requests(i) } else { Counts::NONE }
     }
 
     /// Decides at the end of the slice; hands every finding on with the series as it stands then.
@@ -163,43 +252,47 @@ impl Series {
 
     /// Sets when it is due again, after the slice has been decided.
     pub(super) fn schedule(&mut self, d: &Definition, seen: Observation, slice: Slice) {
-        if self.latest == slice {
-            // most likely the next one does too; searching for the next expiry is not worth it
-            self.due = slice.next();
+        let unit = d.unit(slice);
+        // most likely the next one brings something too: searching for the next expiry is not worth it
+        if d.unit(self.latest) == unit || (d.empty().is_some() && !self.sums.is_none()) {
+            self.due = d.last_slice(unit + 1);
             return;
         }
         let mut due = i64::MAX;
         // from the longest: it most often has something to drop at once, which ends the search
-        for (sum, length) in self.sums.iter().zip(d.windows()).rev() {
-            let length = *length as i64;
-            if !sum.is_none()
-                && due > slice.0 + 1
-                && let Some(oldest) = self.history.first_from(slice.0 + 1 - length)
-            {
-                due = due.min(oldest + length);
+        for window in (0..d.windows()).rev().filter(|w| !self.sums.requests(*w).is_none()) {
+            match d.length(window) {
+                Some(length) if due > unit + 1 => {
+                    if let Some(oldest) = self.history.first_from(unit + 1 - length) {
+                        due = due.min(oldest + length);
+                    }
+                }
+                Some(_) => {}
+                None => due = due.min(d.period_units().map_or(i64::MAX, |(_, end)| end)),
             }
         }
-        if let Observation(Some(observed)) = seen {
-            let start = observed.max(self.from).0;
+        if let Some(start) = seen.first(d, self.from) {
             for crossing in self.crossings(d, seen, slice) {
                 due = due.min(start.saturating_add(crossing as i64).saturating_sub(1));
             }
         }
-        self.due = Slice(due.max(slice.0 + 1));
+        self.due = d.last_slice(due.max(unit + 1));
     }
 
-    /// How many seen slices may make an answer change though nothing is counted: while a window is not
-    /// seen in full, each further slice makes what was counted weigh more.
+    /// How many seen units may make an answer change though nothing is counted: while a window is not
+    /// seen in full, each further unit makes what was counted weigh more.
     fn crossings(&self, d: &Definition, seen: Observation, slice: Slice) -> Vec<u64> {
         let mut crossings = Vec::new();
         let objective = d.slo.objective;
-        if seen.seen(self.from, slice) >= d.horizon() as u64 {
+        if seen.seen(d, self.from, d.unit(slice)) >= d.horizon() as u64 {
             return crossings;
         }
-        let budget = self.window(d.budget(), d, seen, slice);
-        crossings.extend(budget.seen_until(self.pending_bad, step(d), objective));
-        if self.exhausted.is_none() {
-            crossings.extend(budget.seen_until(budget.bad, Ratio::new(1, 1), objective));
+        if d.length(d.budget()).is_some() {
+            let budget = self.window(d.budget(), d, seen, slice);
+            crossings.extend(budget.seen_until(self.pending_bad, step(d), objective));
+            if self.exhausted.is_none() {
+                crossings.extend(budget.seen_until(budget.bad, Ratio::new(1, 1), objective));
+            }
         }
         for (i, tier) in d.slo.tiers.iter().enumerate() {
             if self.alerts.since(i as u16).is_none() {
@@ -219,16 +312,11 @@ impl Series {
         self.slo = slo;
         if new.horizon() > old.horizon() {
             // what lies further back may be forgotten already
-            self.from = self.from.max(Slice(border.0 - old.horizon()));
+            self.from = self.from.max(Slice(border.0 - old.horizon_slices()));
         }
-        let last = border.0 - 1;
-        let sum = |length: &u64| {
-            let mut sum = Counts::NONE;
-            self.history.iter_from(last + 1 - *length as i64).for_each(|(_, counts)| sum.add(counts));
-            sum
-        };
-        self.sums = new.windows().iter().map(sum).collect();
-        self.due = self.due.min(border);
+        self.sums = Sums::of(&self.history, new, new.completed(Slice(border.0 - 1)));
+        self.period = new.period_units().map_or(0, |(first, _)| first);
+        self.due_by(new, border);
         self.alerts.renumber(|tier| {
             let name = &old.slo.tiers[tier as usize].name;
             new.slo.tiers.iter().position(|t| t.name == *name).map(|i| i as u16)
@@ -237,12 +325,12 @@ impl Series {
 
     /// Whether nothing of it is left that could ever show.
     pub(super) fn is_spent(&self) -> bool {
-        self.sums.iter().all(Counts::is_none) && self.alerts.is_quiet() && self.exhausted.is_none()
+        self.sums.is_none() && self.open.is_none() && self.alerts.is_quiet() && self.exhausted.is_none()
     }
 
     /// Bytes of its history.
     pub(super) fn bytes(&self) -> usize {
-        self.history.bytes() + size_of::<Series>() + size_of_val(&*self.sums)
+        self.history.bytes() + size_of::<Series>() + self.sums.bytes()
     }
 }
 

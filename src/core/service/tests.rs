@@ -44,6 +44,7 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
                 },
                 tiers: vec![],
                 consumed_step: Decimal(0),
+                ..Slo::default()
             })
             .collect(),
         limits: Limits { service_name_bytes_max: 12, ..Limits::default() },

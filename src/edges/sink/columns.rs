@@ -204,7 +204,7 @@ impl Table for SliRow {
             "bad" Bigint false "requests" Sum "Bad requests." |r| long(r.bad);
             "excluded" Bigint false "requests" Sum "Requests left out; good + bad is the SLI's denominator." |r| long(r.excluded);
             "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
-            "window_s" Bigint false "s" Last "Length of the rolling window." |r| long(r.window_s);
+            "window_s" Bigint false "s" Last "Length of the window; of a calendar window, of the period that the slice lies in." |r| long(r.window_s);
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Invariant: exact integers throughout; what is shown is rounded down to six places.
 
+use crate::core::budgeting;
 use crate::core::decimal::{Decimal, Ratio};
-use crate::core::settings::{Slo, Tier};
+use crate::core::settings::{Budgeting, SliceTest, Slo, Tier};
 use crate::core::sli::expand;
 use crate::shell::config::scalar::seconds_text;
 use serde_json::{Value, json};
@@ -65,10 +66,13 @@ pub(super) fn text(slo: &Slo) -> String {
         slo.name,
         slo.services.join(", "),
         slo.objective,
-        seconds_text(slo.window_s)
+        window(slo)
     );
     for line in expand(slo).lines() {
         let _ = writeln!(out, "    {line}");
+    }
+    if let Some(line) = weighs(slo) {
+        let _ = writeln!(out, "    slices   {line}");
     }
     let _ = writeln!(
         out,
@@ -95,6 +99,33 @@ pub(super) fn text(slo: &Slo) -> String {
     out
 }
 
+/// The window in words.
+fn window(slo: &Slo) -> String {
+    slo.calendar.as_ref().map_or_else(|| seconds_text(slo.window_s), |c| format!("each {c}"))
+}
+
+/// What makes a slice good, where slices are weighed.
+fn weighs(slo: &Slo) -> Option<String> {
+    match slo.budgeting {
+        Budgeting::Occurrences => None,
+        Budgeting::RatioTimeslices { slice_s } => {
+            Some(format!("of {} count by their share of good requests", seconds_text(slice_s.into())))
+        }
+        Budgeting::Timeslices { slice_s, test } => {
+            let slice = seconds_text(slice_s.into());
+            Some(match test {
+                SliceTest::Good { target } => format!("of {slice} are good from {target} % good requests on"),
+                SliceTest::Requests { at_least, at_most: None } => {
+                    format!("of {slice} are good from {at_least} requests on")
+                }
+                SliceTest::Requests { at_least, at_most: Some(most) } => {
+                    format!("of {slice} are good from {at_least} to {most} requests")
+                }
+            })
+        }
+    }
+}
+
 /// For programs; decimals as text.
 pub(super) fn to_json(slo: &Slo) -> Value {
     let tiers: Vec<Value> = slo
@@ -117,6 +148,9 @@ pub(super) fn to_json(slo: &Slo) -> Value {
         "services": slo.services,
         "objective_percent": slo.objective.to_string(),
         "window_s": slo.window_s,
+        "window": window(slo),
+        "budgeting_method": budgeting::name(&slo.budgeting),
+        "slices": weighs(slo),
         "decides": expand(slo),
         "budget": { "bad_per_million": per_million(slo).to_string(), "outage_minutes": minutes(slo).to_string() },
         "alerts": tiers,
@@ -148,6 +182,7 @@ mod tests {
                 indicator: Indicator { exclude: None, rule: Rule::Good("status < 500".into()) },
                 tiers: workbook(objective, window_s, 60).0,
                 consumed_step: Decimal(0),
+                ..Slo::default()
             };
             assert_eq!(per_million(&slo).to_string(), million);
             assert_eq!(minutes(&slo).to_string(), outage);

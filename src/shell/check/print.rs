@@ -3,8 +3,11 @@
 //! Invariant: what is printed reads back to the same settings (relative paths apart), and holds no secret.
 
 use super::budget::spent;
+use crate::core::budgeting;
 use crate::core::format::preset;
-use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Source, Tier};
+use crate::core::settings::{
+    Budgeting, Failed, LatencyOf, Rule, ServiceRule, Settings, SliceTest, Slo, Source, Tier,
+};
 use crate::core::sli::expand;
 use crate::shell::config::scalar::{micros_text, seconds_text};
 use crate::shell::pipeline::{Cluster, DeadLetters, Events, KafkaSource, Pipeline};
@@ -170,15 +173,51 @@ fn slo(slo: &Slo) -> Value {
         true => "none".into(),
         false => slo.tiers.iter().map(|t| tier(slo, t)).collect(),
     };
-    json!({
+    let mut object = json!({
         "name": slo.name,
         "service": slo.services,
         "objective": slo.objective.to_string(),
-        "window": seconds_text(slo.window_s),
-        "indicator": indicator,
-        "alerts": alerts,
-        "consumed_step": format!("{}%", slo.consumed_step),
-    })
+        "window": window(slo),
+        "budgeting": budgeting::name(&slo.budgeting),
+    });
+    match slo.budgeting {
+        Budgeting::Occurrences => {}
+        Budgeting::Timeslices { slice_s, test } => {
+            object["slice_window"] = seconds_text(slice_s.into()).into();
+            match test {
+                SliceTest::Good { target } => object["slice_target"] = target.to_string().into(),
+                SliceTest::Requests { at_least, at_most } => {
+                    let mut throughput = json!({ "at_least": at_least });
+                    if let Some(most) = at_most {
+                        throughput["at_most"] = most.into();
+                    }
+                    indicator.remove("good");
+                    indicator.insert("throughput".into(), throughput);
+                }
+            }
+        }
+        Budgeting::RatioTimeslices { slice_s } => {
+            object["slice_window"] = seconds_text(slice_s.into()).into()
+        }
+    }
+    if !matches!(slo.budgeting, Budgeting::Timeslices { test: SliceTest::Requests { .. }, .. }) {
+        object["on_empty"] = slo.on_empty.name().into();
+    }
+    object["indicator"] = indicator.into();
+    object["alerts"] = alerts;
+    object["consumed_step"] = format!("{}%", slo.consumed_step).into();
+    object
+}
+
+fn window(slo: &Slo) -> Value {
+    match &slo.calendar {
+        None => seconds_text(slo.window_s).into(),
+        Some(calendar) => json!({
+            "calendar": calendar.unit.name(),
+            "time_zone": calendar.time_zone,
+            "week_starts": calendar.week_starts.name(),
+        }),
+    }
 }
 
 fn tier(slo: &Slo, tier: &Tier) -> Value {

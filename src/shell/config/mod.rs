@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod format;
 pub mod read;
 pub mod scalar;
+pub mod window;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -15,8 +16,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::core::settings::OnEmpty;
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+pub use window::{BudgetingFile, CalendarFile, WindowFile};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
 #[derive(Clone, Deserialize, JsonSchema, Debug)]
@@ -210,8 +213,19 @@ pub struct SloFile {
     pub service: Option<At<OneOrMany>>,
     /// Objective in percent, above 0 and below 100, at most six places.
     pub objective: At<DecimalText>,
-    /// Rolling window. Default: 30d.
-    pub window: Option<At<DurationText>>,
+    /// Its window: a length, which rolls, or `{ calendar: month, time_zone: … }`. Default: 30d.
+    pub window: Option<At<WindowFile>>,
+    /// How slices make up a window: `occurrences` (default), `timeslices` or `ratio_timeslices`.
+    pub budgeting: Option<At<BudgetingFile>>,
+    /// Of `timeslices`: the share of a slice's requests that must be good for the slice to be, percent.
+    pub slice_target: Option<At<DecimalText>>,
+    /// Of `timeslices` and `ratio_timeslices`: length of a slice, a multiple of the base slice. Default: one.
+    pub slice_window: Option<At<DurationText>>,
+    /// Of `timeslices` and `ratio_timeslices`: what a slice counts as that was read and holds no request: `gap`,
+    /// `good`, `bad` or `ignore` (default). A gap lowers the window's coverage.
+    #[serde(default)]
+    #[schemars(schema_with = "window::on_empty")]
+    pub on_empty: Option<At<OnEmpty>>,
     /// What is good, and what is left out.
     pub indicator: At<IndicatorFile>,
     /// Burn-rate alerts of this SLO, in place of the pipeline's.
@@ -221,7 +235,7 @@ pub struct SloFile {
     pub consumed_step: Option<At<DecimalText>>,
 }
 
-/// Decides good, bad or excluded for a record: `exclude` first, then one of `good` and `latency`.
+/// Decides good, bad or excluded for a record: `exclude` first, then one of `good`, `latency` and `throughput`.
 #[derive(Clone, Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Indicator")]
@@ -230,8 +244,21 @@ pub struct IndicatorFile {
     pub good: Option<At<PredicateText>>,
     /// Good where the latency lies below a bound.
     pub latency: Option<At<LatencyFile>>,
+    /// How many requests a slice must hold; implies `budgeting: timeslices`.
+    pub throughput: Option<At<ThroughputFile>>,
     /// Records for which it holds are left out.
     pub exclude: Option<At<PredicateText>>,
+}
+
+/// A throughput objective: a slice is good if it holds so many requests.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Throughput")]
+pub struct ThroughputFile {
+    /// The fewest requests in a slice.
+    pub at_least: Option<At<u64>>,
+    /// The most requests in a slice.
+    pub at_most: Option<At<u64>>,
 }
 
 /// Latency below a bound. A client that went away, a WebSocket or a record without this latency is

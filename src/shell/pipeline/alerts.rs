@@ -8,7 +8,7 @@ use super::load::Checker;
 use crate::core::decimal::{Decimal, Ratio, cmp_products};
 use crate::core::settings::Tier;
 use crate::shell::config::scalar::seconds_text;
-use crate::shell::config::{AlertsFile, At, TierFile};
+use crate::shell::config::{AlertsFile, At, DurationText, TierFile};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -24,6 +24,16 @@ const WORKBOOK: [(&str, u64, u64, u64); 4] = [
     ("ticket", 10, 86_400, 7_200),
     ("ticket", 10, 259_200, 21_600),
 ];
+
+/// What a burn rate is a rate of.
+pub(super) struct Over {
+    /// Percent.
+    pub(super) objective: Decimal,
+    /// The SLO's window, seconds.
+    pub(super) window_s: u64,
+    /// The slices that are weighed, seconds.
+    pub(super) slice_s: u64,
+}
 
 /// What `alerts:` says.
 pub(super) enum Choice<'a> {
@@ -59,14 +69,13 @@ impl<'a> Choice<'a> {
         &self,
         span: &Range<usize>,
         slo: &str,
-        objective: Decimal,
-        window_s: u64,
+        over: &Over,
         checker: &mut Checker,
     ) -> Vec<Tier> {
         match self {
             Choice::None => Vec::new(),
             Choice::Workbook => {
-                let (tiers, left_out) = workbook(objective, window_s, checker.slice_s);
+                let (tiers, left_out) = workbook(over.objective, over.window_s, over.slice_s);
                 for reason in left_out {
                     checker.warn(
                         span,
@@ -76,7 +85,7 @@ impl<'a> Choice<'a> {
                 }
                 tiers
             }
-            Choice::Tiers(written) => own(written, objective, window_s, checker),
+            Choice::Tiers(written) => own(written, over, checker),
         }
     }
 }
@@ -125,12 +134,13 @@ fn out_of_reach(factor: Ratio, objective: Decimal) -> bool {
     cmp_products(&[factor.num, most.den], &[most.num, factor.den]) != Ordering::Less
 }
 
-fn own(written: &[At<TierFile>], objective: Decimal, window_s: u64, checker: &mut Checker) -> Vec<Tier> {
+fn own(written: &[At<TierFile>], over: &Over, checker: &mut Checker) -> Vec<Tier> {
+    let Over { objective, window_s, .. } = *over;
     let mut names = BTreeSet::new();
     let mut tiers = Vec::new();
     for tier in written {
-        let long_s = window(&tier.long, window_s, checker);
-        let short_s = window(&tier.short, window_s, checker);
+        let long_s = window(&tier.long, over, checker);
+        let short_s = window(&tier.short, over, checker);
         if short_s >= long_s && long_s > 0 && short_s > 0 {
             checker.error_hint(
                 &tier.short.span,
@@ -165,17 +175,17 @@ fn own(written: &[At<TierFile>], objective: Decimal, window_s: u64, checker: &mu
     tiers
 }
 
-fn window(text: &At<crate::shell::config::DurationText>, slo_window_s: u64, checker: &mut Checker) -> u64 {
+fn window(text: &At<DurationText>, over: &Over, checker: &mut Checker) -> u64 {
     let before = checker.problems.len();
     let seconds = checker.seconds(Some(text), 0);
     if checker.problems.len() > before {
         return 0;
     }
-    if seconds == 0 || !seconds.is_multiple_of(checker.slice_s) {
-        let slice = seconds_text(checker.slice_s);
+    if seconds == 0 || !seconds.is_multiple_of(over.slice_s) {
+        let slice = seconds_text(over.slice_s);
         checker.error(&text.span, format!("`{}` is not a whole number of slices ({slice})", &***text));
-    } else if seconds > slo_window_s {
-        let most = seconds_text(slo_window_s);
+    } else if seconds > over.window_s {
+        let most = seconds_text(over.window_s);
         checker.error(&text.span, format!("`{}` is longer than the SLO's window ({most})", &***text));
     }
     seconds

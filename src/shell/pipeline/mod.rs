@@ -12,6 +12,7 @@ mod sinks;
 mod slos;
 mod sources;
 mod tests_block;
+mod windows;
 #[cfg(test)]
 mod tests;
 

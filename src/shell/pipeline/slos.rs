@@ -2,17 +2,14 @@
 //!
 //! Invariant: every SLO can apply to some service, and its objective can be met and missed.
 
-use super::alerts::Choice;
+use super::alerts::{Choice, Over};
 use super::load::Checker;
+use super::windows;
 use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
-use crate::shell::config::scalar::seconds_text;
 use crate::shell::config::{At, DecimalText, FailedFile, IndicatorFile, PipelineFile, SloFile};
 use std::sync::Arc;
-
-/// Longest window of an SLO.
-const WINDOW_MAX_S: u64 = 400 * 86_400;
 
 pub(super) fn build(
     file: &PipelineFile,
@@ -72,12 +69,16 @@ fn slo(
             );
         }
     }
-    let window_s = window(written, checker);
+    let budgeting = windows::budgeting(written, checker);
+    let (window_s, calendar) = windows::window(written, &budgeting, checker);
     let objective = objective(&written.objective, checker);
     let own = written.alerts.as_ref().map(|alerts| Choice::of(Some(alerts), checker));
     let alerts = own.as_ref().unwrap_or(default_alerts);
     let tiers = match objective {
-        Some(objective) if window_s > 0 => alerts.tiers(&name.span, name, objective, window_s, checker),
+        Some(objective) if window_s > 0 => {
+            let over = Over { objective, window_s, slice_s: windows::slice_s(&budgeting, checker.slice_s) };
+            alerts.tiers(&name.span, name, &over, checker)
+        }
         _ => Vec::new(),
     };
     Slo {
@@ -85,32 +86,16 @@ fn slo(
         services: selectors.into_iter().map(|s| s.value).collect(),
         objective: objective.unwrap_or_default(),
         window_s,
+        calendar,
+        on_empty: windows::on_empty(written, &budgeting, checker),
+        budgeting,
         indicator: indicator(&written.indicator, checker),
         tiers,
         consumed_step: step(written.consumed_step.as_ref(), checker),
     }
 }
 
-fn window(written: &SloFile, checker: &mut Checker) -> u64 {
-    let before = checker.problems.len();
-    let window_s = checker.seconds(written.window.as_ref(), 30 * 86_400);
-    let Some(text) = &written.window else { return window_s };
-    if checker.problems.len() > before {
-        return 0;
-    }
-    if window_s == 0 || !window_s.is_multiple_of(checker.slice_s) {
-        let slice = seconds_text(checker.slice_s);
-        checker.error(&text.span, format!("`{}` is not a whole number of slices ({slice})", &***text));
-        return 0;
-    }
-    if window_s > WINDOW_MAX_S {
-        checker.error(&text.span, format!("`{}` is longer than 400d", &***text));
-        return 0;
-    }
-    window_s
-}
-
-fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {
+pub(super) fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {
     let number = text.trim();
     let number = number.strip_suffix('%').unwrap_or(number).trim_end();
     let Some(objective) = Decimal::parse(number) else {
@@ -199,11 +184,13 @@ fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
                 },
             }
         }
+        // that a request came is all that counts; how many of them, the slice's test
+        (None, None) if written.throughput.is_some() => Rule::Good("true".into()),
         (good, _) => {
             let message = if good.is_some() {
                 "an indicator has either `good` or `latency`, not both"
             } else {
-                "an indicator needs `good` or `latency`"
+                "an indicator needs `good`, `latency` or `throughput`"
             };
             checker.error_hint(
                 &written.span,

@@ -127,7 +127,7 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "indicator:\n      latency: { below: 200ms, of: upstream }",
         "indicator: {}",
         "{}",
-        &["needs `good` or `latency`"],
+        &["needs `good`, `latency` or `throughput`"],
     ),
     (
         "${KAFKA_BROKERS:-localhost:9092}",
@@ -142,6 +142,28 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ("(?<team>[a-z]+)", "(?<team>[a-z+)", "", &["error"]),
     ("\"{target_group}\"", "\"{target_grop}\"", "target_grop", &["did you mean target_group?"]),
     ("{ path: '", "{ paht: '", "", &["did you mean path?"]),
+    (
+        "window: 30d",
+        "window: { calendar: month, time_zone: Europe/Berlln }",
+        "Europe/Berlln",
+        &["unknown time zone", "IANA"],
+    ),
+    ("window: 30d", "window: { calendar: decade }", "decade", &["decade"]),
+    ("window: 30d", "window: 30d\n    budgeting: timeslices", "timeslices", &["slice_target: 95"]),
+    (
+        "window: 30d",
+        "window: 30d\n    slice_target: 95",
+        "95\n    indicator",
+        &["for `budgeting: timeslices`"],
+    ),
+    (
+        "window: 30d",
+        "window: 30d\n    budgeting: ratio_timeslices\n    slice_window: 7m",
+        "7m",
+        &["multiple of the base slice (1m) that divides 15m"],
+    ),
+    ("window: 30d", "window: 30d\n    on_empty: bad", "bad\n", &["weighs nothing"]),
+    ("good: status < 500", "throughput: {}", "{}", &["`at_least` or `at_most`"]),
     (
         "alerts: workbook",
         "alerts: [{ severity: page, factor: 2000, long: 1h, short: 5m }]",
