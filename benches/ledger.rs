@@ -36,6 +36,7 @@ fn close(c: &mut Criterion) {
             history_before: Time(i64::MIN),
             observed_from: Some(Slice(25_000_000 - 40_000)),
             complete: true,
+            unread: 0,
             watermark: Time(0),
             position: 1,
         };

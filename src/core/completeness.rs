@@ -45,6 +45,11 @@ impl Completeness {
         }
     }
 
+    /// Whether nothing is marked.
+    pub fn is_whole(&self) -> bool {
+        self.holes.is_empty()
+    }
+
     /// Why the slice is not complete, if it is not.
     pub fn reason(&self, partition: &Partition, slice: Slice) -> Option<&Arc<str>> {
         let holes = self.holes.get(partition)?;

@@ -19,11 +19,15 @@ pub const CONSUMED: &str = "slo.budget.consumed";
 pub const EXHAUSTED: &str = "slo.budget.exhausted";
 /// It no longer is.
 pub const RECOVERED: &str = "slo.budget.recovered";
+/// Too little was read for an alert to fire or to resolve.
+pub const FROZEN: &str = "slo.data.frozen";
+/// Enough is read again.
+pub const THAWED: &str = "slo.data.thawed";
 /// Input was lost, or nothing comes.
 pub const DATA_GAP: &str = "slo.data.gap";
 
 /// All event types.
-pub const TYPES: &[&str] = &[FIRING, RESOLVED, CONSUMED, EXHAUSTED, RECOVERED, DATA_GAP];
+pub const TYPES: &[&str] = &[FIRING, RESOLVED, CONSUMED, EXHAUSTED, RECOVERED, FROZEN, THAWED, DATA_GAP];
 
 /// One CloudEvent, ready to be written.
 #[derive(Clone, PartialEq, Debug)]

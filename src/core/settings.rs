@@ -157,6 +157,15 @@ pub struct Slo {
     /// What a slice counts as that was read and holds no request.
     #[serde(default)]
     pub on_empty: OnEmpty,
+    /// Alerts neither fire nor resolve while less than this of their windows was read, percent.
+    #[serde(default = "coverage_min")]
+    pub coverage_min: Decimal,
+    /// Alerts fire only from so many requests in their long window on.
+    #[serde(default)]
+    pub min_events: u64,
+    /// Alerts fire only from so many bad requests in their long window on.
+    #[serde(default)]
+    pub min_failures: u64,
     /// What is good, what is left out.
     pub indicator: Indicator,
     /// Burn-rate tiers, most urgent first.
@@ -177,11 +186,19 @@ impl Default for Slo {
             calendar: None,
             budgeting: Budgeting::default(),
             on_empty: OnEmpty::default(),
+            coverage_min: coverage_min(),
+            min_events: 0,
+            min_failures: 0,
             indicator: Indicator::default(),
             tiers: Vec::new(),
             consumed_step: Decimal(0),
         }
     }
+}
+
+/// 90 %.
+fn coverage_min() -> Decimal {
+    Decimal(90_000_000)
 }
 
 /// How slices make up a window: OpenSLO's budgeting methods.

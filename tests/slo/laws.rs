@@ -4,7 +4,7 @@ use crate::support::*;
 use ninetail::core::budgeting;
 use ninetail::core::calendar::{Calendar, Unit, Weekday};
 use ninetail::core::event::Event;
-use ninetail::core::ledger::{Gauge, Ledger};
+use ninetail::core::ledger::{Gauge, Ledger, SHARES};
 use ninetail::core::settings::{Budgeting, OnEmpty, Rule, SliceTest, Slo};
 use ninetail::core::time::{Slice, Time};
 use proptest::prelude::*;
@@ -60,7 +60,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => prop_oneof![4 => 1i64..10, 1 => 10i64..500].prop_map(Step::Quiet),
         6 => prop::collection::vec((0usize..3, count(), count()), 0..4).prop_map(Step::Busy),
         3 => (0i64..400, 0usize..3, count(), count()).prop_map(|(b, s, g, bad)| Step::Late(b, s, g, bad)),
-        1 => (0u8..5).prop_map(Step::Turn),
+        1 => (0u8..8).prop_map(Step::Turn),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -92,6 +92,8 @@ struct Run {
     /// First slice with a request of every budget that the ledger keeps.
     first: BTreeMap<(usize, u16), i64>,
     one_by_one: bool,
+    /// What was not read of a slice.
+    unread: BTreeMap<i64, u16>,
     /// Whether the long SLO has its other objective and tiers.
     objective: bool,
     /// Generation of the first SLO, and its first slice.
@@ -103,11 +105,27 @@ impl Run {
         let mut bench = Bench::new(slos());
         bench.context.observed_from = None;
         let (naive, first) = (BTreeMap::new(), BTreeMap::new());
-        Run { bench, naive, first, one_by_one, objective: false, generation: (1, i64::MIN) }
+        Run {
+            bench,
+            naive,
+            first,
+            one_by_one,
+            unread: BTreeMap::new(),
+            objective: false,
+            generation: (1, i64::MIN),
+        }
     }
 
     fn take(&mut self, step: &Step) {
-        let now = self.bench.context.slice.0;
+        let (now, unread) = (self.bench.context.slice.0, self.bench.context.unread);
+        self.step(step, now);
+        if matches!(step, Step::Turn(7)) {
+            self.unread.insert(now - 2, 5);
+        }
+        self.unread.extend((now + 1..=self.bench.context.slice.0).map(|slice| (slice, unread)));
+    }
+
+    fn step(&mut self, step: &Step, now: i64) {
         match step {
             Step::Quiet(n) if self.one_by_one => (0..*n).for_each(|_| drop(self.bench.close(&[]))),
             Step::Quiet(n) => drop(self.bench.close_empty(now - BEGIN + n)),
@@ -134,6 +152,13 @@ impl Run {
             Step::Turn(0) => self.bench.context.history_before = Time::from_seconds((now + 30) * 60),
             Step::Turn(1) => self.bench.context.observed_from = Some(Slice(now - 3)),
             Step::Turn(2) => self.bench.context.observed_from = Some(Slice(now + 5)),
+            // a third, or all, of what follows is not read; it is again; a slice is found to be another
+            Step::Turn(5) => {
+                let all = SHARES as u16;
+                self.bench.context.unread = if self.bench.context.unread == 0 { all / 3 } else { all };
+            }
+            Step::Turn(6) => self.bench.context.unread = 0,
+            Step::Turn(7) => self.bench.ledger.cover(Slice(now - 2), 5),
             Step::Turn(turn) => {
                 if *turn == 3 {
                     self.objective = !self.objective;
@@ -213,7 +238,10 @@ impl Run {
             let sum = |seconds: Option<u64>| {
                 (begin(seconds)..=last).fold((0u128, 0u128), |sum, unit| {
                     let (good, bad) = held(unit);
-                    let empty = (good, bad) == (0, 0) && alive && first.is_some_and(|first| unit >= first);
+                    let missing = |slice: i64| self.unread.get(&slice).is_some_and(|share| *share > 0);
+                    let read = !(unit * slices..(unit + 1) * slices).any(missing);
+                    let begun = first.is_some_and(|first| unit >= first);
+                    let empty = (good, bad) == (0, 0) && alive && begun && read;
                     let (good, bad) = match budgeting::empty(&d.slo).filter(|_| empty) {
                         Some(good) => (good as u64, !good as u64),
                         None => budgeting::weigh(&d.slo.budgeting, good, bad),
@@ -253,7 +281,16 @@ impl Run {
                     let factor = tier.factor;
                     rate(Some(seconds)).is_some_and(|(a, b)| a * factor.den as u128 > b * factor.num as u128)
                 };
-                assert_eq!(*firing, over(tier.long_s) && over(tier.short_s), "{} {name}", gauge.service);
+                // what is frozen keeps the state that it had
+                let thin = |seconds: u64| {
+                    let units = (observed as i64).clamp(0, seconds as i64 / 60);
+                    let missing: u64 =
+                        self.unread.range(now + 1 - units..now + 1).map(|(_, share)| u64::from(*share)).sum();
+                    missing * 10 > units as u64 * SHARES
+                };
+                if !thin(tier.long_s) && !thin(tier.short_s) {
+                    assert_eq!(*firing, over(tier.long_s) && over(tier.short_s), "{} {name}", gauge.service);
+                }
             }
         }
     }
@@ -298,6 +335,9 @@ proptest! {
             skip.take(step);
             slow.take(step);
         }
+        // what is held because nothing is read would be held for ever
+        skip.take(&Step::Turn(6));
+        slow.take(&Step::Turn(6));
         skip.take(&Step::Quiet(2000));
         slow.take(&Step::Quiet(2000));
         prop_assert_eq!(told(&skip.bench.events), told(&slow.bench.events));

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod changes;
+mod coverage;
 mod laws;
 mod support;
 mod windows;

@@ -100,6 +100,7 @@ impl Bench {
             history_before: Time(i64::MIN),
             observed_from: Some(Slice(BEGIN - 1_000_000)),
             complete: true,
+            unread: 0,
             watermark: Time::from_seconds(BEGIN * 60),
             position: 0,
         };

@@ -6,6 +6,7 @@
 use super::{Engine, Pass};
 use crate::core::completeness::{GAP, SILENT, STOPPED, UNREACHABLE};
 use crate::core::event::{DataGap, Loss, Origin};
+use crate::core::ledger::SHARES;
 use crate::core::partial::{Gap, Standing};
 use crate::core::position::Partition;
 use crate::core::time::{Slice, SliceLength, Time};
@@ -120,6 +121,7 @@ impl Engine {
         for (partition, below) in reached {
             for slice in self.completeness.repair(&partition, below) {
                 self.account(slice, &partition).incomplete = None;
+                self.ledger.cover(slice, self.unread(slice));
             }
         }
     }
@@ -156,5 +158,31 @@ impl Engine {
         self.completeness.mark(partition, slice, reason);
         let why = self.completeness.reason(partition, slice).cloned();
         self.account(slice, partition).incomplete = why;
+        if self.is_closed(slice) {
+            self.ledger.cover(slice, self.unread(slice));
+        }
+    }
+
+    /// What share of the slice's input was lost or could not be read: partitions that were, of all that bring
+    /// anything. A silent one was read to its end and says zero; only if all are silent does nobody say anything.
+    pub(super) fn unread(&self, slice: Slice) -> u16 {
+        if self.completeness.is_whole() {
+            return 0;
+        }
+        let (mut speaking, mut missing, mut all) = (0u64, 0u64, 0u64);
+        for (partition, _) in self.watermarks.iter().filter(|(_, p)| p.standing() != Standing::Removed) {
+            all += 1;
+            match self.completeness.reason(&self.account_key(partition), slice).map(|r| &**r) {
+                Some(SILENT) => {}
+                Some(_) => (speaking, missing) = (speaking + 1, missing + 1),
+                None => speaking += 1,
+            }
+        }
+        let share = match speaking {
+            0 if all > 0 => SHARES,
+            0 => 0,
+            _ => missing * SHARES / speaking,
+        };
+        share as u16
     }
 }

@@ -448,6 +448,7 @@ impl Engine {
             history_before: self.history_before(pass.settings),
             observed_from: self.observed_from,
             complete: waiting.is_none_or(|w| w.accounts.values().all(|a| a.incomplete.is_none())),
+            unread: self.unread(slice),
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
             position: pass.position,
         }

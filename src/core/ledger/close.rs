@@ -11,7 +11,7 @@ use crate::core::time::{Slice, SliceLength, Time};
 impl Ledger {
     /// The first slice from `next` on whose close may change anything though it brings nothing.
     pub(super) fn next_stop(&mut self, next: Slice, context: &CloseContext) -> Slice {
-        if self.observed_from != context.observed_from {
+        if self.observed_from != context.observed_from || self.unread != context.unread || self.recovered {
             return next;
         }
         let series = self.accounts.values().flat_map(|a| &a.series);
@@ -54,8 +54,12 @@ impl Ledger {
                 account.series(counted.slo, definition, slice).add(slice, counts, definition, settled, slice);
             }
         }
-        let observed = self.observed_from != context.observed_from;
-        let seen = Observation(context.observed_from);
+        let first = self.closed.map_or(slice, Slice::next);
+        self.coverage.set(first.0, slice.0 + 1, context.unread);
+        self.coverage.forget(slice.0 + 1 - configuration.horizon_slices());
+        let observed =
+            self.observed_from != context.observed_from || self.unread != context.unread || self.recovered;
+        let seen = Observation { from: context.observed_from, coverage: &self.coverage };
         let mut publisher = Publisher {
             context,
             configuration,
@@ -78,7 +82,7 @@ impl Ledger {
                 }
                 let decides = series.is_due(slice) && definition.closes(slice);
                 if decides {
-                    series.settle(slice, definition);
+                    series.settle(slice, definition, seen);
                     series.decide(definition, seen, slice, end, |series, finding| {
                         publisher.publish(service, rule, series, definition, finding, Cause::Counted);
                     });
@@ -97,6 +101,7 @@ impl Ledger {
             !account.series.is_empty()
         });
         (self.closed, self.observed_from, self.in_history) = (Some(slice), context.observed_from, replay);
+        (self.unread, self.recovered) = (context.unread, false);
         Ok(())
     }
 
@@ -115,7 +120,7 @@ impl Ledger {
         let mut publisher = Publisher {
             context,
             configuration: old,
-            seen: Observation(self.observed_from),
+            seen: Observation { from: self.observed_from, coverage: &self.coverage },
             length,
             slice: last,
             end: length.end(last),

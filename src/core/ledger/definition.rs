@@ -99,6 +99,11 @@ impl Definition {
         self.unit as u64 * u64::from(length.0)
     }
 
+    /// Base slices in a unit.
+    pub(super) fn unit_slices(&self) -> i64 {
+        self.unit
+    }
+
     /// The unit that the slice lies in.
     pub(super) fn unit(&self, slice: Slice) -> i64 {
         slice.0.div_euclid(self.unit)
@@ -166,6 +171,11 @@ impl Definition {
         self.budget
     }
 
+    /// Units of the longest window of a tier.
+    pub(super) fn longest_tier(&self) -> i64 {
+        self.tiers.iter().filter_map(|(long, _)| self.length(*long)).max().unwrap_or(0)
+    }
+
     /// Indexes of a tier's long and short window.
     pub(super) fn tier(&self, tier: usize) -> (usize, usize) {
         self.tiers[tier]
@@ -226,6 +236,11 @@ impl Configuration {
             definitions.push(Definition::new(slo, settings.slice, generation, from));
         }
         Configuration { epoch, from, services: settings.services.clone(), definitions }
+    }
+
+    /// How far back anything of it is remembered, slices.
+    pub(super) fn horizon_slices(&self) -> i64 {
+        self.definitions.iter().map(Definition::horizon_slices).max().unwrap_or(0)
     }
 
     /// The definition at an index of the settings' SLOs; `slice` is for the error only.

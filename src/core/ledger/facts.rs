@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub(super) struct Publisher<'a> {
     pub(super) context: &'a CloseContext,
     pub(super) configuration: &'a Configuration,
-    pub(super) seen: Observation,
+    pub(super) seen: Observation<'a>,
     /// Length of a slice.
     pub(super) length: SliceLength,
     /// The last slice that the windows cover.
@@ -96,10 +96,15 @@ impl Publisher<'_> {
             Finding::Consumed { bad } => (event::CONSUMED, "consumed", None, Some(bad)),
             Finding::Exhausted => (event::EXHAUSTED, "exhausted", None, None),
             Finding::Recovered { .. } => (event::RECOVERED, "recovered", None, None),
+            Finding::Frozen { tier } => (event::FROZEN, "frozen", Some(tier), None),
+            Finding::Thawed { .. } => (event::THAWED, "thawed", None, None),
             Finding::Fired { tier } => (event::FIRING, "firing", Some(tier), None),
             Finding::Resolved { tier, .. } => (event::RESOLVED, "resolved", Some(tier), None),
         };
-        let named = tier.and_then(|t| definition.slo.tiers.get(t as usize)).map_or("budget", |t| &*t.name);
+        let named = match kind {
+            event::FROZEN | event::THAWED => "data",
+            _ => tier.and_then(|t| definition.slo.tiers.get(t as usize)).map_or("budget", |t| &*t.name),
+        };
         let id = event::id(&subject, definition.generation, named, transition, self.end, 0);
         let position = next_position(self.context.position, self.out);
         let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
@@ -115,7 +120,10 @@ impl Publisher<'_> {
             "provenance": {
                 "window_end": self.end.to_string(),
                 "watermark": self.context.watermark.to_string(),
-                "coverage": { "slices": budget.slices, "observed": budget.seen },
+                "coverage": {
+                    "slices": budget.slices,
+                    "observed": series.observed(definition.budget(), definition, self.seen, self.slice),
+                },
                 "complete": self.context.complete,
                 "replay": self.replay(),
                 "revision": 0,
@@ -205,15 +213,18 @@ impl Publisher<'_> {
         let window = |index| series.window(index, definition, self.seen, self.slice);
         let (long, short) = definition.tier(tier);
         let (long, short) = (window(long), window(short));
-        let requests = |index| series.requests(index, definition);
-        let (of_long, of_short) = (requests(definition.tier(tier).0), requests(definition.tier(tier).1));
-        let said = |window: &Window, requests: Counts, seconds| {
+        let counted = |index| {
+            let observed = series.observed(index, definition, self.seen, self.slice);
+            (series.requests(index, definition), observed)
+        };
+        let (of_long, of_short) = (counted(definition.tier(tier).0), counted(definition.tier(tier).1));
+        let said = |window: &Window, (requests, observed): (Counts, u64), seconds| {
             let mut said = json!({
                 "window": span(seconds),
                 "window_s": seconds,
                 "rate": text(window.rate(objective)),
                 "slices": window.slices,
-                "observed": window.seen,
+                "observed": observed,
             });
             if let (Value::Object(said), Value::Object(counts)) = (&mut said, counts(requests, window)) {
                 said.extend(counts);
@@ -240,6 +251,8 @@ impl Publisher<'_> {
             Finding::Fired { .. } if cause != Cause::LeftHistory => ("inactive", "firing", Some(self.end)),
             Finding::Fired { tier } => ("firing", "firing", series.alerts.since(tier)),
             Finding::Resolved { since, .. } => ("firing", "resolved", Some(since)),
+            Finding::Frozen { .. } => ("live", "frozen", Some(self.end)),
+            Finding::Thawed { since } => ("frozen", "live", Some(since)),
         };
         json!({
             "previous": previous,

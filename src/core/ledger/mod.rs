@@ -15,6 +15,7 @@
 //! record is its index there.
 
 mod close;
+mod coverage;
 mod definition;
 mod facts;
 mod history;
@@ -22,6 +23,7 @@ mod packed;
 mod series;
 mod sums;
 
+pub use coverage::SHARES;
 pub use definition::{Configuration, Definition};
 pub use history::History;
 pub use packed::Counts;
@@ -31,6 +33,7 @@ use crate::core::entry::Configure;
 use crate::core::event::{DataGap, Event};
 use crate::core::partial::Verdicts;
 use crate::core::time::{Slice, SliceLength, Time};
+use coverage::Coverage;
 use serde::{Deserialize, Serialize};
 use series::{Observation, Series};
 use std::collections::BTreeMap;
@@ -52,6 +55,8 @@ pub struct CloseContext {
     pub observed_from: Option<Slice>,
     /// Whether all that belongs to the slice was read, as far as anybody can know.
     pub complete: bool,
+    /// What share of the slice's input was lost or not read, in [`SHARES`].
+    pub unread: u16,
     /// The watermark.
     pub watermark: Time,
     /// Position of the journal record that closes it.
@@ -125,6 +130,11 @@ pub struct Ledger {
     observed_from: Option<Slice>,
     /// Whether the last slice closed was history.
     in_history: bool,
+    coverage: Coverage,
+    /// What was not read of the last slice closed.
+    unread: u16,
+    /// Whether the coverage of closed slices has changed since.
+    recovered: bool,
 }
 
 /// How a budget stands, for metrics.
@@ -255,6 +265,15 @@ impl Ledger {
         Ok(true)
     }
 
+    /// What share of a closed slice was not read turns out to be another: input was lost, or has come after all.
+    pub fn cover(&mut self, slice: Slice, unread: u16) {
+        if self.closed.is_some_and(|closed| slice <= closed) {
+            let before = self.coverage.missing(slice.0, slice.0 + 1);
+            self.coverage.set(slice.0, slice.0 + 1, unread);
+            self.recovered |= before != u64::from(unread);
+        }
+    }
+
     /// Publishes that input was lost, or that nothing comes.
     pub fn gap(&mut self, gap: &DataGap<'_>, position: u64, out: &mut Vec<Event>) {
         let sequence = facts::number(&mut self.sequences, &gap.origin.subject());
@@ -300,7 +319,7 @@ impl Ledger {
     pub fn gauges(&self) -> impl Iterator<Item = Gauge<'_>> {
         let configuration = self.active.and_then(|a| self.configurations.get(a));
         let closed = self.closed.unwrap_or_default();
-        let seen = Observation(self.observed_from);
+        let seen = Observation { from: self.observed_from, coverage: &self.coverage };
         self.accounts.iter().flat_map(|(service, a)| a.series.iter().map(move |s| (service, s))).filter_map(
             move |(service, series)| {
                 let d = configuration?.definitions.get(series.slo as usize)?;

@@ -3,6 +3,7 @@
 //! Invariant: each window's sum is the sum of the history over its units, and a series that is not due
 //! would change nothing if it were looked at. (A unit is a slice, or as many as the budgeting method takes for one.)
 
+use super::coverage::{Coverage, SHARES};
 use super::definition::Definition;
 use super::history::History;
 use super::packed::Counts;
@@ -11,6 +12,7 @@ use crate::core::alert::{self, Alerts, Change};
 use crate::core::budgeting;
 use crate::core::burn::Window;
 use crate::core::decimal::Ratio;
+use crate::core::settings::OnEmpty;
 use crate::core::time::{Slice, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(super) struct Series {
     pub(super) alerts: Alerts,
     /// End of the slice that exhausted the budget.
     pub(super) exhausted: Option<Time>,
+    /// End of the slice since which too little was read for its alerts.
+    pub(super) frozen: Option<Time>,
     /// What is bad, as the budgeting method weighs it, and no `slo.budget.consumed` has told yet.
     pending_bad: u64,
     /// The first slice whose close may change anything even though it brings nothing.
@@ -59,16 +63,25 @@ pub(super) enum Finding {
     Fired { tier: u16 },
     /// It had since then and no longer does.
     Resolved { tier: u16, since: Time },
+    /// Too little was read: the tier fires and does not resolve, or would fire and does not.
+    Frozen { tier: u16 },
+    /// That was so since then, and no longer is.
+    Thawed { since: Time },
 }
 
-/// How far observation goes: the first slice that counts as seen, None while nothing does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Observation(pub(super) Option<Slice>);
+/// How far observation goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observation<'a> {
+    /// The first slice that counts as seen, None while nothing does.
+    pub(super) from: Option<Slice>,
+    /// What was not read since.
+    pub(super) coverage: &'a Coverage,
+}
 
-impl Observation {
+impl Observation<'_> {
     /// The first unit seen of a series that was counted from `from` on.
     fn first(self, d: &Definition, from: Slice) -> Option<i64> {
-        self.0.map(|observed| d.unit_from(observed.max(from)))
+        self.from.map(|observed| d.unit_from(observed.max(from)))
     }
 
     /// How many units up to `unit` have been seen of it.
@@ -92,6 +105,7 @@ impl Series {
             first: i64::MAX,
             alerts: Alerts::default(),
             exhausted: None,
+            frozen: None,
             pending_bad: 0,
             due: now,
             latest: now,
@@ -144,7 +158,7 @@ impl Series {
     }
 
     /// Takes the unit that is over with the slice into the sums, and out of them what leaves their windows.
-    pub(super) fn settle(&mut self, slice: Slice, d: &Definition) {
+    pub(super) fn settle(&mut self, slice: Slice, d: &Definition, seen: Observation<'_>) {
         let unit = d.unit(slice);
         let open = std::mem::take(&mut self.open);
         for window in 0..d.windows() {
@@ -162,7 +176,8 @@ impl Series {
             }
             self.sums.add(window, d, Counts::NONE, open);
         }
-        let bad = match open.is_none() && d.empty() == Some(false) && self.is_active(unit) {
+        let read = seen.coverage.missing(d.last_slice(unit - 1).0 + 1, slice.0 + 1) == 0;
+        let bad = match open.is_none() && d.empty() == Some(false) && read && self.is_active(unit) {
             true => budgeting::whole(&d.slo.budgeting).unwrap_or(0),
             false => weigh(d, open).bad,
         };
@@ -176,7 +191,7 @@ impl Series {
     }
 
     /// One of the definition's windows as the budgeting method weighs it, as it stands at the end of the slice.
-    pub(super) fn window(&self, i: usize, d: &Definition, seen: Observation, slice: Slice) -> Window {
+    pub(super) fn window(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> Window {
         let unit = d.completed(slice);
         let first = d.first(i, unit);
         let slices = u64::try_from(unit + 1 - first).unwrap_or(0);
@@ -187,8 +202,10 @@ impl Series {
         if let (Some(is_good), Some(whole)) = (d.empty(), budgeting::whole(&d.slo.budgeting))
             && self.is_active(unit)
         {
-            let units = u64::try_from(unit + 1 - first.max(self.first)).unwrap_or(0);
-            let empty = units.saturating_sub((good + bad) / whole) * whole;
+            let first = first.max(self.first);
+            let units = u64::try_from(unit + 1 - first).unwrap_or(0);
+            let counted = (good + bad) / whole + self.unread(first, unit, d, seen);
+            let empty = units.saturating_sub(counted) * whole;
             *(if is_good { &mut good } else { &mut bad }) += empty;
         }
         let seen = seen.seen(d, self.from, unit).min(slices);
@@ -197,8 +214,63 @@ impl Series {
         Window { good, bad, slices, seen }
     }
 
+    /// How many units from `first` to `unit` hold no request and were not read in full: nobody knows what they held.
+    fn unread(&self, first: i64, unit: i64, d: &Definition, seen: Observation<'_>) -> u64 {
+        let slices = d.unit_slices();
+        let (mut unread, mut below) = (0, i64::MAX);
+        for (from, to) in seen.coverage.runs(first * slices, (unit + 1) * slices) {
+            // two runs may meet within one unit
+            let last = d.unit(Slice(to - 1)).min(below - 1);
+            below = d.unit(Slice(from)).min(below);
+            unread += (below..=last).filter(|unit| self.history.get(*unit).is_none()).count() as u64;
+        }
+        unread
+    }
+
+    /// How much of the seen part of a window was read, and how much there is of it, in [`SHARES`] of base slices.
+    pub(super) fn covered(
+        &self,
+        i: usize,
+        d: &Definition,
+        seen: Observation<'_>,
+        slice: Slice,
+    ) -> (u64, u64) {
+        let unit = d.completed(slice);
+        let units = u64::try_from(unit + 1 - d.first(i, unit)).unwrap_or(0);
+        let units = seen.seen(d, self.from, unit).min(units);
+        let (slices, first) = (d.unit_slices(), unit + 1 - units as i64);
+        let whole = slices as u64 * SHARES;
+        let missing = |first: i64, end: i64| seen.coverage.missing(first * slices, end * slices);
+        let covered = match d.slo.on_empty {
+            OnEmpty::Gap => {
+                let held = self.history.iter_from(first).map(|(at, _)| at).take_while(|at| *at <= unit);
+                held.map(|at| whole - missing(at, at + 1)).sum()
+            }
+            _ => units * whole - missing(first, unit + 1),
+        };
+        (covered, units * whole)
+    }
+
+    /// How many units of a window were read.
+    pub(super) fn observed(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> u64 {
+        self.covered(i, d, seen, slice).0 / (d.unit_slices() as u64 * SHARES)
+    }
+
+    /// Whether too little of the window was read to decide.
+    fn is_thin(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> bool {
+        let (covered, all) = self.covered(i, d, seen, slice);
+        u128::from(covered) * 100_000_000 < u128::from(all) * u128::from(d.slo.coverage_min.0)
+    }
+
+    /// Whether coverage can hold anything back: an alert fires, or there is something that might make one fire.
+    fn is_at_stake(&self, d: &Definition) -> bool {
+        let bad = |w: usize| self.sums.weighed(w).bad > 0;
+        let of_tiers = || (0..d.slo.tiers.len()).map(|t| d.tier(t).0);
+        !self.alerts.is_quiet() || self.frozen.is_some() || of_tiers().any(bad)
+    }
+
     /// What share of a calendar's period has been seen, in units: (seen, of the whole period).
-    pub(super) fn elapsed(&self, d: &Definition, seen: Observation, slice: Slice) -> Option<(u64, u64)> {
+    pub(super) fn elapsed(&self, d: &Definition, seen: Observation<'_>, slice: Slice) -> Option<(u64, u64)> {
         let (first, end) = d.period_units()?;
         let unit = d.completed(slice);
         let seen = seen.seen(d, self.from, unit).min(u64::try_from(unit + 1 - first).unwrap_or(0));
@@ -214,7 +286,7 @@ impl Series {
     pub(super) fn decide(
         &mut self,
         d: &Definition,
-        seen: Observation,
+        seen: Observation<'_>,
         slice: Slice,
         end: Time,
         mut tell: impl FnMut(&Series, Finding),
@@ -238,10 +310,33 @@ impl Series {
             }
             _ => {}
         }
+        let longest = d.last_slice(d.unit(slice) - d.longest_tier()).0 + 1;
+        let covered = d.slo.on_empty != OnEmpty::Gap && !seen.coverage.touches(longest);
+        let thin = |series: &Series, i: usize| {
+            let (long, short) = d.tier(i);
+            !covered && (series.is_thin(long, d, seen, slice) || series.is_thin(short, d, seen, slice))
+        };
+        if let Some(since) = self.frozen
+            && !(0..d.slo.tiers.len()).any(|i| thin(self, i))
+        {
+            self.frozen = None;
+            tell(self, Finding::Thawed { since });
+        }
         for (i, tier) in d.slo.tiers.iter().enumerate() {
+            let requests = self.requests(d.tier(i).0, d);
+            let enough = requests.good.saturating_add(requests.bad) >= d.slo.min_events
+                && requests.bad >= d.slo.min_failures;
             let (long, short) = d.tier(i);
             let (long, short) = (self.window(long, d, seen, slice), self.window(short, d, seen, slice));
-            let burns = alert::burns(tier, d.slo.objective, &long, &short);
+            let burns = enough && alert::burns(tier, d.slo.objective, &long, &short);
+            let fires = self.alerts.since(i as u16).is_some();
+            if thin(self, i) {
+                if self.frozen.is_none() && (burns || fires) {
+                    self.frozen = Some(end);
+                    tell(self, Finding::Frozen { tier: i as u16 });
+                }
+                continue;
+            }
             match self.alerts.observe(i as u16, burns, end) {
                 Change::None => {}
                 Change::Fired => tell(self, Finding::Fired { tier: i as u16 }),
@@ -251,10 +346,15 @@ impl Series {
     }
 
     /// Sets when it is due again, after the slice has been decided.
-    pub(super) fn schedule(&mut self, d: &Definition, seen: Observation, slice: Slice) {
+    pub(super) fn schedule(&mut self, d: &Definition, seen: Observation<'_>, slice: Slice) {
         let unit = d.unit(slice);
         // most likely the next one brings something too: searching for the next expiry is not worth it
         if d.unit(self.latest) == unit || (d.empty().is_some() && !self.sums.is_none()) {
+            self.due = d.last_slice(unit + 1);
+            return;
+        }
+        let longest = d.last_slice(unit - d.longest_tier()).0 + 1;
+        if (d.slo.on_empty == OnEmpty::Gap || seen.coverage.touches(longest)) && self.is_at_stake(d) {
             self.due = d.last_slice(unit + 1);
             return;
         }
@@ -281,7 +381,7 @@ impl Series {
 
     /// How many seen units may make an answer change though nothing is counted: while a window is not
     /// seen in full, each further unit makes what was counted weigh more.
-    fn crossings(&self, d: &Definition, seen: Observation, slice: Slice) -> Vec<u64> {
+    fn crossings(&self, d: &Definition, seen: Observation<'_>, slice: Slice) -> Vec<u64> {
         let mut crossings = Vec::new();
         let objective = d.slo.objective;
         if seen.seen(d, self.from, d.unit(slice)) >= d.horizon() as u64 {
@@ -325,7 +425,11 @@ impl Series {
 
     /// Whether nothing of it is left that could ever show.
     pub(super) fn is_spent(&self) -> bool {
-        self.sums.is_none() && self.open.is_none() && self.alerts.is_quiet() && self.exhausted.is_none()
+        self.sums.is_none()
+            && self.open.is_none()
+            && self.alerts.is_quiet()
+            && self.frozen.is_none()
+            && self.exhausted.is_none()
     }
 
     /// Bytes of its history.

@@ -203,6 +203,9 @@ fn slo(slo: &Slo) -> Value {
     if !matches!(slo.budgeting, Budgeting::Timeslices { test: SliceTest::Requests { .. }, .. }) {
         object["on_empty"] = slo.on_empty.name().into();
     }
+    object["coverage_min"] = format!("{}%", slo.coverage_min).into();
+    object["min_events"] = slo.min_events.into();
+    object["min_failures"] = slo.min_failures.into();
     object["indicator"] = indicator.into();
     object["alerts"] = alerts;
     object["consumed_step"] = format!("{}%", slo.consumed_step).into();

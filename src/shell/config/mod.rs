@@ -226,6 +226,13 @@ pub struct SloFile {
     #[serde(default)]
     #[schemars(schema_with = "window::on_empty")]
     pub on_empty: Option<At<OnEmpty>>,
+    /// Alerts neither fire nor resolve while less than this of their windows was read: lost or unread input is not
+    /// judged. Percent. Default: 90.
+    pub coverage_min: Option<At<DecimalText>>,
+    /// Alerts fire only from so many requests in their long window on. Default: 0.
+    pub min_events: Option<At<u64>>,
+    /// Alerts fire only from so many bad requests in their long window on. Default: 0.
+    pub min_failures: Option<At<u64>>,
     /// What is good, and what is left out.
     pub indicator: At<IndicatorFile>,
     /// Burn-rate alerts of this SLO, in place of the pipeline's.

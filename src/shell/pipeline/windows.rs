@@ -1,11 +1,12 @@
-//! An SLO's `window:`, `budgeting:` and `on_empty:`.
+//! An SLO's `window:`, `budgeting:`, and what it does with missing and thin data.
 //!
 //! Invariant: windows are whole slices, of the base slice and of the budgeting method's own.
 
 use super::load::Checker;
 use super::slos::objective;
 use crate::core::calendar::Calendar;
-use crate::core::settings::{Budgeting, OnEmpty, SliceTest};
+use crate::core::decimal::Decimal;
+use crate::core::settings::{Budgeting, OnEmpty, SliceTest, Slo};
 use crate::shell::config::scalar::seconds_text;
 use crate::shell::config::{At, BudgetingFile, CalendarFile, DurationText, SloFile, WindowFile};
 
@@ -182,4 +183,32 @@ pub(super) fn on_empty(written: &SloFile, budgeting: &Budgeting, checker: &mut C
         _ => {}
     }
     on_empty.value
+}
+
+pub(super) fn coverage_min(written: &SloFile, checker: &mut Checker) -> Decimal {
+    let default = Slo::default().coverage_min;
+    let Some(text) = &written.coverage_min else { return default };
+    let number = text.trim();
+    let number = number.strip_suffix('%').unwrap_or(number).trim_end();
+    let read = Decimal::parse(number).filter(|d| d.0 <= 100_000_000);
+    if read.is_none() {
+        checker.error_hint(
+            &text.span,
+            format!("`{}` is not a share of a window", &***text),
+            "write percent from 0 (never freeze) to 100: 90",
+        );
+    }
+    read.unwrap_or(default)
+}
+
+pub(super) fn min_failures(written: &SloFile, budgeting: &Budgeting, checker: &mut Checker) -> u64 {
+    let Some(least) = &written.min_failures else { return 0 };
+    if let (Budgeting::Timeslices { test: SliceTest::Requests { .. }, .. }, 1..) = (budgeting, least.value) {
+        checker.error_hint(
+            &least.span,
+            "no request of a throughput is bad: no alert could ever fire",
+            "take `min_failures` away",
+        );
+    }
+    least.value
 }
