@@ -170,6 +170,9 @@ pub struct Slo {
     pub indicator: Indicator,
     /// Burn-rate tiers, most urgent first.
     pub tiers: Vec<Tier>,
+    /// Whether a tier does not begin to fire while a more urgent one fires.
+    #[serde(default)]
+    pub suppress_slower: bool,
     /// Smallest share of the budget, percent, that one `slo.budget.consumed` event reports; smaller
     /// amounts wait and are added up.
     pub consumed_step: Decimal,
@@ -191,6 +194,7 @@ impl Default for Slo {
             min_failures: 0,
             indicator: Indicator::default(),
             tiers: Vec::new(),
+            suppress_slower: false,
             consumed_step: Decimal(0),
         }
     }
@@ -321,6 +325,17 @@ pub enum Failed {
     Excluded,
 }
 
+/// How a burn rate is compared with a tier's factor.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Op {
+    /// More than the factor.
+    #[default]
+    Gt,
+    /// The factor, or more.
+    Gte,
+}
+
 /// One burn-rate alert: fires while both windows burn faster than the factor.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct Tier {
@@ -328,12 +343,37 @@ pub struct Tier {
     pub name: Arc<str>,
     /// `page` or `ticket`.
     pub severity: Arc<str>,
-    /// Burn-rate factor; strictly more than this fires.
+    /// Burn-rate factor.
     pub factor: Ratio,
+    /// What fires: strictly more, unless said otherwise.
+    #[serde(default)]
+    pub op: Op,
+    /// It fires once it has burned for so long, seconds.
+    #[serde(default)]
+    pub alert_after_s: u64,
+    /// It resolves once it has not burned for so long, seconds.
+    #[serde(default)]
+    pub cool_down_s: u64,
     /// Long window, seconds.
     pub long_s: u64,
     /// Short window, seconds.
     pub short_s: u64,
+}
+
+impl Default for Tier {
+    /// The most urgent of the workbook's for 30 days.
+    fn default() -> Tier {
+        Tier {
+            name: "page-1h".into(),
+            severity: "page".into(),
+            factor: Ratio { num: 72, den: 5 },
+            op: Op::Gt,
+            alert_after_s: 0,
+            cool_down_s: 0,
+            long_s: 3600,
+            short_s: 300,
+        }
+    }
 }
 
 /// Bounds on what input can make grow.

@@ -5,7 +5,7 @@ use ninetail::core::budgeting;
 use ninetail::core::calendar::{Calendar, Unit, Weekday};
 use ninetail::core::event::Event;
 use ninetail::core::ledger::{Gauge, Ledger, SHARES};
-use ninetail::core::settings::{Budgeting, OnEmpty, Rule, SliceTest, Slo};
+use ninetail::core::settings::{Budgeting, OnEmpty, Op, Rule, SliceTest, Slo, Tier};
 use ninetail::core::time::{Slice, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -32,12 +32,16 @@ fn slos() -> Vec<Slo> {
     let fives = Slo {
         budgeting: Budgeting::Timeslices { slice_s: 300, test: SliceTest::Good { target: percent("80") } },
         on_empty: OnEmpty::Bad,
+        suppress_slower: true,
         ..slo("fives", "60", 7200, tiers.clone())
     };
+    let waiting =
+        tiers.iter().map(|t| Tier { alert_after_s: 240, cool_down_s: 1200, op: Op::Gte, ..t.clone() });
+    let waiting = waiting.collect();
     let ratio = Slo {
         budgeting: Budgeting::RatioTimeslices { slice_s: 120 },
         consumed_step: percent("3"),
-        ..slo("ratio", "90", 7200, tiers.clone())
+        ..slo("ratio", "90", 7200, waiting)
     };
     vec![short, slo("long", "95", 6 * 3600, tiers), reserved, day, fives, ratio]
 }

@@ -1,5 +1,6 @@
 //! The SLO engine against numbers that others published, and against naive recounts.
 
+mod alerts;
 mod budgets;
 mod changes;
 mod coverage;

@@ -33,6 +33,7 @@ pub(crate) fn tier(name: &str, factor: (u64, u64), long_s: u64, short_s: u64) ->
         factor: Ratio::new(factor.0, factor.1),
         long_s,
         short_s,
+        ..Tier::default()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::core::budgeting;
 use crate::core::burn::{self, Millionths, Window};
 use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
-use crate::core::settings::ServiceRule;
+use crate::core::settings::{Op, ServiceRule};
 use crate::core::time::{Slice, SliceLength, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -234,6 +234,7 @@ impl Publisher<'_> {
         json!({
             "rule": &*rule.name,
             "factor": rule.factor.to_string(),
+            "op": if rule.op == Op::Gt { "gt" } else { "gte" },
             "long": said(&long, of_long, rule.long_s),
             "short": said(&short, of_short, rule.short_s),
             "governing_rate": text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),

@@ -335,9 +335,12 @@ impl Series {
                     self.frozen = Some(end);
                     tell(self, Finding::Frozen { tier: i as u16 });
                 }
+                self.alerts.hold(i as u16);
                 continue;
             }
-            match self.alerts.observe(i as u16, burns, end) {
+            let faster = |(tier, _): (u16, Time)| tier < i as u16;
+            let suppressed = d.slo.suppress_slower && !fires && self.alerts.firing().any(faster);
+            match self.alerts.observe(i as u16, tier, burns && !suppressed, end) {
                 Change::None => {}
                 Change::Fired => tell(self, Finding::Fired { tier: i as u16 }),
                 Change::Resolved { since } => tell(self, Finding::Resolved { tier: i as u16, since }),
@@ -349,7 +352,10 @@ impl Series {
     pub(super) fn schedule(&mut self, d: &Definition, seen: Observation<'_>, slice: Slice) {
         let unit = d.unit(slice);
         // most likely the next one brings something too: searching for the next expiry is not worth it
-        if d.unit(self.latest) == unit || (d.empty().is_some() && !self.sums.is_none()) {
+        if d.unit(self.latest) == unit
+            || self.alerts.is_waiting()
+            || (d.empty().is_some() && !self.sums.is_none())
+        {
             self.due = d.last_slice(unit + 1);
             return;
         }

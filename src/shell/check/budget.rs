@@ -4,9 +4,10 @@
 
 use crate::core::budgeting;
 use crate::core::decimal::{Decimal, Ratio};
-use crate::core::settings::{Budgeting, SliceTest, Slo, Tier};
+use crate::core::settings::{Budgeting, Op, SliceTest, Slo, Tier};
 use crate::core::sli::expand;
 use crate::shell::config::scalar::seconds_text;
+use crate::shell::pipeline::requests_for_one_failure;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -86,8 +87,9 @@ pub(super) fn text(slo: &Slo) -> String {
     for tier in &slo.tiers {
         let _ = writeln!(
             out,
-            "    {:<10} burn rate above {} over {} and {}: more than {} % bad, {} % of the budget in {}",
+            "    {:<10} burn rate {} {} over {} and {}: more than {} % bad, {} % of the budget in {}",
             tier.name,
+            if tier.op == Op::Gt { "above" } else { "from" },
             tier.factor,
             seconds_text(tier.long_s),
             seconds_text(tier.short_s),
@@ -95,6 +97,14 @@ pub(super) fn text(slo: &Slo) -> String {
             spent(slo, tier),
             seconds_text(tier.long_s),
         );
+        let fewest = requests_for_one_failure(tier.factor, tier.op, slo.objective);
+        if slo.min_failures < 2 && slo.min_events < fewest && slo.budgeting == Budgeting::Occurrences {
+            let long = seconds_text(tier.long_s);
+            let _ = writeln!(
+                out,
+                "               one failure fires it among fewer than {fewest} requests in {long}"
+            );
+        }
     }
     out
 }
@@ -138,6 +148,10 @@ pub(super) fn to_json(slo: &Slo) -> Value {
                 "factor": tier.factor.to_string(),
                 "long_s": tier.long_s,
                 "short_s": tier.short_s,
+                "op": if tier.op == Op::Gt { "gt" } else { "gte" },
+                "alert_after_s": tier.alert_after_s,
+                "cool_down_s": tier.cool_down_s,
+                "requests_for_one_failure": requests_for_one_failure(tier.factor, tier.op, slo.objective),
                 "bad_percent": bad_share(slo, tier).to_string(),
                 "budget_percent": spent(slo, tier).to_string(),
             })

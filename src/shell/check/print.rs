@@ -6,7 +6,7 @@ use super::budget::spent;
 use crate::core::budgeting;
 use crate::core::format::preset;
 use crate::core::settings::{
-    Budgeting, Failed, LatencyOf, Rule, ServiceRule, Settings, SliceTest, Slo, Source, Tier,
+    Budgeting, Failed, LatencyOf, Op, Rule, ServiceRule, Settings, SliceTest, Slo, Source, Tier,
 };
 use crate::core::sli::expand;
 use crate::shell::config::scalar::{micros_text, seconds_text};
@@ -208,6 +208,7 @@ fn slo(slo: &Slo) -> Value {
     object["min_failures"] = slo.min_failures.into();
     object["indicator"] = indicator.into();
     object["alerts"] = alerts;
+    object["suppress_slower"] = slo.suppress_slower.into();
     object["consumed_step"] = format!("{}%", slo.consumed_step).into();
     object
 }
@@ -230,6 +231,14 @@ fn tier(slo: &Slo, tier: &Tier) -> Value {
         "long": seconds_text(tier.long_s),
         "short": seconds_text(tier.short_s),
     });
+    if tier.op == Op::Gte {
+        object["op"] = "gte".into();
+    }
+    for (key, seconds) in [("alert_after", tier.alert_after_s), ("cool_down", tier.cool_down_s)] {
+        if seconds > 0 {
+            object[key] = seconds_text(seconds).into();
+        }
+    }
     // A factor with more than six places is a share of the budget, which has fewer.
     if 1_000_000 % tier.factor.den == 0 {
         object["factor"] = tier.factor.to_string().into();

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::core::settings::OnEmpty;
+use crate::core::settings::{OnEmpty, Op};
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
 pub use window::{BudgetingFile, CalendarFile, WindowFile};
@@ -237,6 +237,8 @@ pub struct SloFile {
     pub indicator: At<IndicatorFile>,
     /// Burn-rate alerts of this SLO, in place of the pipeline's.
     pub alerts: Option<At<AlertsFile>>,
+    /// Whether a tier does not begin to fire while a more urgent one fires. Default: false.
+    pub suppress_slower: Option<At<bool>>,
     /// Smallest share of the budget that one `slo.budget.consumed` event reports, such as `0.1%`; smaller
     /// amounts wait and are added up. Default: 0, every slice that consumed budget.
     pub consumed_step: Option<At<DecimalText>>,
@@ -298,7 +300,7 @@ pub enum FailedFile {
 /// Burn-rate alerts: a preset or a list.
 #[derive(Clone, Debug)]
 pub enum AlertsFile {
-    /// A preset by name: `workbook` or `none`.
+    /// A preset by name, or `none`.
     Preset(String),
     /// Own tiers, most urgent first.
     Tiers(Vec<At<TierFile>>),
@@ -321,6 +323,14 @@ pub struct TierFile {
     pub long: At<DurationText>,
     /// Short window: how soon the alert resolves.
     pub short: At<DurationText>,
+    /// `gt` (default): fires above the factor; `gte`: at the factor too.
+    #[serde(default)]
+    #[schemars(schema_with = "window::op")]
+    pub op: Option<At<Op>>,
+    /// It fires once it has burned for so long. Default: at once.
+    pub alert_after: Option<At<DurationText>>,
+    /// It resolves once it has not burned for so long. Default: at once.
+    pub cool_down: Option<At<DurationText>>,
 }
 
 impl<'de> Deserialize<'de> for AlertsFile {
@@ -331,7 +341,7 @@ impl<'de> Deserialize<'de> for AlertsFile {
             type Value = AlertsFile;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`workbook`, `none`, or a list of tiers")
+                f.write_str("the name of a preset, `none`, or a list of tiers")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<AlertsFile, E> {
@@ -359,9 +369,9 @@ impl JsonSchema for AlertsFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let tier = generator.subschema_for::<TierFile>();
         json_schema!({
-            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `none`, or a list of tiers.",
+            "description": "Burn-rate alerts: a preset, `none`, or a list of tiers. `workbook`: 2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window. `handbook`: the same pages, 30 % in 3d ticket. `sloth`, `datadog`: their fractions by window. `pyrra`: factors 14, 7, 2, 1 over windows scaled with the SLO's.",
             "anyOf": [
-                { "enum": ["workbook", "none"] },
+                { "enum": ["workbook", "handbook", "sloth", "pyrra", "datadog", "none"] },
                 { "type": "array", "items": tier }
             ]
         })

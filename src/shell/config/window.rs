@@ -50,6 +50,11 @@ pub(super) fn on_empty(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "enum": ["gap", "good", "bad", "ignore", null] })
 }
 
+/// The schema of a tier's `op:`.
+pub(super) fn op(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["gt", "gte", null] })
+}
+
 /// A budgeting method, named as in OpenSLO.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
 #[serde(rename_all = "snake_case")]

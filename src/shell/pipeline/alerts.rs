@@ -1,12 +1,11 @@
-//! Burn-rate alerts: the workbook's preset, and own tiers.
+//! Burn-rate alerts: a preset, or own tiers, and what is doubtful about them.
 //!
-//! Source of the preset: The Site Reliability Workbook, chapter 5, "multiwindow, multi-burn-rate alerts";
-//! it keeps the shares of the budget, so that the factor follows the SLO's window:
-//! factor = share × window / long window.
+//! Invariant: a tier that can never fire is refused, or left out of a preset; one that leaves a hole is warned of.
 
 use super::load::Checker;
+use super::presets::{self, NAMES, Preset};
 use crate::core::decimal::{Decimal, Ratio, cmp_products};
-use crate::core::settings::Tier;
+use crate::core::settings::{Op, Tier};
 use crate::shell::config::scalar::seconds_text;
 use crate::shell::config::{AlertsFile, At, DurationText, TierFile};
 use std::cmp::Ordering;
@@ -16,14 +15,6 @@ use std::sync::Arc;
 
 /// One hundred percent.
 const HUNDRED: Decimal = Decimal(100_000_000);
-
-/// Severity, percent of the budget, long window, short window; seconds.
-const WORKBOOK: [(&str, u64, u64, u64); 4] = [
-    ("page", 2, 3_600, 300),
-    ("page", 5, 21_600, 1_800),
-    ("ticket", 10, 86_400, 7_200),
-    ("ticket", 10, 259_200, 21_600),
-];
 
 /// What a burn rate is a rate of.
 pub(super) struct Over {
@@ -37,8 +28,8 @@ pub(super) struct Over {
 
 /// What `alerts:` says.
 pub(super) enum Choice<'a> {
-    /// The workbook's tiers.
-    Workbook,
+    /// A preset's tiers.
+    Preset(&'static str, Preset),
     /// No alert.
     None,
     /// Own tiers.
@@ -48,15 +39,17 @@ pub(super) enum Choice<'a> {
 impl<'a> Choice<'a> {
     /// Reads `alerts:`; the workbook where it is absent.
     pub(super) fn of(written: Option<&'a At<AlertsFile>>, checker: &mut Checker) -> Choice<'a> {
-        let Some(written) = written else { return Choice::Workbook };
+        let Some(written) = written else { return Choice::Preset("workbook", Preset::Workbook) };
         match &written.value {
-            AlertsFile::Preset(name) if name == "workbook" => Choice::Workbook,
             AlertsFile::Preset(name) if name == "none" => Choice::None,
             AlertsFile::Preset(name) => {
+                if let Some((name, preset)) = NAMES.iter().find(|(known, _)| known == name) {
+                    return Choice::Preset(name, *preset);
+                }
                 checker.error_hint(
                     &written.span,
                     format!("unknown alerts `{name}`"),
-                    "write workbook, none, or a list of tiers with severity, factor or budget, long and short",
+                    "write workbook, handbook, sloth, pyrra, datadog, none, or a list of tiers with severity, factor or budget, long and short",
                 );
                 Choice::None
             }
@@ -74,53 +67,27 @@ impl<'a> Choice<'a> {
     ) -> Vec<Tier> {
         match self {
             Choice::None => Vec::new(),
-            Choice::Workbook => {
-                let (tiers, left_out) = workbook(over.objective, over.window_s, over.slice_s);
+            Choice::Preset(name, preset) => {
+                let (tiers, left_out) = presets::tiers(*preset, over);
                 for reason in left_out {
                     checker.warn(
                         span,
-                        format!("SLO `{slo}`: the workbook's alert {reason}"),
+                        format!("SLO `{slo}`: the {name}'s alert {reason}"),
                         "it is left out; write own tiers for this SLO to have others",
                     );
                 }
+                recall(span, slo, &tiers, over, checker);
+                early(span, slo, &tiers, checker);
                 tiers
             }
-            Choice::Tiers(written) => own(written, over, checker),
+            Choice::Tiers(written) => {
+                let tiers = own(written, over, checker);
+                recall(span, slo, &tiers, over, checker);
+                early(span, slo, &tiers, checker);
+                tiers
+            }
         }
     }
-}
-
-/// The workbook's tiers for an objective (percent) and a window, and what was left out and why.
-pub fn workbook(objective: Decimal, window_s: u64, slice_s: u64) -> (Vec<Tier>, Vec<String>) {
-    let mut tiers = Vec::new();
-    let mut left_out = Vec::new();
-    for (severity, percent, long_s, short_s) in WORKBOOK {
-        let factor = Ratio::new(percent * window_s, 100 * long_s);
-        let name = format!("{severity}-{}", seconds_text(long_s));
-        if long_s > window_s {
-            left_out.push(format!("{name} has a longer window than the SLO's {}", seconds_text(window_s)));
-        } else if factor.num < factor.den {
-            left_out.push(format!(
-                "{name} would need a burn rate of only {factor}, which uses up no budget early"
-            ));
-        } else if out_of_reach(factor, objective) {
-            left_out.push(format!(
-                "{name} would need a burn rate above {factor}, and {objective} % allows at most {}",
-                burn_max(objective)
-            ));
-        } else if !short_s.is_multiple_of(slice_s) {
-            left_out.push(format!("{name} has windows that are no whole slices"));
-        } else {
-            tiers.push(Tier {
-                name: Arc::from(name),
-                severity: Arc::from(severity),
-                factor,
-                long_s,
-                short_s,
-            });
-        }
-    }
-    (tiers, left_out)
 }
 
 /// The burn rate when every request is bad: 1 / (1 − objective).
@@ -128,10 +95,56 @@ pub(super) fn burn_max(objective: Decimal) -> Ratio {
     Ratio::new(HUNDRED.0, HUNDRED.0 - objective.0)
 }
 
-/// No burn rate is strictly above the factor.
-fn out_of_reach(factor: Ratio, objective: Decimal) -> bool {
+/// No burn rate is above the factor (or, with [`Op::Gte`], at it).
+pub(super) fn out_of_reach(factor: Ratio, objective: Decimal, op: Op) -> bool {
     let most = burn_max(objective);
-    cmp_products(&[factor.num, most.den], &[most.num, factor.den]) != Ordering::Less
+    match cmp_products(&[factor.num, most.den], &[most.num, factor.den]) {
+        Ordering::Less => false,
+        Ordering::Equal => op == Op::Gt,
+        Ordering::Greater => true,
+    }
+}
+
+/// The fewest requests in a window among which a single failure does not burn faster than the factor.
+pub(crate) fn requests_for_one_failure(factor: Ratio, op: Op, objective: Decimal) -> u64 {
+    // n > or >= 1 / (factor · (1 − objective))
+    let above = u128::from(HUNDRED.0) * u128::from(factor.den);
+    let below = u128::from(factor.num) * u128::from(HUNDRED.0 - objective.0);
+    let requests = match op {
+        Op::Gt => above.div_ceil(below.max(1)),
+        Op::Gte => above / below.max(1) + 1,
+    };
+    u64::try_from(requests).unwrap_or(u64::MAX)
+}
+
+/// A burn rate that uses up the budget early and is below every tier never alerts.
+fn recall(span: &Range<usize>, slo: &str, tiers: &[Tier], over: &Over, checker: &mut Checker) {
+    let slower =
+        |a: &&Tier, b: &&Tier| cmp_products(&[a.factor.num, b.factor.den], &[b.factor.num, a.factor.den]);
+    let Some(lowest) = tiers.iter().min_by(slower).map(|t| t.factor).filter(|f| f.num > f.den) else {
+        return;
+    };
+    let exhausts_s = u128::from(over.window_s) * u128::from(lowest.den) / u128::from(lowest.num);
+    let (least, window) = (seconds_text(exhausts_s as u64), seconds_text(over.window_s));
+    checker.warn(
+        span,
+        format!("SLO `{slo}`: a burn rate from 1 to {lowest} never alerts, and uses up the budget in {least} to {window}"),
+        "add a tier with a factor of 1 over a long window",
+    );
+}
+
+/// A tier below 1 alerts though the objective is met.
+fn early(span: &Range<usize>, slo: &str, tiers: &[Tier], checker: &mut Checker) {
+    for tier in tiers.iter().filter(|t| t.factor.num < t.factor.den) {
+        checker.warn(
+            span,
+            format!(
+                "SLO `{slo}`: alert {} fires from a burn rate of {} on, while the objective is met",
+                tier.name, tier.factor
+            ),
+            "choose a factor of 1 or more",
+        );
+    }
 }
 
 fn own(written: &[At<TierFile>], over: &Over, checker: &mut Checker) -> Vec<Tier> {
@@ -150,7 +163,8 @@ fn own(written: &[At<TierFile>], over: &Over, checker: &mut Checker) -> Vec<Tier
         }
         let Some(factor) = factor(tier, long_s, window_s, checker) else { continue };
         let place = tier.factor.as_ref().or(tier.budget.as_ref()).map_or(&tier.span, |f| &f.span);
-        if out_of_reach(factor, objective) {
+        let op = tier.op.as_ref().map(|op| op.value).unwrap_or_default();
+        if out_of_reach(factor, objective, op) {
             let most = burn_max(objective);
             checker.error_hint(
                 place,
@@ -170,7 +184,10 @@ fn own(written: &[At<TierFile>], over: &Over, checker: &mut Checker) -> Vec<Tier
             checker.error_hint(span, format!("two tiers are named `{name}`"), "give each its own `name:`");
         }
         let severity = Arc::from(tier.severity.value.as_str());
-        tiers.push(Tier { name: Arc::from(name), severity, factor, long_s, short_s });
+        let alert_after_s = checker.seconds(tier.alert_after.as_ref(), 0);
+        let cool_down_s = checker.seconds(tier.cool_down.as_ref(), 0);
+        let name = Arc::from(name);
+        tiers.push(Tier { name, severity, factor, op, alert_after_s, cool_down_s, long_s, short_s });
     }
     tiers
 }
@@ -228,29 +245,42 @@ fn factor(tier: &At<TierFile>, long_s: u64, window_s: u64, checker: &mut Checker
 mod tests {
     use super::*;
 
-    fn factors(objective: &str, window_s: u64) -> (Vec<String>, usize) {
-        let (tiers, left_out) = workbook(Decimal::parse(objective).unwrap(), window_s, 60);
-        (tiers.iter().map(|t| format!("{} {}", t.name, t.factor)).collect(), left_out.len())
+    #[test]
+    fn the_most_that_a_burn_rate_can_be_is_out_of_reach() {
+        let percent = |text| Decimal::parse(text).unwrap();
+        // exactly at the limit only strictly more would have to fire
+        assert!(out_of_reach(Ratio::new(10, 1), percent("90"), Op::Gt));
+        assert!(!out_of_reach(Ratio::new(10, 1), percent("90"), Op::Gte));
+        assert!(!out_of_reach(Ratio::new(9_999_999, 1_000_000), percent("90"), Op::Gt));
+        assert!(out_of_reach(Ratio::new(10_000_001, 1_000_000), percent("90"), Op::Gte));
+        for (objective, reaches) in [("93", false), ("93.055555", false), ("93.055556", true), ("94", true)] {
+            assert_eq!(
+                !out_of_reach(Ratio::new(144, 10), percent(objective), Op::Gt),
+                reaches,
+                "{objective}"
+            );
+        }
     }
 
     #[test]
-    fn the_workbook_follows_the_window() {
-        let day = 86_400;
-        let thirty = ["page-1h 14.4", "page-6h 6", "ticket-1d 3", "ticket-3d 1"].map(String::from).to_vec();
-        assert_eq!(factors("99.9", 30 * day), (thirty, 0));
-        let four_weeks = ["page-1h 13.44", "page-6h 5.6", "ticket-1d 2.8"].map(String::from).to_vec();
-        assert_eq!(factors("99.9", 28 * day), (four_weeks, 1));
-        // 7 d: 3.36, 1.4, then 0.7 and 0.233333 which are below 1
-        let week = ["page-1h 3.36", "page-6h 1.4"].map(String::from).to_vec();
-        assert_eq!(factors("99", 7 * day), (week, 2));
-    }
-
-    #[test]
-    fn what_cannot_fire_is_left_out() {
-        // 90 % allows a burn rate of 10: 14.4 is out of reach, 6 is not.
-        assert_eq!(factors("90", 30 * 86_400).0.first().map(String::as_str), Some("page-6h 6"));
-        // exactly at the limit is out of reach too, for only strictly more fires
-        assert!(out_of_reach(Ratio::new(10, 1), Decimal::parse("90").unwrap()));
-        assert!(!out_of_reach(Ratio::new(9_999_999, 1_000_000), Decimal::parse("90").unwrap()));
+    fn one_failure_among_few_requests_is_enough() {
+        let table = [
+            ("99.9", [70, 167, 334, 1000, 1001]),
+            ("99", [7, 17, 34, 100, 101]),
+            ("99.99", [695, 1667, 3334, 10_000, 10_001]),
+        ];
+        let factors = [
+            (Ratio::new(144, 10), Op::Gt),
+            (Ratio::new(6, 1), Op::Gt),
+            (Ratio::new(3, 1), Op::Gt),
+            (Ratio::new(1, 1), Op::Gt),
+            (Ratio::new(1, 1), Op::Gte),
+        ];
+        for (objective, want) in table {
+            let objective = Decimal::parse(objective).unwrap();
+            for ((factor, op), want) in factors.into_iter().zip(want) {
+                assert_eq!(requests_for_one_failure(factor, op, objective), want, "{objective} {factor}");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod alerts;
 mod kafka;
 mod load;
+mod presets;
 mod services;
 mod sinks;
 mod slos;
@@ -16,9 +17,10 @@ mod windows;
 #[cfg(test)]
 mod tests;
 
-pub use alerts::workbook;
+pub(crate) use alerts::requests_for_one_failure;
 pub use kafka::{Cluster, Sasl, SecretError, Tls};
 pub use load::LoadError;
+pub use presets::workbook;
 pub use sinks::{DeadLetters, Events, Sinks};
 pub use sources::{KafkaSource, Start};
 pub use tests_block::{Expect, LineTest};

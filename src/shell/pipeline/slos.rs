@@ -94,6 +94,7 @@ fn slo(
         budgeting,
         indicator: indicator(&written.indicator, checker),
         tiers,
+        suppress_slower: written.suppress_slower.as_ref().is_some_and(|s| s.value),
         consumed_step: step(written.consumed_step.as_ref(), checker),
     }
 }
