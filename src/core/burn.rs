@@ -53,6 +53,23 @@ impl Window {
         !self.is_blank() && self.compare(bad, share, objective) != Ordering::Less
     }
 
+    /// The consumed share of this window's budget against another share.
+    pub fn consumes(&self, share: Ratio, objective: Decimal) -> Ordering {
+        self.compare(self.bad, share, objective)
+    }
+
+    /// Seconds until a whole budget would be gone at this rate, and until what remains of it would: `P / BR` and
+    /// `remaining · P / BR`. None where blank, without a bad request, or beyond measure.
+    pub fn pace(&self, window_s: u64, objective: Decimal) -> Option<(Millionths, Millionths)> {
+        if self.is_blank() || self.bad == 0 {
+            return None;
+        }
+        let (above, below) = self.fraction(self.bad, objective);
+        let whole = i128::try_from(below.checked_mul(window_s.into())?).ok()?;
+        let left = i128::try_from(below.saturating_sub(above).checked_mul(window_s.into())?).ok()?;
+        Some((Millionths::of(whole, above), Millionths::of(left, above)))
+    }
+
     /// `bad / (total·N/n)` against `factor · (1 − objective)`.
     fn compare(&self, bad: u64, factor: Ratio, objective: Decimal) -> Ordering {
         cmp_products(
@@ -271,6 +288,17 @@ mod tests {
             assert_eq!(window.remaining(objective).unwrap().to_string(), remaining);
             assert_eq!(window.is_exhausted(objective), !consumed.starts_with("0"));
         }
+    }
+
+    #[test]
+    fn pace_and_countdown_are_two_numbers() {
+        // 94.946 against 94 over 7 days: 8.310 days for a whole budget, 1.310 for what is left
+        let (pace, left) = full(94_946, 5_054).pace(7 * 86_400, percent("94")).unwrap();
+        assert_eq!((pace.to_string(), left.to_string()), ("718005.53997".into(), "113205.53997".into()));
+        // 1 % bad at 99.9: ten times as fast, three days of thirty; all is gone already
+        let (pace, left) = full(99, 1).pace(30 * 86_400, percent("99.9")).unwrap();
+        assert_eq!((pace.to_string(), left.to_string()), ("259200".into(), "0".into()));
+        assert_eq!(full(100, 0).pace(86_400, percent("99")), None);
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub const CONSUMED: &str = "slo.budget.consumed";
 pub const EXHAUSTED: &str = "slo.budget.exhausted";
 /// It no longer is.
 pub const RECOVERED: &str = "slo.budget.recovered";
+/// What remains of the budget falls under another tier of its policy.
+pub const POLICY_CHANGED: &str = "slo.budget.policy_changed";
+/// A period of the calendar is over.
+pub const WINDOW_CLOSED: &str = "slo.window.closed";
 /// Too little was read for an alert to fire or to resolve.
 pub const FROZEN: &str = "slo.data.frozen";
 /// Enough is read again.
@@ -27,7 +31,18 @@ pub const THAWED: &str = "slo.data.thawed";
 pub const DATA_GAP: &str = "slo.data.gap";
 
 /// All event types.
-pub const TYPES: &[&str] = &[FIRING, RESOLVED, CONSUMED, EXHAUSTED, RECOVERED, FROZEN, THAWED, DATA_GAP];
+pub const TYPES: &[&str] = &[
+    FIRING,
+    RESOLVED,
+    CONSUMED,
+    EXHAUSTED,
+    RECOVERED,
+    POLICY_CHANGED,
+    WINDOW_CLOSED,
+    FROZEN,
+    THAWED,
+    DATA_GAP,
+];
 
 /// One CloudEvent, ready to be written.
 #[derive(Clone, PartialEq, Debug)]

@@ -25,6 +25,7 @@ pub mod completeness;
 pub mod event;
 pub mod budgeting;
 pub mod burn;
+pub mod policy;
 pub mod alert;
 pub mod ledger;
 pub mod roster;

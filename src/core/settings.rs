@@ -173,6 +173,12 @@ pub struct Slo {
     /// Whether a tier does not begin to fire while a more urgent one fires.
     #[serde(default)]
     pub suppress_slower: bool,
+    /// What follows from what remains of the budget, top-down. Empty: nothing.
+    #[serde(default)]
+    pub policy: Vec<PolicyTier>,
+    /// What customers were promised of the same indicator; only with a calendar.
+    #[serde(default)]
+    pub sla: Option<Sla>,
     /// Smallest share of the budget, percent, that one `slo.budget.consumed` event reports; smaller
     /// amounts wait and are added up.
     pub consumed_step: Decimal,
@@ -195,6 +201,8 @@ impl Default for Slo {
             indicator: Indicator::default(),
             tiers: Vec::new(),
             suppress_slower: false,
+            policy: Vec::new(),
+            sla: None,
             consumed_step: Decimal(0),
         }
     }
@@ -323,6 +331,59 @@ pub enum Failed {
     Good,
     /// Excluded.
     Excluded,
+}
+
+/// One tier of an error-budget policy.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub struct PolicyTier {
+    /// Its name.
+    pub name: String,
+    /// What remains of the budget, percent.
+    pub remaining: Bound,
+    /// What is to be done.
+    pub action: String,
+}
+
+/// A bound on what remains of a budget, percent.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub enum Bound {
+    /// More than that.
+    Above(Decimal),
+    /// That, or more.
+    From(Decimal),
+    /// Whatever remains.
+    Always,
+}
+
+impl PolicyTier {
+    /// Five tiers, bounds 50, 25, 10 and 0 %.
+    pub fn handbook() -> Vec<PolicyTier> {
+        let tier = |name: &str, remaining, action: &str| PolicyTier {
+            name: name.into(),
+            remaining,
+            action: action.into(),
+        };
+        vec![
+            tier("full speed", Bound::Above(Decimal(50_000_000)), "Ship as usual."),
+            tier("caution", Bound::From(Decimal(25_000_000)), "Review risky changes before they go out."),
+            tier(
+                "slow down",
+                Bound::From(Decimal(10_000_000)),
+                "Only low-risk changes; reliability work goes first.",
+            ),
+            tier("freeze", Bound::Above(Decimal(0)), "Freeze features; only fixes go out."),
+            tier("exhausted", Bound::Always, "Nothing goes out but what restores the objective."),
+        ]
+    }
+}
+
+/// What customers were promised.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub struct Sla {
+    /// Objective in percent; less is a breach.
+    pub objective: Decimal,
+    /// Below so many percent so many percent are credited.
+    pub credits: Vec<(Decimal, Decimal)>,
 }
 
 /// How a burn rate is compared with a tier's factor.

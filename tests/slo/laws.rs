@@ -5,7 +5,7 @@ use ninetail::core::budgeting;
 use ninetail::core::calendar::{Calendar, Unit, Weekday};
 use ninetail::core::event::Event;
 use ninetail::core::ledger::{Gauge, Ledger, SHARES};
-use ninetail::core::settings::{Budgeting, OnEmpty, Op, Rule, SliceTest, Slo, Tier};
+use ninetail::core::settings::{Budgeting, OnEmpty, Op, PolicyTier, Rule, SliceTest, Slo, Tier};
 use ninetail::core::time::{Slice, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ fn slos() -> Vec<Slo> {
     let tiers = vec![tier("page-1h", (5, 1), 3600, 300), tier("ticket-3h", (3, 2), 3 * 3600, 1800)];
     let mut short = slo("short", "90", 7200, tiers.clone());
     short.consumed_step = percent("5");
+    short.policy = PolicyTier::handbook();
     let mut reserved = slo("short", "50", 7200, vec![]);
     reserved.services = vec!["__other__".into()];
     let day = Slo {

@@ -5,6 +5,7 @@ mod budgets;
 mod changes;
 mod coverage;
 mod laws;
+mod policies;
 mod support;
 mod windows;
 mod workbook;

@@ -145,6 +145,10 @@ impl Ledger {
                     let finding = Finding::Resolved { tier, since };
                     publisher.publish(service, rule, series, before, finding, cause);
                 }
+                if kept.is_none() && series.policy > 0 {
+                    let finding = Finding::Policy { from: series.policy, to: 0 };
+                    publisher.publish(service, rule, series, before, finding, cause);
+                }
                 match (kept, series.exhausted) {
                     (Some((index, after)), _) => series.carry_over(index, before, after, new.from),
                     (None, Some(since)) => {

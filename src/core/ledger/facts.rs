@@ -10,12 +10,16 @@ use super::series::{Finding, Observation, Series};
 use crate::core::budgeting;
 use crate::core::burn::{self, Millionths, Window};
 use crate::core::event::{self, Event};
+use crate::core::policy;
 use crate::core::rollup::OutputPosition;
-use crate::core::settings::{Op, ServiceRule};
+use crate::core::settings::{Op, PolicyTier, ServiceRule};
 use crate::core::time::{Slice, SliceLength, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// 9999-01-01T00:00:00Z: what is further off is never.
+const FAR: Time = Time::from_seconds(253_370_764_800);
 
 /// Numbers events and hands them out. Holds what all events of one closed slice have in common.
 pub(super) struct Publisher<'a> {
@@ -96,13 +100,18 @@ impl Publisher<'_> {
             Finding::Consumed { bad } => (event::CONSUMED, "consumed", None, Some(bad)),
             Finding::Exhausted => (event::EXHAUSTED, "exhausted", None, None),
             Finding::Recovered { .. } => (event::RECOVERED, "recovered", None, None),
+            Finding::Policy { .. } => (event::POLICY_CHANGED, "policy_changed", None, None),
+            Finding::Closed => (event::WINDOW_CLOSED, "closed", None, None),
             Finding::Frozen { tier } => (event::FROZEN, "frozen", Some(tier), None),
             Finding::Thawed { .. } => (event::THAWED, "thawed", None, None),
             Finding::Fired { tier } => (event::FIRING, "firing", Some(tier), None),
             Finding::Resolved { tier, .. } => (event::RESOLVED, "resolved", Some(tier), None),
         };
         let named = match kind {
+            // a budget may come into two tiers at one border: by its counts, and by the end of its SLO
+            event::POLICY_CHANGED => policy_tier(definition, finding).map_or("budget", |tier| &tier.name),
             event::FROZEN | event::THAWED => "data",
+            event::WINDOW_CLOSED => "window",
             _ => tier.and_then(|t| definition.slo.tiers.get(t as usize)).map_or("budget", |t| &*t.name),
         };
         let id = event::id(&subject, definition.generation, named, transition, self.end, 0);
@@ -113,6 +122,9 @@ impl Publisher<'_> {
             "slo": self.slo(service, rule, definition),
             "sli": counts(series.requests(definition.budget(), definition), &budget),
             "budget": self.budget(series, definition, &budget, bad),
+            "projection": self.projection(definition, &budget),
+            "policy": policy(definition, finding),
+            "verdict": (finding == Finding::Closed).then(|| verdict(definition, &budget)),
             "burn": tier.map(|tier| self.burn(series, definition, tier as usize)),
             "severity": tier.map(|tier| &*definition.slo.tiers[tier as usize].severity),
             "links": { "runbook_url": rule.and_then(|r| r.runbook_url.as_deref()) },
@@ -208,6 +220,18 @@ impl Publisher<'_> {
         })
     }
 
+    /// When the budget is gone, if it goes on like this.
+    fn projection(&self, definition: &Definition, window: &Window) -> Value {
+        let pace = window.pace(self.window_s(definition), definition.slo.objective);
+        let left_s = pace.map(|(_, left)| left).filter(|left| left.0 > 0);
+        let seconds = left_s.and_then(|left| i64::try_from(left.0 / 1_000_000).ok());
+        json!({
+            "pace_seconds": text(pace.map(|(pace, _)| pace)),
+            "remaining_seconds": text(pace.map(|(_, left)| left)),
+            "exhausts_at": seconds.map(|s| self.end.plus_seconds(s)).filter(|t| *t < FAR).map(|t| t.to_string()),
+        })
+    }
+
     fn burn(&self, series: &Series, definition: &Definition, tier: usize) -> Value {
         let (rule, objective) = (&definition.slo.tiers[tier], definition.slo.objective);
         let window = |index| series.window(index, definition, self.seen, self.slice);
@@ -252,6 +276,10 @@ impl Publisher<'_> {
             Finding::Fired { .. } if cause != Cause::LeftHistory => ("inactive", "firing", Some(self.end)),
             Finding::Fired { tier } => ("firing", "firing", series.alerts.since(tier)),
             Finding::Resolved { since, .. } => ("firing", "resolved", Some(since)),
+            Finding::Policy { .. } | Finding::Closed => match series.exhausted {
+                Some(since) => ("exhausted", "exhausted", Some(since)),
+                None => ("within_budget", "within_budget", None),
+            },
             Finding::Frozen { .. } => ("live", "frozen", Some(self.end)),
             Finding::Thawed { since } => ("frozen", "live", Some(since)),
         };
@@ -262,6 +290,32 @@ impl Publisher<'_> {
             "cause": cause.name(),
         })
     }
+}
+
+/// The tier of the policy that the budget came into.
+fn policy(definition: &Definition, finding: Finding) -> Option<Value> {
+    let Finding::Policy { from, .. } = finding else { return None };
+    let previous = definition.slo.policy.get(from as usize).map(|tier| &tier.name);
+    policy_tier(definition, finding)
+        .map(|now| json!({ "tier": now.name, "action": now.action, "previous": previous }))
+}
+
+fn policy_tier(definition: &Definition, finding: Finding) -> Option<&PolicyTier> {
+    let Finding::Policy { to, .. } = finding else { return None };
+    definition.slo.policy.get(to as usize)
+}
+
+/// What a period came to. What was not read is not judged: the coverage stands beside it.
+fn verdict(definition: &Definition, window: &Window) -> Value {
+    let met = |objective| policy::is_met(window, objective);
+    json!({
+        "slo_met": met(definition.slo.objective),
+        "sla": definition.slo.sla.as_ref().map(|sla| json!({
+            "objective": sla.objective.to_string(),
+            "met": met(sla.objective),
+            "credit": policy::credit(sla, window).to_string(),
+        })),
+    })
 }
 
 /// Requests, and the indicator as the budgeting method weighs them.

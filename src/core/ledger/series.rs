@@ -12,7 +12,8 @@ use crate::core::alert::{self, Alerts, Change};
 use crate::core::budgeting;
 use crate::core::burn::Window;
 use crate::core::decimal::Ratio;
-use crate::core::settings::OnEmpty;
+use crate::core::policy;
+use crate::core::settings::{Bound, OnEmpty};
 use crate::core::time::{Slice, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub(super) struct Series {
     pub(super) exhausted: Option<Time>,
     /// End of the slice since which too little was read for its alerts.
     pub(super) frozen: Option<Time>,
+    /// Index of the policy's tier that the budget is in.
+    pub(super) policy: u16,
     /// What is bad, as the budgeting method weighs it, and no `slo.budget.consumed` has told yet.
     pending_bad: u64,
     /// The first slice whose close may change anything even though it brings nothing.
@@ -67,6 +70,10 @@ pub(super) enum Finding {
     Frozen { tier: u16 },
     /// That was so since then, and no longer is.
     Thawed { since: Time },
+    /// The budget came from that tier of its policy into another.
+    Policy { from: u16, to: u16 },
+    /// The calendar's period is over.
+    Closed,
 }
 
 /// How far observation goes.
@@ -106,6 +113,7 @@ impl Series {
             alerts: Alerts::default(),
             exhausted: None,
             frozen: None,
+            policy: 0,
             pending_bad: 0,
             due: now,
             latest: now,
@@ -310,6 +318,15 @@ impl Series {
             }
             _ => {}
         }
+        let to = policy::tier(&d.slo.policy, &budget, d.slo.objective);
+        if to != self.policy {
+            let from = std::mem::replace(&mut self.policy, to);
+            tell(self, Finding::Policy { from, to });
+        }
+        let over = d.period_units().is_some_and(|(_, end)| d.unit(slice) == end - 1);
+        if over && !self.requests(d.budget(), d).is_none() {
+            tell(self, Finding::Closed);
+        }
         let longest = d.last_slice(d.unit(slice) - d.longest_tier()).0 + 1;
         let covered = d.slo.on_empty != OnEmpty::Gap && !seen.coverage.touches(longest);
         let thin = |series: &Series, i: usize| {
@@ -374,7 +391,11 @@ impl Series {
                     }
                 }
                 Some(_) => {}
-                None => due = due.min(d.period_units().map_or(i64::MAX, |(_, end)| end)),
+                // the period's last unit closes it, the next one begins anew
+                None => {
+                    let end = d.period_units().map_or(i64::MAX, |(_, end)| end);
+                    due = due.min(if unit < end - 1 { end - 1 } else { end });
+                }
             }
         }
         if let Some(start) = seen.first(d, self.from) {
@@ -396,6 +417,11 @@ impl Series {
         if d.length(d.budget()).is_some() {
             let budget = self.window(d.budget(), d, seen, slice);
             crossings.extend(budget.seen_until(self.pending_bad, step(d), objective));
+            if let Some(Bound::Above(percent) | Bound::From(percent)) =
+                d.slo.policy.get(self.policy as usize).map(|tier| tier.remaining)
+            {
+                crossings.extend(budget.seen_until(budget.bad, policy::consumed_at(percent), objective));
+            }
             if self.exhausted.is_none() {
                 crossings.extend(budget.seen_until(budget.bad, Ratio::new(1, 1), objective));
             }
@@ -423,6 +449,9 @@ impl Series {
         self.sums = Sums::of(&self.history, new, new.completed(Slice(border.0 - 1)));
         self.period = new.period_units().map_or(0, |(first, _)| first);
         self.due_by(new, border);
+        let name = old.slo.policy.get(self.policy as usize).map(|tier| &tier.name);
+        let kept = new.slo.policy.iter().position(|tier| Some(&tier.name) == name);
+        self.policy = kept.unwrap_or(0) as u16;
         self.alerts.renumber(|tier| {
             let name = &old.slo.tiers[tier as usize].name;
             new.slo.tiers.iter().position(|t| t.name == *name).map(|i| i as u16)

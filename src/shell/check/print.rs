@@ -4,9 +4,11 @@
 
 use super::budget::spent;
 use crate::core::budgeting;
+use crate::core::decimal::Decimal;
 use crate::core::format::preset;
 use crate::core::settings::{
-    Budgeting, Failed, LatencyOf, Op, Rule, ServiceRule, Settings, SliceTest, Slo, Source, Tier,
+    Bound, Budgeting, Failed, LatencyOf, Op, PolicyTier, Rule, ServiceRule, Settings, SliceTest, Slo, Source,
+    Tier,
 };
 use crate::core::sli::expand;
 use crate::shell::config::scalar::{micros_text, seconds_text};
@@ -208,9 +210,34 @@ fn slo(slo: &Slo) -> Value {
     object["min_failures"] = slo.min_failures.into();
     object["indicator"] = indicator.into();
     object["alerts"] = alerts;
+    object["policy"] = policy(&slo.policy);
+    if let Some(sla) = &slo.sla {
+        let credit = |(below, credit): &(Decimal, Decimal)| json!({ "below": below.to_string(), "credit": credit.to_string() });
+        object["sla"] = json!({
+            "objective": sla.objective.to_string(),
+            "credits": sla.credits.iter().map(credit).collect::<Vec<_>>(),
+        });
+    }
     object["suppress_slower"] = slo.suppress_slower.into();
     object["consumed_step"] = format!("{}%", slo.consumed_step).into();
     object
+}
+
+fn policy(policy: &[PolicyTier]) -> Value {
+    let tier = |tier: &PolicyTier| {
+        let mut object = json!({ "name": tier.name });
+        match tier.remaining {
+            Bound::Above(percent) => object["above"] = percent.to_string().into(),
+            Bound::From(percent) => object["from"] = percent.to_string().into(),
+            Bound::Always => {}
+        }
+        object["action"] = tier.action.clone().into();
+        object
+    };
+    match policy.is_empty() {
+        true => "none".into(),
+        false => policy.iter().map(tier).collect(),
+    }
 }
 
 fn window(slo: &Slo) -> Value {

@@ -5,6 +5,7 @@
 
 pub mod diagnostic;
 pub mod format;
+pub mod policy;
 pub mod read;
 pub mod scalar;
 pub mod window;
@@ -18,6 +19,7 @@ use std::fmt;
 
 use crate::core::settings::{OnEmpty, Op};
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
+pub use policy::{CreditFile, PolicyFile, PolicyTierFile, SlaFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
 pub use window::{BudgetingFile, CalendarFile, WindowFile};
 
@@ -237,6 +239,10 @@ pub struct SloFile {
     pub indicator: At<IndicatorFile>,
     /// Burn-rate alerts of this SLO, in place of the pipeline's.
     pub alerts: Option<At<AlertsFile>>,
+    /// What follows from what remains of the budget: `handbook` (default), `none`, or own tiers.
+    pub policy: Option<At<PolicyFile>>,
+    /// What customers were promised of the same indicator; the period's end brings the verdict.
+    pub sla: Option<At<SlaFile>>,
     /// Whether a tier does not begin to fire while a more urgent one fires. Default: false.
     pub suppress_slower: Option<At<bool>>,
     /// Smallest share of the budget that one `slo.budget.consumed` event reports, such as `0.1%`; smaller

@@ -7,6 +7,7 @@
 mod alerts;
 mod kafka;
 mod load;
+mod policies;
 mod presets;
 mod services;
 mod sinks;

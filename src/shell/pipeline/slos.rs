@@ -4,7 +4,7 @@
 
 use super::alerts::{Choice, Over};
 use super::load::Checker;
-use super::windows;
+use super::{policies, windows};
 use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
@@ -81,6 +81,7 @@ fn slo(
         }
         _ => Vec::new(),
     };
+    let sla = policies::sla(written, objective, calendar.as_ref(), checker);
     Slo {
         name: Arc::from(name.value.as_str()),
         services: selectors.into_iter().map(|s| s.value).collect(),
@@ -94,6 +95,8 @@ fn slo(
         budgeting,
         indicator: indicator(&written.indicator, checker),
         tiers,
+        sla,
+        policy: policies::policy(written, checker),
         suppress_slower: written.suppress_slower.as_ref().is_some_and(|s| s.value),
         consumed_step: step(written.consumed_step.as_ref(), checker),
     }

@@ -148,6 +148,20 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "Europe/Berlln",
         &["unknown time zone", "IANA"],
     ),
+    ("window: 30d", "window: 30d\n    policy: book", "book\n", &["unknown policy `book`", "handbook"]),
+    (
+        "window: 30d",
+        "window: 30d\n    policy: [{ name: a, from: 50, action: x }, { name: b, above: 50, action: y }, { name: c, action: z }]",
+        "{ name: b",
+        &["`b` can never hold"],
+    ),
+    (
+        "window: 30d",
+        "window: 30d\n    policy: [{ name: a, from: 50, action: x }]",
+        "{ name: a",
+        &["the last one neither"],
+    ),
+    ("window: 30d", "window: 30d\n    sla: { objective: 99.9 }", "{ objective", &["needs a calendar window"]),
     ("window: 30d", "window: { calendar: decade }", "decade", &["decade"]),
     ("window: 30d", "window: 30d\n    budgeting: timeslices", "timeslices", &["slice_target: 95"]),
     (
