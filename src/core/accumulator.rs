@@ -14,16 +14,18 @@
 
 mod cells;
 mod counting;
+mod ids;
 mod latencies;
 mod slot;
 mod times;
 
-use crate::core::accumulator::counting::Counting;
+use crate::core::accumulator::counting::{Counted, Counting};
+use crate::core::accumulator::ids::Ids;
 use crate::core::accumulator::slot::SlotState;
 use crate::core::format::{LayoutError, Parsed, Parser};
 use crate::core::partial::{Chunk, Gap, Standing};
 use crate::core::position::Partition;
-use crate::core::record::{Labels, Outcome, Reason, Record};
+use crate::core::record::{Fields, Labels, Outcome, Reason, Record};
 use crate::core::service::Classifier;
 use crate::core::settings::{Input, Limits};
 use crate::core::time::{Slice, SliceLength, Time};
@@ -44,12 +46,16 @@ pub struct Accumulator {
     labels: Labels,
     counting: Counting,
     lanes: Vec<Option<Lane>>,
+    /// Where the route of a record is put together.
+    route: Vec<u8>,
 }
 
 /// A registered partition.
 #[derive(Debug)]
 struct Lane {
     parser: Parser,
+    /// Fields wanted beside those of the configurations.
+    wanted: Fields,
     state: SlotState,
 }
 
@@ -63,6 +69,7 @@ impl Accumulator {
             labels,
             counting: Counting::new(limits.ingest_services_max, slice),
             lanes: Vec::new(),
+            route: Vec::new(),
         }
     }
 
@@ -82,7 +89,9 @@ impl Accumulator {
     /// If what the site declares of its lines cannot be read.
     pub fn register(&mut self, partition: Partition, input: &Input, start: i64) -> Result<Slot, LayoutError> {
         let parser = Parser::new(input, &self.labels)?;
-        let lane = Some(Lane { parser, state: SlotState::new(partition, start, self.quorum) });
+        let (ids, wanted) = Ids::new(input.duplicates, &self.limits);
+        let state = SlotState::new(partition, start, self.quorum, ids);
+        let lane = Some(Lane { parser, wanted, state });
         match self.lanes.iter().position(Option::is_none) {
             Some(free) => {
                 self.lanes[free] = lane;
@@ -107,7 +116,7 @@ impl Accumulator {
     #[inline]
     pub fn line(&mut self, slot: Slot, line: &[u8], clock: Time) -> Outcome {
         let line = trim(line);
-        let Lane { parser, state } = lane(&mut self.lanes, slot);
+        let Lane { parser, wanted, state } = lane(&mut self.lanes, slot);
         if line.is_empty() {
             return state.reject(Reason::Empty);
         }
@@ -115,7 +124,10 @@ impl Accumulator {
             return state.reject(Reason::TooLong);
         }
         let mut record = Record::at(Time(0));
-        match parser.parse(line, self.counting.wanted(), &mut record) {
+        match parser.parse(line, self.counting.wanted().union(*wanted), &mut record) {
+            Ok(Parsed::Record) if self.counting.routes() => {
+                self.counting.routed_record(state, &mut record, &mut self.route, clock)
+            }
             Ok(Parsed::Record) => self.counting.record(state, &record, clock),
             Ok(Parsed::Skipped) => state.skip(),
             Err(reason) => state.reject(reason),
@@ -128,7 +140,12 @@ impl Accumulator {
     /// If the slot is void, or nothing was configured.
     #[inline]
     pub fn record(&mut self, slot: Slot, record: &Record<'_>, clock: Time) -> Outcome {
-        self.counting.record(&mut lane(&mut self.lanes, slot).state, record, clock)
+        let state = &mut lane(&mut self.lanes, slot).state;
+        if self.counting.routes() {
+            let mut record = record.clone();
+            return self.counting.routed_record(state, &mut record, &mut self.route, clock);
+        }
+        self.counting.record(state, record, clock)
     }
 
     /// Counts a line that a source could not hand over whole.
@@ -196,7 +213,7 @@ impl Accumulator {
     ///
     /// Every registered partition has its coverage, even an empty one, so that standing and clock travel.
     pub fn flush(&mut self, clock: Time) -> Chunk {
-        let (services, cells) = self.counting.flush();
+        let Counted { services, cells, combinations, split } = self.counting.flush();
         let mut coverage = Vec::with_capacity(self.lanes.len());
         for place in &mut self.lanes {
             if let Some(Lane { state, .. }) = place {
@@ -206,7 +223,7 @@ impl Accumulator {
                 }
             }
         }
-        Chunk { clock, coverage, services, cells }
+        Chunk { clock, coverage, services, cells, combinations, split }
     }
 
     fn slot(&mut self, slot: Slot) -> &mut SlotState {

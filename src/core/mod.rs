@@ -11,10 +11,12 @@ pub mod scan;
 pub mod format;
 pub mod predicate;
 pub mod sli;
+pub mod route;
 pub mod service;
 // the monoid
 pub(crate) mod packed;
 pub mod histogram;
+pub mod duplicates;
 pub mod partial;
 pub mod accumulator;
 // the journal's entries, and what follows from them
@@ -26,6 +28,7 @@ pub mod burn;
 pub mod alert;
 pub mod ledger;
 pub mod roster;
+pub mod breakdown;
 pub mod slices;
 pub mod watermark;
 pub mod engine;

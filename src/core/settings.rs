@@ -6,6 +6,7 @@
 use crate::core::decimal::{Decimal, Ratio};
 use crate::core::time::SliceLength;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Everything that decides what the rows and events are.
@@ -25,12 +26,25 @@ pub struct Settings {
     pub silent_after_s: u32,
     /// Sources in the order of the file.
     pub sources: Vec<Source>,
+    /// Own rules that name routes, first match wins; None: no record has a route.
+    #[serde(default)]
+    pub routes: Option<Vec<RouteRule>>,
     /// Service rules, first match wins.
     pub services: Vec<ServiceRule>,
     /// SLOs in the order of the file.
     pub slos: Vec<Slo>,
+    /// Fields that rows of `requests_` are broken down by.
+    #[serde(default)]
+    pub dimensions: Vec<String>,
     /// Limits.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Names of the columns that the dimensions become: a label's dots are underscores there.
+    pub fn dimension_columns(&self) -> Vec<Arc<str>> {
+        self.dimensions.iter().map(|name| name.replace('.', "_").into()).collect()
+    }
 }
 
 /// One source of log lines.
@@ -56,13 +70,29 @@ pub struct Input {
     /// What the site declares of its lines beyond the preset.
     #[serde(default)]
     pub layout: Layout,
+    /// What is done about lines that shippers sent twice.
+    #[serde(default)]
+    pub duplicates: Duplicates,
 }
 
 impl From<Format> for Input {
     /// Lines of that format as everybody writes them.
     fn from(format: Format) -> Input {
-        Input { format, layout: Layout::Usual }
+        Input { format, layout: Layout::Usual, duplicates: Duplicates::Ignore }
     }
+}
+
+/// What is done about records that repeat another: the same request id at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// Their number is estimated.
+    Estimate,
+    /// Those that repeat one of the latest are dropped; the number of the others is estimated.
+    Drop,
 }
 
 /// A log format by its preset's name.
@@ -119,21 +149,54 @@ impl Layout {
     }
 }
 
+/// A rule that names the route of a path.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct RouteRule {
+    /// Regular expression that finds the path.
+    pub matches: String,
+    /// The route; `{name}` is filled in where the expression has a group of that name, else it stands as it is.
+    pub route: String,
+}
+
+/// A table from the values of a field to services.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct ServiceMap {
+    /// The field.
+    pub field: String,
+    /// Value and service, by value.
+    pub values: Vec<(String, String)>,
+}
+
 /// A rule that names the service of a record.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct ServiceRule {
-    /// The name; `{field}` and `{capture}` are filled in. Without braces it is a named service.
+    /// The name; `{field}` and `{capture}` are filled in, with a table `{map}` and nothing else. Without
+    /// fields and captures it is a named service, as are all of a table.
     pub name: String,
     /// CEL predicate that must hold.
     pub when: Option<String>,
     /// Field name and regular expression, all of which must match; named groups become captures.
     pub matches: Vec<(String, String)>,
+    /// Table that the value of a field must be in.
+    #[serde(default)]
+    pub map: Option<ServiceMap>,
     /// Service tier, 1 the most critical.
     pub tier: Option<u8>,
     /// The owning team.
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+}
+
+impl ServiceRule {
+    /// The services that it names outright, each once, by name.
+    pub fn names(&self) -> BTreeSet<String> {
+        match &self.map {
+            Some(map) => map.values.iter().map(|(_, service)| self.name.replace("{map}", service)).collect(),
+            None if self.name.contains('{') => BTreeSet::new(),
+            None => BTreeSet::from([self.name.clone()]),
+        }
+    }
 }
 
 /// A service level objective over a set of services.
@@ -222,6 +285,7 @@ pub struct Tier {
 
 /// Bounds on what input can make grow.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(default)]
 pub struct Limits {
     /// Services made by templates that the engine keeps apart at a time; more go to `__other__`.
     pub services_max: u32,
@@ -231,6 +295,16 @@ pub struct Limits {
     pub line_bytes_max: u32,
     /// Longest service name, bytes; longer ones are cut.
     pub service_name_bytes_max: u32,
+    /// Longest route, bytes; of a longer path the rest is cut.
+    pub route_bytes_max: u32,
+    /// Combinations of dimension values that the engine keeps apart for one service at a time.
+    pub dimension_values_max: u32,
+    /// The same for one ingest thread between two flushes; wider.
+    pub ingest_dimension_values_max: u32,
+    /// Longest value of a dimension, bytes; longer ones are cut.
+    pub dimension_value_bytes_max: u32,
+    /// Latest request ids of a partition that a record may repeat to be dropped.
+    pub duplicate_ids_max: u32,
 }
 
 impl Default for Limits {
@@ -240,11 +314,16 @@ impl Default for Limits {
             ingest_services_max: 50_000,
             line_bytes_max: 1 << 20,
             service_name_bytes_max: 128,
+            route_bytes_max: 256,
+            dimension_values_max: 100,
+            ingest_dimension_values_max: 1_000,
+            dimension_value_bytes_max: 256,
+            duplicate_ids_max: 100_000,
         }
     }
 }
 
 /// Records that no service rule matches are counted under this name.
 pub const UNMATCHED: &str = "__unmatched__";
-/// Template-made services beyond the limit are counted under this name.
+/// Template-made services, and values of dimensions, beyond the limit are counted under this name.
 pub const OTHER: &str = "__other__";

@@ -121,6 +121,8 @@ metrics! {
     slices_open: Gauge, "slices that wait for their cut";
     services: Gauge, "services kept apart";
     services_folded: Gauge, "times a service went to __other__";
+    dimensions_folded: Counter, "requests counted under __other__ in place of their dimensions' values";
+    duplicates_dropped: Counter, "records that repeated another and were dropped";
     queue_chunks: Gauge, "chunks waiting for the engine";
     queue_chunks_max: Gauge, "bound of that queue";
     flush_duration_seconds: Histogram = seconds(), "ingest: making and handing over a chunk";

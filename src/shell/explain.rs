@@ -11,7 +11,8 @@ use super::words::painted;
 use crate::core::accumulator::AHEAD_MAX_S;
 use crate::core::format::{self, LayoutError, Parsed, Parser, Preset, preset};
 use crate::core::record::{Field, Fields, Kind, Labels, Outcome, Reason, Record, to_json};
-use crate::core::service::{Classifier, CompileError, ServiceResolver};
+use crate::core::route::Router;
+use crate::core::service::{Classifier, CompileError, ServiceResolver, dimension_value};
 use crate::core::settings::{Format, Limits, Settings, Source};
 use crate::core::sli::Verdict;
 use crate::core::time::Time;
@@ -101,6 +102,10 @@ pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandEr
 pub struct Explainer {
     parsers: Vec<Parser>,
     resolver: ServiceResolver,
+    router: Option<Router>,
+    route: Vec<u8>,
+    /// Column and field of each dimension.
+    dimensions: Vec<(String, Field)>,
     settings: Settings,
     limits: Limits,
     wanted: Fields,
@@ -131,6 +136,8 @@ pub struct Fate {
     pub rule: Option<u16>,
     /// The start of its slice.
     pub slice: Option<Time>,
+    /// Column and value of each dimension.
+    pub dimensions: Vec<(String, Option<String>)>,
     /// Index of each SLO that applies, and its verdict.
     pub slis: Vec<(u16, Verdict)>,
     /// The names of those SLOs.
@@ -145,10 +152,14 @@ impl Explainer {
     pub fn new(settings: &Settings) -> Result<Explainer, RulesError> {
         let mut labels = Labels::default();
         let classifier = Classifier::compile(settings, &mut labels)?;
+        let columns = settings.dimension_columns();
         let parser = |s: &Source| Parser::new(&s.input, &labels);
         Ok(Explainer {
             parsers: settings.sources.iter().map(parser).collect::<Result<_, _>>()?,
             wanted: classifier.fields(),
+            router: classifier.router_if_on(),
+            route: Vec::new(),
+            dimensions: columns.iter().map(|c| c.to_string()).zip(classifier.dimensions().to_vec()).collect(),
             resolver: ServiceResolver::new(&classifier),
             limits: settings.limits,
             settings: settings.clone(),
@@ -166,6 +177,7 @@ impl Explainer {
             service: None,
             rule: None,
             slice: None,
+            dimensions: Vec::new(),
             slis: Vec::new(),
             names: Vec::new(),
         };
@@ -187,7 +199,16 @@ impl Explainer {
             return reject(fate, Reason::TimeOutOfRange);
         }
         fate.outcome = Outcome::Record;
-        fate.record = (shown != Fields::NONE).then(|| to_json(&record, preset(format).fields()));
+        let mut fields = preset(format).fields();
+        if let Some(router) = &mut self.router {
+            router.fill(&mut record, &mut self.route);
+            fields = fields.with(Field::Route);
+        }
+        fate.record = (shown != Fields::NONE).then(|| to_json(&record, fields));
+        let bytes_max = self.limits.dimension_value_bytes_max as usize;
+        let value =
+            |(name, field): &(String, Field)| (name.clone(), dimension_value(&record, *field, bytes_max));
+        fate.dimensions = self.dimensions.iter().map(value).collect();
         let length = self.settings.slice;
         fate.slice = Some(length.start(length.slice(record.time)));
         let id = self.resolver.resolve(&record);
@@ -228,6 +249,8 @@ impl Fate {
     pub fn to_json(&self) -> Value {
         let slis: serde_json::Map<String, Value> =
             self.verdicts().map(|(name, verdict)| (name.to_string(), verdict.name().into())).collect();
+        let dimensions: serde_json::Map<String, Value> =
+            self.dimensions.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         json!({
             "outcome": self.outcome_name(),
             "reason": self.reason().map(Reason::name),
@@ -235,6 +258,7 @@ impl Fate {
             "envelope": [],
             "record": self.record,
             "service": self.service,
+            "dimensions": dimensions,
             "slice": self.slice.map(|s| s.to_string()),
             "slis": slis,
         })
@@ -281,6 +305,10 @@ fn show(
             writeln!(out, "  {:<24}{} (rule {}: {})", "→ service", paint("1", service), i + 1, rule.name)?;
         }
         None => writeln!(out, "  {:<24}{} (no rule matches)", "→ service", paint("1", service))?,
+    }
+    for (name, value) in &fate.dimensions {
+        let value = value.as_deref().unwrap_or("absent");
+        writeln!(out, "  {:<24}{value}", format!("→ by {name}"))?;
     }
     if let Some(slice) = fate.slice {
         writeln!(out, "  {:<24}{slice}", "→ slice")?;

@@ -121,6 +121,7 @@ pub(crate) fn rollups() -> Outcome {
         watermark: Time::from_seconds(300),
         slice: SliceLength(60),
         position: number,
+        dimensions: Vec::new(),
         requests: vec![],
         slis: (0..rows).map(row).collect(),
         quality: vec![],

@@ -41,10 +41,13 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
             lateness_s: 30,
             idle_timeout_s: 30,
         }],
+        routes: None,
+        dimensions: Vec::new(),
         services: vec![ServiceRule {
             name: "{target_group}".into(),
             when: None,
             matches: Vec::new(),
+            map: None,
             tier: None,
             owner: None,
             runbook_url: None,

@@ -67,6 +67,8 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
         history_after_s: 900,
         silent_after_s: 600,
         sources: Vec::new(),
+        routes: None,
+        dimensions: Vec::new(),
         services: vec![ServiceRule {
             name: "shop".into(),
             when: None,

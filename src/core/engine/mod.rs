@@ -5,8 +5,10 @@
 //!
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
+mod breakdown;
 mod holes;
 
+use crate::core::breakdown::Breakdown;
 use crate::core::completeness::{Completeness, GAP};
 use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
 use crate::core::event::Event;
@@ -73,6 +75,7 @@ pub struct Engine {
     first_times: BTreeMap<Partition, Option<Time>>,
     observed_from: Option<Slice>,
     roster: Roster,
+    breakdown: Breakdown,
     slices: Slices,
     /// Line counts without a slice: they go to the one that closes next.
     unplaced: BTreeMap<Partition, Account>,
@@ -140,6 +143,11 @@ impl Engine {
     /// Services known.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Combinations of dimension values kept apart.
+    pub fn breakdown(&self) -> &Breakdown {
+        &self.breakdown
     }
 
     /// What is counted and not cut yet.
@@ -351,7 +359,8 @@ impl Engine {
     fn count(&mut self, chunk: &Chunk, settings: &Settings) -> Result<(), EngineError> {
         let ids: Vec<_> =
             chunk.services.iter().map(|s| self.roster.id(s, settings.limits.services_max)).collect();
-        for (epoch, slice, service, cell) in &chunk.cells {
+        let mut folds = BTreeMap::new();
+        for (index, (epoch, slice, service, cell)) in chunk.cells.iter().enumerate() {
             if self.skipped(*slice) {
                 continue;
             }
@@ -371,7 +380,12 @@ impl Engine {
             if folded {
                 mine.slos = SloVerdicts::default();
             }
+            if let Some(combination) = chunk.combination(index) {
+                let key = (id, *epoch, combination);
+                self.break_down(*slice, key, cell, settings.limits.dimension_values_max, &mut folds);
+            }
         }
+        self.account_for_folds(folds, chunk);
         Ok(())
     }
 
@@ -486,6 +500,7 @@ impl Engine {
             watermark,
             slice: pass.settings.slice,
             position: pass.position,
+            dimensions: self.dimension_columns(),
         };
         let cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
         if let Some(cut) = cut {
@@ -496,6 +511,7 @@ impl Engine {
         self.completeness.forget(Slice(below.0 - month));
         let waiting = self.slices.services();
         self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
+        self.forget_combinations(below, pass.settings.slice);
     }
 
     /// Slices that ended before this are history: they page nobody.

@@ -72,6 +72,8 @@ fields! {
     Path "path" Text;
     /// Query of the requested URL, without the question mark.
     Query "query" Text;
+    /// Path with what differs from request to request taken out (`/users/{id}`), where `routes:` is set.
+    Route "route" Text;
     /// Protocol of the request line.
     Protocol "protocol" Text;
     /// How long the client waited.

@@ -256,6 +256,7 @@ fn try_rule(
 ) -> Option<ServiceId> {
     match rules[rule].raw(record, scratch) {
         Raw::No => None,
+        Raw::Is(id) => Some(id),
         Raw::Name(raw) => match classifier.fixed[rule] {
             Some(id) => Some(id),
             None => names.made(rule as u16, raw, classifier),

@@ -4,7 +4,7 @@
 
 use super::budget::spent;
 use crate::core::format::preset;
-use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Source, Tier};
+use crate::core::settings::{Failed, LatencyOf, RouteRule, Rule, ServiceRule, Settings, Slo, Source, Tier};
 use crate::core::sli::expand;
 use crate::shell::config::scalar::{micros_text, seconds_text};
 use crate::shell::pipeline::{Cluster, DeadLetters, Events, KafkaSource, Pipeline};
@@ -42,6 +42,7 @@ fn file(pipeline: &Pipeline) -> Value {
         "name": settings.name,
         "sources": sources,
         "slice": seconds_text(settings.slice.0.into()),
+        "routes": routes(settings.routes.as_deref()),
         "services": settings.services.iter().map(service).collect::<Vec<_>>(),
         "slos": settings.slos.iter().map(slo).collect::<Vec<_>>(),
         "sinks": sinks(pipeline, settings),
@@ -56,6 +57,11 @@ fn file(pipeline: &Pipeline) -> Value {
             "ingest_services_max": limits.ingest_services_max,
             "line_bytes_max": limits.line_bytes_max,
             "service_name_bytes_max": limits.service_name_bytes_max,
+            "route_bytes_max": limits.route_bytes_max,
+            "dimension_values_max": limits.dimension_values_max,
+            "ingest_dimension_values_max": limits.ingest_dimension_values_max,
+            "dimension_value_bytes_max": limits.dimension_value_bytes_max,
+            "duplicate_ids_max": limits.duplicate_ids_max,
             "dead_letter_bytes_max": bounds.dead_letter_bytes_max,
             "fetch_bytes_max": bounds.fetch_bytes_max,
             "flush_every": micros_text(bounds.flush_every.as_micros() as u64),
@@ -79,6 +85,7 @@ fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
         "format": preset(core.input.format).name,
         "lateness": seconds_text(core.lateness_s.into()),
         "idle_timeout": seconds_text(core.idle_timeout_s.into()),
+        "duplicates": core.input.duplicates,
     });
     if let Some(kafka) = kafka {
         let mut block = cluster(&kafka.cluster);
@@ -122,6 +129,14 @@ fn cluster(cluster: &Cluster) -> Map<String, Value> {
     block
 }
 
+fn routes(rules: Option<&[RouteRule]>) -> Value {
+    match rules {
+        None => "none".into(),
+        Some([]) => "ids".into(),
+        Some(rules) => rules.iter().map(|r| json!({ "match": r.matches, "route": r.route })).collect(),
+    }
+}
+
 fn service(rule: &ServiceRule) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), rule.name.clone().into());
@@ -132,6 +147,11 @@ fn service(rule: &ServiceRule) -> Value {
         let matches: Map<String, Value> =
             rule.matches.iter().map(|(field, regex)| (field.clone(), regex.clone().into())).collect();
         object.insert("match".into(), matches.into());
+    }
+    if let Some(map) = &rule.map {
+        let values: Map<String, Value> =
+            map.values.iter().map(|(value, service)| (value.clone(), service.clone().into())).collect();
+        object.insert("map".into(), json!({ "field": map.field, "values": values }));
     }
     if let Some(tier) = rule.tier {
         object.insert("tier".into(), tier.into());
@@ -199,7 +219,11 @@ fn tier(slo: &Slo, tier: &Tier) -> Value {
 
 fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
     let mut object = json!({
-        "rollups": { "path": path(&pipeline.sinks.rollups), "cut": seconds_text(settings.cut_s.into()) },
+        "rollups": {
+            "path": path(&pipeline.sinks.rollups),
+            "cut": seconds_text(settings.cut_s.into()),
+            "dimensions": settings.dimensions,
+        },
     });
     match &pipeline.sinks.events {
         Events::Kafka { cluster: kafka, topic, state_topic } => {

@@ -25,10 +25,11 @@ pub(super) fn findings(settings: &Settings) -> Vec<Problem> {
                 "whoever is paged will look for it",
             );
         }
-        let covered =
-            |slo: &crate::core::settings::Slo| slo.services.iter().any(|s| selects(s, &service.name));
-        if !service.name.contains('{') && !settings.slos.iter().any(covered) {
-            note(format!("service {} has no SLO", service.name), "its requests are counted and never judged");
+        for name in service.names() {
+            let covered = |slo: &crate::core::settings::Slo| slo.services.iter().any(|s| selects(s, &name));
+            if !settings.slos.iter().any(covered) {
+                note(format!("service {name} has no SLO"), "its requests are counted and never judged");
+            }
         }
     }
     for slo in &settings.slos {
@@ -37,7 +38,10 @@ pub(super) fn findings(settings: &Settings) -> Vec<Problem> {
         }
     }
     if !settings.slos.iter().any(|slo| slo.services.iter().any(|s| s == UNMATCHED)) {
-        let open = settings.services.iter().all(|rule| rule.when.is_some() || !rule.matches.is_empty());
+        let open = settings
+            .services
+            .iter()
+            .all(|rule| rule.when.is_some() || !rule.matches.is_empty() || rule.map.is_some());
         if open {
             note(
                 "records that no service rule matches are judged by no SLO".into(),

@@ -32,6 +32,9 @@ pub struct PipelineFile {
     pub sources: At<Vec<At<SourceFile>>>,
     /// Length of the base slice: 10s, 30s, 1m (default) or 5m. Cannot change on a running journal.
     pub slice: Option<At<DurationText>>,
+    /// Route templating: gives records the field `route`, their path without what differs from request to request
+    /// (`/users/123` is `/users/{id}`). `none` (default), `ids`, or own rules that go before it.
+    pub routes: Option<At<RoutesFile>>,
     /// Rules that name a record's service; the first match wins, nothing matches = `__unmatched__`.
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
@@ -82,6 +85,23 @@ pub struct SourceFile {
     pub lateness: Option<At<DurationText>>,
     /// A partition quiet at its confirmed end for so long is idle and holds nothing up. Default: 30s.
     pub idle_timeout: Option<At<DurationText>>,
+    /// What is done about records that repeat another (the same request id at the same time) because a shipper sent
+    /// lines twice. Default: `ignore`.
+    pub duplicates: Option<At<DuplicatesFile>>,
+}
+
+/// What is done about records that repeat another.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Duplicates")]
+pub enum DuplicatesFile {
+    /// Nothing.
+    Ignore,
+    /// Their number is estimated for each partition and slice: `duplicates_estimated` of the quality table.
+    Estimate,
+    /// The same, and those that repeat one of the latest `limits.duplicate_ids_max` of their partition are dropped. Best
+    /// effort: what was read before a restart is not remembered, nor what another partition brought.
+    Drop,
 }
 
 /// Topics of one Kafka cluster.
@@ -181,13 +201,16 @@ impl SaslMechanism {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Service")]
 pub struct ServiceFile {
-    /// The service's name. `{field}` and `{capture}` are filled in; an absent field = no match.
-    pub name: At<String>,
+    /// The service's name. `{field}` and `{capture}` are filled in; an absent field = no match. With `map` it may
+    /// be left out, or hold `{map}` and text around it.
+    pub name: Option<At<String>>,
     /// CEL predicate that must hold; unknown is false.
     pub when: Option<At<PredicateText>>,
     /// Regular expressions by field, all of which must match; named groups become captures.
     #[serde(rename = "match")]
     pub matches: Option<BTreeMap<String, At<String>>>,
+    /// A table from the values of a field to services; a value that is not in it = no match.
+    pub map: Option<At<ServiceMapFile>>,
     /// Service tier, 1 the most critical.
     #[schemars(range(min = 1, max = 9))]
     pub tier: Option<At<u8>>,
@@ -195,6 +218,40 @@ pub struct ServiceFile {
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+}
+
+/// A table from the values of a field to services, which are named services.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceMap")]
+pub struct ServiceMapFile {
+    /// The field whose value is looked up, as it stands in the record.
+    pub field: At<String>,
+    /// Service by value.
+    pub values: Option<BTreeMap<String, At<String>>>,
+    /// File of more: one `value,service` a line; blank lines and those that begin with `#` are passed over.
+    pub file: Option<At<String>>,
+}
+
+/// Route templating: a preset or a list of rules.
+#[derive(Clone, Debug)]
+pub enum RoutesFile {
+    /// A preset by name: `none` or `ids`.
+    Preset(String),
+    /// Own rules, first match wins; a path that none matches has its ids taken out.
+    Rules(Vec<At<RouteFile>>),
+}
+
+/// A rule that names the route of a path.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Route")]
+pub struct RouteFile {
+    /// Regular expression that finds the path.
+    #[serde(rename = "match")]
+    pub matches: At<String>,
+    /// The route. `{name}` is filled in where the expression has a group of that name, else it stands as it is.
+    pub route: At<String>,
 }
 
 /// A service level objective.
@@ -334,6 +391,51 @@ impl JsonSchema for AlertsFile {
     }
 }
 
+impl<'de> Deserialize<'de> for RoutesFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RoutesFile, D::Error> {
+        struct Routes;
+
+        impl<'de> Visitor<'de> for Routes {
+            type Value = RoutesFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`none`, `ids`, or a list of rules")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<RoutesFile, E> {
+                Ok(RoutesFile::Preset(text.to_string()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RoutesFile, A::Error> {
+                let mut rules = Vec::new();
+                while let Some(rule) = items.next_element()? {
+                    rules.push(rule);
+                }
+                Ok(RoutesFile::Rules(rules))
+            }
+        }
+
+        deserializer.deserialize_any(Routes)
+    }
+}
+
+impl JsonSchema for RoutesFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Routes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rule = generator.subschema_for::<RouteFile>();
+        json_schema!({
+            "description": "Route templating: `none` (default), `ids` (numbers, UUIDs and hexadecimal ids are `{id}`), or a list of rules that go before that.",
+            "anyOf": [
+                { "enum": ["none", "ids"] },
+                { "type": "array", "items": rule }
+            ]
+        })
+    }
+}
+
 /// Where the results go.
 #[derive(Clone, Deserialize, JsonSchema, Debug)]
 #[serde(deny_unknown_fields)]
@@ -356,6 +458,9 @@ pub struct RollupsFile {
     pub path: Option<At<String>>,
     /// How often rows are cut to files; a multiple of the slice. Default: 5m.
     pub cut: Option<At<DurationText>>,
+    /// Fields that rows of `requests_` are broken down by, such as `[route, method]`: one column each behind
+    /// `service`, where dots of a name are underscores. Default: none.
+    pub dimensions: Option<Vec<At<String>>>,
 }
 
 /// Where events go: `topic` with `state_topic`, or `file`, or `stdout`.
@@ -401,6 +506,18 @@ pub struct LimitsFile {
     pub line_bytes_max: Option<At<SizeText>>,
     /// Longest service name, bytes; longer ones are cut. Default: 128.
     pub service_name_bytes_max: Option<At<u32>>,
+    /// Longest route, bytes; of a longer path the rest is cut at a slash and shown as `{rest}`. Default: 256.
+    pub route_bytes_max: Option<At<u32>>,
+    /// Combinations of dimension values that are kept apart for one service at a time, whoever comes first; more are
+    /// counted as `__other__`. One without a record for a day gives its place back. Default: 100.
+    pub dimension_values_max: Option<At<u32>>,
+    /// The same for one ingest thread between two flushes. Default: 1000.
+    pub ingest_dimension_values_max: Option<At<u32>>,
+    /// Longest value of a dimension, bytes; longer ones are cut. Default: 256.
+    pub dimension_value_bytes_max: Option<At<u32>>,
+    /// Latest request ids of a partition that a record may repeat to be dropped (`duplicates: drop`); some 25 bytes
+    /// of memory each. Default: 100000.
+    pub duplicate_ids_max: Option<At<u32>>,
     /// Bytes of a line kept in its dead letter. Default: 512KiB.
     pub dead_letter_bytes_max: Option<At<SizeText>>,
     /// Bytes that consumers may fetch ahead, over all threads. Default: 32MiB.

@@ -3,7 +3,7 @@
 //! Invariant: everything is checked before anything is returned, so that one run of `check` shows every
 //! problem. Each part of the file has its own module; this one puts them together.
 
-use super::{Bounds, Pipeline, alerts, services, sinks, slos, sources, tests_block};
+use super::{Bounds, Pipeline, alerts, dimensions, routes, services, sinks, slos, sources, tests_block};
 use crate::core::settings::{Limits, Settings};
 use crate::core::time::SliceLength;
 use crate::shell::config::diagnostic::{Invalid, Problem, nearest};
@@ -197,7 +197,9 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
     }
     let cut_s = cut(file, checker);
     let (core_sources, kafka_sources) = sources::build(file, checker);
+    let routes = routes::build(file.routes.as_ref(), checker);
     let services = services::build(file, checker);
+    let dimensions = dimensions::build(file, checker);
     let default_alerts = alerts::Choice::of(file.alerts.as_ref(), checker);
     let slos = slos::build(file, &services, &default_alerts, checker);
     let sinks = sinks::build(file, &kafka_sources, checker);
@@ -210,8 +212,10 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         history_after_s: checker.seconds(file.history_after.as_ref(), 900) as u32,
         silent_after_s: checker.seconds(file.silent_after.as_ref(), 600) as u32,
         sources: core_sources,
+        routes,
         services,
         slos,
+        dimensions,
         limits: limits(&limits_file, checker),
     };
     services::compile(file, &settings, checker);
@@ -289,6 +293,8 @@ fn limits(file: &LimitsFile, checker: &mut Checker) -> Limits {
     let default = Limits::default();
     let services_max = checker.count(file.services_max.as_ref(), default.services_max, 1..=1_000_000);
     let wide = default.ingest_services_max.max(services_max.saturating_mul(2));
+    let dimension_values_max =
+        checker.count(file.dimension_values_max.as_ref(), default.dimension_values_max, 1..=100_000);
     let limits = Limits {
         services_max,
         ingest_services_max: checker.count(file.ingest_services_max.as_ref(), wide, 1..=10_000_000),
@@ -302,7 +308,33 @@ fn limits(file: &LimitsFile, checker: &mut Checker) -> Limits {
             default.service_name_bytes_max,
             16..=4096,
         ),
+        route_bytes_max: checker.count(file.route_bytes_max.as_ref(), default.route_bytes_max, 16..=8192),
+        dimension_values_max,
+        ingest_dimension_values_max: checker.count(
+            file.ingest_dimension_values_max.as_ref(),
+            default.ingest_dimension_values_max.max(dimension_values_max.saturating_mul(2)),
+            1..=1_000_000,
+        ),
+        dimension_value_bytes_max: checker.count(
+            file.dimension_value_bytes_max.as_ref(),
+            default.dimension_value_bytes_max,
+            16..=8192,
+        ),
+        duplicate_ids_max: checker.count(
+            file.duplicate_ids_max.as_ref(),
+            default.duplicate_ids_max,
+            2..=100_000_000,
+        ),
     };
+    if let Some(ingest) = &file.ingest_dimension_values_max
+        && ingest.value < limits.dimension_values_max
+    {
+        checker.error_hint(
+            &ingest.span,
+            "`ingest_dimension_values_max` is below `dimension_values_max`",
+            "it must be wider, so that the order of lines does not decide which values are kept apart",
+        );
+    }
     if let Some(ingest) = &file.ingest_services_max
         && ingest.value < limits.services_max
     {

@@ -5,8 +5,10 @@
 //! and never part of [`Settings`], which the journal keeps.
 
 mod alerts;
+mod dimensions;
 mod kafka;
 mod load;
+mod routes;
 mod services;
 mod sinks;
 mod slos;

@@ -6,10 +6,12 @@ use super::kafka::Cluster;
 use super::load::Checker;
 use crate::core::format::{self, LayoutError, Parser, preset};
 use crate::core::predicate::closest;
-use crate::core::record::Labels;
-use crate::core::settings::{Format, Input, Layout, Mapping, Source};
+use crate::core::record::{Field, Labels};
+use crate::core::settings::{Duplicates, Format, Input, Layout, Mapping, Source};
 use crate::core::time::Time;
-use crate::shell::config::{At, FormatFile, KafkaSourceFile, LayoutFile, MappedFieldFile, PipelineFile};
+use crate::shell::config::{
+    At, DuplicatesFile, FormatFile, KafkaSourceFile, LayoutFile, MappedFieldFile, PipelineFile,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -90,8 +92,9 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>,
                 }
             }
         }
-        let input = input(&source.format, checker);
+        let mut input = input(&source.format, checker);
         let format = input.format;
+        input.duplicates = duplicates(source.duplicates.as_ref(), format, checker);
         core.push(Source {
             name: Arc::from(name.value.as_str()),
             topics: kafka.iter().flat_map(|k| &k.topics).map(|t| Arc::from(t.as_str())).collect(),
@@ -129,7 +132,7 @@ pub(super) fn input(file: &At<FormatFile>, checker: &mut Checker) -> Input {
             fields: mapped.fields.iter().flatten().map(|(name, field)| mapping(name, field)).collect(),
         },
     };
-    let input = Input { format, layout };
+    let input = Input { format, layout, duplicates: Duplicates::Ignore };
     if let Err(error) = Parser::new(&input, &Labels::default()) {
         let span = layout_span(file, &error, checker);
         match &error.hint {
@@ -139,6 +142,24 @@ pub(super) fn input(file: &At<FormatFile>, checker: &mut Checker) -> Input {
         return format.into();
     }
     input
+}
+
+fn duplicates(written: Option<&At<DuplicatesFile>>, format: Format, checker: &mut Checker) -> Duplicates {
+    let chosen = match written.map(|w| w.value) {
+        None | Some(DuplicatesFile::Ignore) => return Duplicates::Ignore,
+        Some(DuplicatesFile::Estimate) => Duplicates::Estimate,
+        Some(DuplicatesFile::Drop) => Duplicates::Drop,
+    };
+    if let Some(written) = written
+        && !preset(format).fields().has(Field::RequestId)
+    {
+        checker.error_hint(
+            &written.span,
+            format!("{} has no request id to know duplicates by", preset(format).name),
+            "leave `duplicates` out, or use a format that fills `request_id`",
+        );
+    }
+    chosen
 }
 
 fn mapping(name: &str, field: &MappedFieldFile) -> Mapping {

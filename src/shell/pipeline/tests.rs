@@ -1,6 +1,7 @@
 //! What a pipeline file means, and what is said about a wrong one.
 
 use super::{DeadLetters, Events, LoadError, Pipeline, Start};
+use crate::core::settings::Duplicates;
 use crate::shell::config::diagnostic::line_column;
 use std::collections::HashMap;
 use std::path::Path;
@@ -236,4 +237,101 @@ fn secrets_stay_in_their_files() {
     assert_eq!(pipeline.warnings.len(), 1, "{}", pipeline.warnings_text(false));
     let shown = format!("{:?}", pipeline.sources) + &format!("{:?}", pipeline.settings);
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+/// The example with routes, dimensions, a table and duplicates.
+fn broken_down() -> String {
+    EXAMPLE
+        .replace(
+            "services: ",
+            "routes:\n  - { match: '^/u/[^/]+$', route: '/u/{name}' }\nlimits: { dimension_values_max: 7 }\nservices: ",
+        )
+        .replace("  - name: checkout\n", "  - map: { field: host, values: { a.example.com: a, b.example.com: b } }\n  - name: checkout\n")
+        .replace("cut: 5m }", "cut: 5m, dimensions: [route, method, kubernetes.pod] }")
+        .replace("    idle_timeout", "    duplicates: drop\n    idle_timeout")
+}
+
+#[test]
+fn routes_tables_dimensions_and_duplicates_are_read_and_printed_back() {
+    let pipeline = parse(&broken_down()).expect("valid");
+    let settings = &pipeline.settings;
+    let routes = settings.routes.as_ref().expect("on");
+    assert_eq!((routes.len(), routes[0].route.as_str()), (1, "/u/{name}"));
+    assert_eq!(settings.dimensions, ["route", "method", "kubernetes.pod"]);
+    assert_eq!(
+        settings.dimension_columns().iter().map(|c| &**c).collect::<Vec<_>>(),
+        ["route", "method", "kubernetes_pod"]
+    );
+    assert_eq!(settings.sources[0].input.duplicates, Duplicates::Drop);
+    assert_eq!((settings.services[0].name.as_str(), settings.services.len()), ("{map}", 4));
+    assert_eq!(
+        (settings.limits.dimension_values_max, settings.limits.ingest_dimension_values_max),
+        (7, 1_000)
+    );
+    let printed = parse(&crate::shell::check::expanded(&pipeline)).expect("valid");
+    assert_eq!(printed.settings, *settings);
+    let ids = parse(&EXAMPLE.replace("services: ", "routes: ids\nservices: ")).expect("valid");
+    assert_eq!(ids.settings.routes, Some(vec![]));
+    assert_eq!(parse(EXAMPLE).expect("valid").settings.routes, None);
+}
+
+#[test]
+fn wrong_routes_tables_and_dimensions_are_shown_where_they_stand() {
+    let cases = [
+        ("route: '/u/{name}'", "route: ''", "a route is not empty"),
+        ("match: '^/u/[^/]+$'", "match: '('", "'('"),
+        ("[route, method,", "[method, bytes_sent,", "`bytes_sent` cannot be a dimension"),
+        ("[route, method,", "[method, method,", "name each dimension once"),
+        ("[route, method,", "[method, rout,", "did you mean route?"),
+        ("values: { a.example.com: a, b.example.com: b }", "values: {}", "the table is empty"),
+        (
+            "values: { a.example.com: a, b.example.com: b }",
+            "file: /nowhere/hosts.csv",
+            "cannot read `/nowhere/hosts.csv`",
+        ),
+        ("a.example.com: a,", "a.example.com: __x__,", "__x__ is reserved"),
+        ("map: { field: host,", "map: { field: hots,", "did you mean host?"),
+        ("duplicates: drop", "duplicates: count", "unknown value `count`"),
+        (
+            "dimension_values_max: 7",
+            "dimension_values_max: 7, ingest_dimension_values_max: 6",
+            "it must be wider",
+        ),
+    ];
+    for (from, to, want) in cases {
+        let text = broken_down();
+        assert!(text.contains(from), "{from}");
+        let error = parse(&text.replace(from, to)).expect_err(to);
+        assert!(error.contains(want), "{to}: {error}");
+    }
+    let off = EXAMPLE.replace("cut: 5m }", "cut: 5m, dimensions: [route] }");
+    let error = parse(&off).expect_err("no routes");
+    assert!(error.contains("no record has a route here") && error.contains("routes: ids"), "{error}");
+    let many = parse(&EXAMPLE.replace("cut: 5m }", "cut: 5m, dimensions: [path] }")).expect("valid");
+    assert!(many.warnings_text(false).contains("takes so many values"), "{}", many.warnings_text(false));
+    let nameless = EXAMPLE.replace("  - name: checkout\n    when", "  - when");
+    assert!(parse(&nameless).expect_err("no name").contains("a service rule without a name"));
+}
+
+#[test]
+fn a_table_may_stand_in_a_file_beside_the_pipeline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hosts = folder.path().join("hosts.csv");
+    std::fs::write(&hosts, "# host,service\n\nshop.example.com, shop\npay.example.com,pay\n")
+        .expect("written");
+    let text = broken_down().replace(
+        "values: { a.example.com: a, b.example.com: b }",
+        "file: ./hosts.csv, values: { pay.example.com: billing }",
+    );
+    let load = || {
+        let pipeline = Pipeline::parse(&folder.path().join("p.yaml"), &text, HashMap::new());
+        pipeline.map_err(|error| error.to_string())
+    };
+    let map = load().expect("valid").settings.services[0].map.clone().expect("a table");
+    let want = [("pay.example.com", "billing"), ("shop.example.com", "shop")];
+    assert_eq!(map.values, want.map(|(value, service)| (value.to_string(), service.to_string())));
+    std::fs::write(&hosts, "a,x\na,y\nnothing\n").expect("written");
+    let error = load().expect_err("a wrong table");
+    assert!(error.contains("line 2 of the table gives `a` a second service"), "{error}");
+    assert!(error.contains("line 3 of the table is no `value,service`"), "{error}");
 }

@@ -167,13 +167,12 @@ fn silent<'a>(
     sums: &'a Sums,
     rules: &'a [ServiceRule],
 ) -> impl Iterator<Item = SloFigures> + 'a {
-    let named = rules.iter().map(|rule| &rule.name).filter(|name| !name.contains('{'));
-    let unique: std::collections::BTreeSet<&String> = named.collect();
+    let unique: std::collections::BTreeSet<String> = rules.iter().flat_map(ServiceRule::names).collect();
     unique.into_iter().flat_map(move |service| {
         let names: std::collections::BTreeSet<&str> = question.slos.iter().map(|s| &*s.name).collect();
         names.into_iter().filter_map(move |slo| {
-            let (objective, window_s) = question.configured(service, slo)?;
-            let known = sums.slos.get(service).is_some_and(|slos| slos.contains_key(slo));
+            let (objective, window_s) = question.configured(&service, slo)?;
+            let known = sums.slos.get(&service).is_some_and(|slos| slos.contains_key(slo));
             (!known).then(|| SloFigures {
                 service: service.clone(),
                 slo: slo.to_owned(),

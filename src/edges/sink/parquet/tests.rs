@@ -35,6 +35,7 @@ fn requests(service: &str, start: &str) -> RequestsRow {
     }
     RequestsRow {
         service: service.into(),
+        dimensions: Box::default(),
         slice_start: time(start),
         revision: 0,
         requests: 5,
@@ -55,6 +56,7 @@ fn cut(number: u64, bad: u64) -> Cut {
         watermark: time("2018-12-31T23:55:00Z"),
         slice: SliceLength(60),
         position: 40 + number,
+        dimensions: Vec::new(),
         requests: vec![
             requests("cart", "2018-12-31T23:54:00Z"),
             requests("cart", "2019-01-01T00:00:00Z"),
@@ -86,6 +88,9 @@ fn cut(number: u64, bad: u64) -> Cut {
             late: 0,
             replayed: 2,
             gap_offsets: 17,
+            dimensions_folded: 0,
+            duplicates_estimated: None,
+            duplicates_dropped: 0,
         }],
         rejects: vec![RejectsRow {
             partition,
