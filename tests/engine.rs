@@ -2,6 +2,8 @@
 //! any way to split and order the same lines gives the same sums over revisions; what does not continue
 //! the chain is refused.
 
+#[path = "engine/breakdown.rs"]
+mod breakdown;
 #[path = "engine/roster.rs"]
 mod roster;
 #[path = "laws/traffic.rs"]

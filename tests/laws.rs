@@ -2,6 +2,8 @@
 //! on how the input was split or ordered, the chain of offsets refuses what it should, and counting a
 //! line allocates nothing.
 
+#[path = "laws/breakdown.rs"]
+mod breakdown;
 #[path = "laws/counting.rs"]
 mod counting;
 #[path = "laws/traffic.rs"]
