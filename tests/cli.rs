@@ -180,6 +180,56 @@ fn explain_prints_one_object_a_line() {
 }
 
 #[test]
+fn explain_shows_route_dimensions_and_the_service_of_a_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let pipeline = "version: 1
+name: edge
+sources: [{ name: alb, format: aws_alb, duplicates: estimate }]
+routes: [{ match: '^/u/[^/]+$', route: '/u/{name}' }]
+services:
+  - map: { field: host, values: { shop.example.com: shop } }
+  - name: rest
+slos:
+  - { name: availability, objective: 99.9, indicator: { good: status < 500, exclude: 'route == \"/u/{name}\"' } }
+sinks: { rollups: { dimensions: [route, method, rule_priority] } }
+tests:
+  - name: an id is taken out
+    line: LINE
+    expect: { service: shop, slis: { availability: good }, record: { route: '/cart/{id}' } }
+";
+    let line = |path: &str| {
+        format!(
+            "https 2025-03-04T10:00:00.000001Z app/prod/0123456789abcdef 203.0.113.7:51234 10.0.0.1:8080 0.001 0.010 0.000 200 200 \
+             120 4300 \"GET https://shop.example.com:443{path} HTTP/2.0\" \"curl/8.5.0\" TLS_AES_128_GCM_SHA256 TLSv1.3 - \
+             \"Root=1-67c6d0a0-000000000000000000000001\" \"shop.example.com\" \"session-reused\" - 2025-03-04T09:59:59.980000Z \
+             \"forward\" \"-\" \"-\" \"10.0.0.1:8080\" \"200\" \"-\" \"-\"\n"
+        )
+    };
+    let text = pipeline.replace("LINE", &format!("'{}'", line("/cart/17").trim_end()));
+    std::fs::write(&path, text).expect("written");
+    let path = path.to_str().expect("UTF-8");
+    assert!(done(&ninetail(&["test", path])).contains("1 of 1 tests passed"));
+    let input = [line("/cart/17?x=1"), line("/u/anna")].concat();
+    let printed = done(&ninetail_with(&["explain", path, "--output", "json"], input.as_bytes()));
+    let said: Vec<Value> = printed.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(said[0]["service"], "shop");
+    assert_eq!(
+        (&said[0]["record"]["route"], &said[1]["record"]["route"]),
+        (&"/cart/{id}".into(), &"/u/{name}".into())
+    );
+    let dimensions = serde_json::json!({ "route": "/cart/{id}", "method": "GET", "rule_priority": null });
+    assert_eq!(said[0]["dimensions"], dimensions);
+    let verdicts = [&said[0]["slis"]["availability"], &said[1]["slis"]["availability"]];
+    assert_eq!(verdicts, ["good", "excluded"]);
+    let text = done(&ninetail_with(&["explain", path], input.as_bytes()));
+    assert!(
+        text.contains("→ by route") && text.contains("/u/{name}") && text.contains("(rule 1: {map})"),
+        "{text}"
+    );
+}
+
+#[test]
 fn explain_shows_the_facts_of_a_format() {
     let text = done(&ninetail(&["explain", "--format", "aws_alb"]));
     assert!(text.contains("request_creation_time") && text.contains("lateness"), "{text}");

@@ -245,23 +245,26 @@ impl Fate {
         self.names.iter().map(String::as_str).zip(self.slis.iter().map(|(_, verdict)| *verdict))
     }
 
-    /// One object, as documented.
+    /// One object, as documented; `dimensions` only where the pipeline has any.
     pub fn to_json(&self) -> Value {
         let slis: serde_json::Map<String, Value> =
             self.verdicts().map(|(name, verdict)| (name.to_string(), verdict.name().into())).collect();
         let dimensions: serde_json::Map<String, Value> =
             self.dimensions.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        json!({
+        let mut object = json!({
             "outcome": self.outcome_name(),
             "reason": self.reason().map(Reason::name),
             "format": format::preset(self.format).name,
             "envelope": [],
             "record": self.record,
             "service": self.service,
-            "dimensions": dimensions,
             "slice": self.slice.map(|s| s.to_string()),
             "slis": slis,
-        })
+        });
+        if !self.dimensions.is_empty() {
+            object["dimensions"] = dimensions.into();
+        }
+        object
     }
 }
 

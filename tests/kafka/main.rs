@@ -12,6 +12,7 @@ mod blocks;
 mod bad_input;
 mod corrupt;
 mod crashes;
+mod dimensions;
 mod disks;
 mod ground;
 mod health;
@@ -51,6 +52,8 @@ fn main() {
         trial("truth::stream", &[Kafka, DuckDb], truth::stream),
         trial("truth::stream_in_pieces", &[Kafka, DuckDb], truth::stream_in_pieces),
         trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
+        trial("dimensions::rows_by_route_and_method", &[Kafka, DuckDb], dimensions::rows_by_route_and_method),
+        trial("dimensions::beyond_the_limit", &[Kafka, DuckDb], dimensions::beyond_the_limit),
         trial("truth::events_in_a_file", &[Kafka, DuckDb], truth::events_in_a_file),
         trial("reports::agree_with_sql_and_the_truth", &[DuckDb], reports::agree_with_sql_and_the_truth),
         trial("crashes::kill_loop", &[Kafka, DuckDb], crashes::kill_loop),

@@ -110,6 +110,8 @@ fn any_line() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_split_and_any_order_give_the_same_combinations_and_samples(
         lines in prop::collection::vec(any_line(), 1..300),
