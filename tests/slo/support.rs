@@ -73,6 +73,7 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
             name: "shop".into(),
             when: None,
             matches: Vec::new(),
+            map: None,
             tier: Some(1),
             owner: Some("payments".into()),
             runbook_url: Some("https://runbooks.example.com/shop".into()),
