@@ -200,8 +200,8 @@ impl Accumulator {
     /// Estimate of the chunk's encoded size, bytes, on the large side. In memory it takes up to three times
     /// as much, before the flush and after.
     pub fn bytes(&self) -> usize {
-        let slices: usize = self.lanes.iter().flatten().map(|lane| lane.state.slices()).sum();
-        self.counting.bytes() + slices * 12
+        let lines: usize = self.lanes.iter().flatten().map(|lane| lane.state.bytes()).sum();
+        self.counting.bytes() + lines
     }
 
     /// Whether nothing was counted or covered since the last flush.

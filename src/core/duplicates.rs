@@ -95,15 +95,21 @@ impl Sampler {
         if !qualifies(hash, self.level) {
             return;
         }
-        if self.ids.capacity() == 0 {
-            // so that no later id makes it grow
-            self.ids.reserve(IDS_MAX + 1);
-        }
         let count = self.ids.entry(hash).or_default();
         *count = count.saturating_add(1);
         if self.ids.len() > IDS_MAX {
             self.level = thin(&mut self.ids, self.level);
         }
+    }
+
+    /// How many ids it holds.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
 
     /// Hands the sample out and starts over.

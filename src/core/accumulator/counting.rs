@@ -318,7 +318,9 @@ impl Counting {
 
     /// Estimate of the cells' packed size.
     pub(super) fn bytes(&self) -> usize {
-        self.cells.bytes()
+        // a combination's values, which several slices share
+        let values = if self.epochs.iter().any(|epoch| epoch.groups.is_some()) { 40 } else { 0 };
+        self.cells.bytes() + self.cells.len() * values
     }
 }
 

@@ -7,6 +7,9 @@ use crate::core::duplicates::{IdSample, Sampler, Window, identity};
 use crate::core::record::{Field, Fields, Record, Value};
 use crate::core::settings::{Duplicates, Limits};
 
+/// Slices whose room is kept from flush to flush: more of them are of odd times, and each takes up to 64 KiB.
+const SLICES_KEPT: usize = 64;
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Ids {
@@ -54,5 +57,15 @@ impl Ids {
             Some(slice) => (std::mem::take(&mut slice.dropped), slice.sampler.take()),
             None => Default::default(),
         }
+    }
+
+    /// To be called when all was taken: gives the room of many slices back.
+    pub(super) fn trim(&mut self) {
+        self.slices.truncate(SLICES_KEPT);
+    }
+
+    /// Estimate of the samples' packed size.
+    pub(super) fn bytes(&self) -> usize {
+        self.slices.iter().map(|slice| slice.sampler.len() * 11).sum()
     }
 }

@@ -118,9 +118,9 @@ impl SlotState {
             && self.replayed == 0
     }
 
-    /// Slices that it counts records in.
-    pub(super) fn slices(&self) -> usize {
-        self.records.len()
+    /// Estimate of the packed size of its line counts.
+    pub(super) fn bytes(&self) -> usize {
+        self.records.len() * 12 + self.ids.as_ref().map_or(0, |ids| ids.bytes())
     }
 
     /// Hands out what it accounts for and goes on from there.
@@ -140,6 +140,9 @@ impl SlotState {
         };
         quality.extend(self.records.drain(..).enumerate().map(count));
         quality.sort_unstable_by_key(|(slice, _)| *slice);
+        if let Some(ids) = &mut self.ids {
+            ids.trim();
+        }
         self.by_slice.clear();
         self.last = 0;
         let span = Span { start: self.start, end: self.next };
