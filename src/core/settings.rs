@@ -71,6 +71,54 @@ impl From<Format> for Input {
 pub enum Format {
     /// AWS Application Load Balancer.
     AwsAlb,
+    /// AWS Classic Load Balancer.
+    AwsClb,
+    /// AWS Network Load Balancer, TLS listeners.
+    AwsNlbTls,
+    /// Amazon CloudFront.
+    Cloudfront,
+    /// nginx.
+    Nginx,
+    /// nginx, JSON lines.
+    NginxJson,
+    /// Kubernetes ingress-nginx.
+    IngressNginx,
+    /// Apache httpd.
+    Apache,
+    /// HAProxy.
+    Haproxy,
+    /// Envoy, text.
+    Envoy,
+    /// Envoy, JSON lines.
+    EnvoyJson,
+    /// Istio, text.
+    Istio,
+    /// Istio, JSON lines.
+    IstioJson,
+    /// Google Cloud load balancers.
+    GcpLb,
+    /// Azure Application Gateway.
+    AzureAppgw,
+    /// Azure Front Door.
+    AzureFrontdoor,
+    /// Traefik.
+    Traefik,
+    /// Caddy.
+    Caddy,
+    /// IIS, W3C lines.
+    Iis,
+    /// Cloudflare Logpush.
+    Cloudflare,
+    /// Fastly.
+    Fastly,
+    /// Any JSON lines, fields by path.
+    Json,
+    /// A regular expression with named groups.
+    Regex,
+    /// W3C extended lines with declared columns.
+    W3c,
+    /// Delimited lines with declared columns.
+    Delimited,
 }
 
 /// What a site declares of its lines, beyond the preset that reads them.

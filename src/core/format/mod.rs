@@ -97,6 +97,30 @@ macro_rules! formats {
 
 formats! {
     AwsAlb aws_alb;
+    AwsClb aws_clb;
+    AwsNlbTls aws_nlb_tls;
+    Cloudfront cloudfront;
+    Nginx nginx;
+    NginxJson nginx_json;
+    IngressNginx ingress_nginx;
+    Apache apache;
+    Haproxy haproxy;
+    Envoy envoy;
+    EnvoyJson envoy_json;
+    Istio istio;
+    IstioJson istio_json;
+    GcpLb gcp_lb;
+    AzureAppgw azure_appgw;
+    AzureFrontdoor azure_frontdoor;
+    Traefik traefik;
+    Caddy caddy;
+    Iis iis;
+    Cloudflare cloudflare;
+    Fastly fastly;
+    Json json;
+    Regex regex;
+    W3c w3c;
+    Delimited delimited;
 }
 
 /// Reads lines of one format, one after another. Holds what is worth keeping from line to line.
