@@ -4,7 +4,10 @@
 //! What a format does with times, latencies and absent values is written down in its [`Preset`], which
 //! `explain --format` prints.
 
+mod clock;
 mod number;
+mod pattern;
+mod reading;
 mod request;
 mod timestamp;
 
