@@ -4,7 +4,10 @@
 //! What a format does with times, latencies and absent values is written down in its [`Preset`], which
 //! `explain --format` prints.
 
+mod apache_layout;
 mod clock;
+mod combined;
+mod nginx_layout;
 mod number;
 mod pattern;
 mod reading;

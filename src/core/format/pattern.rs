@@ -201,6 +201,7 @@ impl Pattern {
             }
             at = next;
         }
+        seen.end_at = at;
         // A status is always among the steps, and so is a time, unless the walk ended before.
         if seen.is_record() { Ok(()) } else { Err(self.why_not(seen)) }
     }
@@ -296,8 +297,32 @@ fn joined(parts: Vec<Part>) -> Vec<Part> {
             }
             (_, part) => joined.push(part),
         }
+        with_port(&mut joined);
     }
     joined
+}
+
+/// `address:port` is one variable: it is split at the last colon, as IPv6 addresses have colons too.
+fn with_port(parts: &mut Vec<Part>) {
+    let [.., Part::Variable(address), Part::Literal(colon), Part::Variable(port)] = &mut parts[..] else { return };
+    if colon != b":" {
+        return;
+    }
+    let is_pair = match (&address.reading, &port.reading) {
+        (Reading::Address(false), Reading::Count(Field::ClientPort)) => {
+            address.reading = Reading::Address(true);
+            true
+        }
+        // What is nothing to a record must still not end at the first colon.
+        (Reading::Nothing | Reading::Text(Field::Target), Reading::Nothing) => {
+            address.name.ends_with('i') && port.name.ends_with('p')
+        }
+        _ => false,
+    };
+    if is_pair {
+        address.span.end = port.span.end;
+        parts.truncate(parts.len() - 2);
+    }
 }
 
 /// Of several variables for one field only the best is read; the others may still be labels.
@@ -382,6 +407,19 @@ impl Pasted {
         }
         pasted.places.push(at);
         Ok((pasted, at))
+    }
+
+    /// A text without quotes around it, but with escapes.
+    pub(super) fn unescaped(source: &str, from: usize, unescape: fn(u8) -> Option<u8>) -> Pasted {
+        let bytes = source.trim_end().as_bytes();
+        let (mut pasted, mut at) = (Pasted::default(), from);
+        while let Some(&byte) = bytes.get(at) {
+            let next = bytes.get(at + 1).copied().filter(|_| byte == b'\\').and_then(unescape);
+            pasted.push(next.unwrap_or(byte), at);
+            at += 1 + usize::from(next.is_some());
+        }
+        pasted.places.push(at);
+        pasted
     }
 
     fn push(&mut self, byte: u8, place: usize) {

@@ -137,6 +137,8 @@ pub(super) struct Seen<'a> {
     latency_rank: u8,
     since_accept_us: Option<u64>,
     has_status: bool,
+    /// Where what the format string has not begins.
+    pub(super) end_at: usize,
     /// How the proxy says that the request ended.
     pub(super) termination: &'a [u8],
 }
@@ -152,6 +154,7 @@ impl Seen<'_> {
             latency_rank: 0,
             since_accept_us: None,
             has_status: false,
+            end_at: usize::MAX,
             termination: b"",
         }
     }
