@@ -218,7 +218,10 @@ fn time(
                 let begins = argument_at + argument.map_or(0, str::len) - spelled.len() + at;
                 return Err(LayoutError {
                     message: "this conversion of a time cannot be read back".into(),
-                    hint: Some("use %Y %m %b %d %H %M %S %T %F %z %s; or %{usec}t, microseconds since the epoch".into()),
+                    hint: Some(
+                        "use %Y %m %b %d %H %M %S %T %F %z %s; or %{usec}t, microseconds since the epoch"
+                            .into(),
+                    ),
                     item: 0,
                     span: pasted.span(begins..begins + 2),
                 });

@@ -16,13 +16,7 @@ use crate::core::record::{Field, Fields, Reason, Record, Value};
 use crate::core::time::Time;
 use memchr::{memchr, memchr_iter, memmem};
 
-const HEAD: Fields = Fields::of(&[
-    Field::Host,
-    Field::Port,
-    Field::Client,
-    Field::User,
-    Field::ForwardedFor,
-]);
+const HEAD: Fields = Fields::of(&[Field::Host, Field::Port, Field::Client, Field::User, Field::ForwardedFor]);
 
 /// The middle of a line, and where the rest begins.
 #[derive(Clone, Copy, Debug)]
@@ -47,11 +41,11 @@ pub(super) fn read<'a>(
     // Behind `] `.
     let at = open + 1 + CLF_LEN + 2;
     let (request, at) = quoted(line, at).ok_or_else(|| without_request(line, at))?;
-    let space = |at: usize| find_byte(b' ', line.get(at..).unwrap_or_default()).map_or(line.len(), |n| at + n);
+    let space =
+        |at: usize| find_byte(b' ', line.get(at..).unwrap_or_default()).map_or(line.len(), |n| at + n);
     let status_end = space(at);
-    let status = client_status(line.get(at..status_end).unwrap_or_default()).map_err(|_| {
-        if at >= line.len() { Reason::Truncated } else { Reason::BadStatus }
-    })?;
+    let status = client_status(line.get(at..status_end).unwrap_or_default())
+        .map_err(|_| if at >= line.len() { Reason::Truncated } else { Reason::BadStatus })?;
     if at >= line.len() {
         return Err(Reason::Truncated);
     }
@@ -103,9 +97,7 @@ pub(super) fn read<'a>(
 fn bracket(line: &[u8], clf: &mut Clf) -> Result<(usize, Time), Reason> {
     let mut bad = None;
     for open in memchr_iter(b'[', line) {
-        let Some((text, [b']', rest @ ..])) =
-            line[open + 1..].split_at_checked(CLF_LEN)
-        else {
+        let Some((text, [b']', rest @ ..])) = line[open + 1..].split_at_checked(CLF_LEN) else {
             continue;
         };
         let looks_so = text[2] == b'/' && text[6] == b'/' && text[11] == b':';

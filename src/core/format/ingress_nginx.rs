@@ -91,7 +91,7 @@ impl<'a> Tail<'a> {
         self.bracketed(alternative, record);
         self.take(&Reading::Peers, false, record)?;
         self.take(&Reading::Nothing, false, record)?;
-        self.take(&Reading::Upstream(Unit::Seconds), false, record)?;
+        self.take(&Reading::Upstreams(Unit::Seconds), false, record)?;
         self.take(&Reading::UpstreamStatus, true, record)?;
         self.take(&Reading::Text(Field::RequestId), true, record)
     }

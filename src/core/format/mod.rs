@@ -7,6 +7,7 @@
 mod apache_layout;
 mod clock;
 mod combined;
+mod haproxy_layout;
 mod nginx_layout;
 mod number;
 mod pattern;

@@ -108,9 +108,9 @@ const NAMES: &[(&[u8], Reading)] = &[
     (b"upstream_connect_time", Reading::Duration(Field::UpstreamConnect, Unit::Seconds)),
     (b"uht", Reading::Duration(Field::UpstreamHeader, Unit::Seconds)),
     (b"upstream_header_time", Reading::Duration(Field::UpstreamHeader, Unit::Seconds)),
-    (b"urt", Reading::Upstream(Unit::Seconds)),
-    (b"ut", Reading::Upstream(Unit::Seconds)),
-    (b"upstream_response_time", Reading::Upstream(Unit::Seconds)),
+    (b"urt", Reading::Upstreams(Unit::Seconds)),
+    (b"ut", Reading::Upstreams(Unit::Seconds)),
+    (b"upstream_response_time", Reading::Upstreams(Unit::Seconds)),
     (b"ua", Reading::Peers),
     (b"upstream_addr", Reading::Peers),
     (b"us", Reading::UpstreamStatus),
@@ -199,7 +199,7 @@ impl Told {
         if is_time(text) || no_upstream || list && text.starts_with(b"-") && self.client_latency {
             if self.client_latency || list {
                 if !self.upstream_latency {
-                    self.upstream_latency = read(&Reading::Upstream(Unit::Seconds), place, wanted, record);
+                    self.upstream_latency = read(&Reading::Upstreams(Unit::Seconds), place, wanted, record);
                 }
             } else {
                 self.client_latency = read(&Reading::Latency(Unit::Seconds, 1), place, wanted, record);
@@ -221,7 +221,7 @@ impl Told {
         let is_read = read(reading, place, wanted, record);
         match reading {
             Reading::Latency(..) => self.client_latency |= is_read,
-            Reading::Upstream(_) => self.upstream_latency |= is_read,
+            Reading::Upstreams(_) => self.upstream_latency |= is_read,
             _ => {}
         }
     }

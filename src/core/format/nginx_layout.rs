@@ -18,7 +18,7 @@ const VARIABLES: &[(&str, Reading)] = &[
     ("time_local", Reading::Time(Instant::Clf, Mark::End)),
     ("status", Reading::Status),
     ("request_time", Reading::Latency(Unit::Seconds, 1)),
-    ("upstream_response_time", Reading::Upstream(Unit::Seconds)),
+    ("upstream_response_time", Reading::Upstreams(Unit::Seconds)),
     ("upstream_connect_time", Reading::Duration(Field::UpstreamConnect, Unit::Seconds)),
     ("upstream_header_time", Reading::Duration(Field::UpstreamHeader, Unit::Seconds)),
     ("upstream_queue_time", Reading::Duration(Field::Queue, Unit::Seconds)),
@@ -179,10 +179,18 @@ mod tests {
         let cases: &[(&str, &str, &str)] = &[
             ("$remote_addr [$time_local] $", "a `$` must be followed by a variable's name", "$"),
             ("$time_local ${status $x", "a `$` must be followed by a variable's name", "${status"),
-            ("$time_local $status$bytes_sent", "nothing stands between `status` and `bytes_sent`", "$status$bytes_sent"),
+            (
+                "$time_local $status$bytes_sent",
+                "nothing stands between `status` and `bytes_sent`",
+                "$status$bytes_sent",
+            ),
             ("log_format '$status';", "`log_format` is followed by the format's name", "log_format"),
             ("log_format x '$status", "this quote is never closed", "'"),
-            ("log_format x escape=xml '$status';", "`escape=xml` is no way to escape that nginx knows", "escape=xml"),
+            (
+                "log_format x escape=xml '$status';",
+                "`escape=xml` is no way to escape that nginx knows",
+                "escape=xml",
+            ),
             ("log_format x '$time_local $status'; access_log", "this does not belong to the directive", ";"),
             ("log_format x '$time_local $status '\n '$a$b';", "nothing stands between `a` and `b`", "$a$b"),
             ("$remote_addr [$time_local]", "the format string has no status", ""),
@@ -200,7 +208,9 @@ mod tests {
         let plain = r#"$remote_addr [$time_local] "$request" $status"#;
         for source in [
             format!("log_format main '{plain}';"),
-            format!("  log_format  main\n escape=default\n '$remote_addr [$time_local] '\n   '\"$request\" $status' ;\n"),
+            format!(
+                "  log_format  main\n escape=default\n '$remote_addr [$time_local] '\n   '\"$request\" $status' ;\n"
+            ),
             format!("'{plain}'"),
             format!("log_format main \"{}\";", plain.replace('"', "\\\"")),
             format!("{plain}\n"),

@@ -8,7 +8,7 @@
 
 use crate::core::format::LayoutError;
 use crate::core::format::clock::Clf;
-use crate::core::format::reading::{Place, Reading, Seen, fill_cut_request, list_end};
+use crate::core::format::reading::{Instant, Place, Reading, Seen, fill_cut_request, list_end};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use memchr::memchr;
 use std::ops::Range;
@@ -65,6 +65,8 @@ pub(super) struct Pattern {
     steps: Box<[Step]>,
     /// A backslash takes a quote's meaning away.
     escapes: bool,
+    /// How many steps a record needs.
+    needed: usize,
     clf: Clf,
 }
 
@@ -104,12 +106,23 @@ impl Pattern {
                 }
             }
         }
-        let pattern = Pattern { prefix, steps: steps.into(), escapes, clf: Clf::new() };
-        pattern.check().map(|()| pattern)
+        let pattern = Pattern { prefix, steps: steps.into(), escapes, needed: 0, clf: Clf::new() };
+        pattern.check()?;
+        Ok(pattern.needing(|reading| match reading {
+            Reading::Time(Instant::Pieces(format), _) => format.has_date(),
+            Reading::Time(Instant::Fraction(_), _) => false,
+            reading => matches!(reading, Reading::Time(..) | Reading::Status),
+        }))
+    }
+
+    /// The pattern whose records need these variables too: a line that ends before the last of them is none.
+    pub(super) fn needing(mut self, is: impl Fn(&Reading) -> bool) -> Pattern {
+        let last = self.steps.iter().rposition(|step| is(&step.reading));
+        self.needed = self.needed.max(last.map_or(0, |last| last + 1));
+        self
     }
 
     fn check(&self) -> Result<(), LayoutError> {
-        use crate::core::format::reading::Instant;
         let has = |is: fn(&Reading) -> bool| self.steps.iter().any(|step| is(&step.reading));
         let missing = |what: &str, hint: &str| LayoutError {
             message: format!("the format string has no {what}"),
@@ -118,7 +131,10 @@ impl Pattern {
             span: 0..0,
         };
         if !has(|r| matches!(r, Reading::Status)) {
-            return Err(missing("status", "a request without a status is neither good nor bad; log the status too"));
+            return Err(missing(
+                "status",
+                "a request without a status is neither good nor bad; log the status too",
+            ));
         }
         if !has(|r| match r {
             Reading::Time(Instant::Pieces(format), _) => format.has_date(),
@@ -181,16 +197,18 @@ impl Pattern {
         let mut at = line.len() - rest.len();
         for (i, step) in self.steps.iter().enumerate() {
             let Some((end, next)) = step.ends(line, at, self.escapes) else {
-                if seen.is_record() {
+                if i >= self.needed && seen.is_record() {
                     if step.reading == Reading::Request {
                         fill_cut_request(&line[at..], wanted, record);
                     }
                     break;
                 }
-                return Err(match i {
-                    _ if line.is_empty() => Reason::Empty,
-                    0 => Reason::NotThisFormat,
-                    _ => Reason::Truncated,
+                // A word that goes on behind a space was not cut: something else stands there.
+                let is_other = i == 0 || step.reading.is_word() && list_end(&line[at..]) < line.len() - at;
+                return Err(match () {
+                    () if line.is_empty() => Reason::Empty,
+                    () if is_other => Reason::NotThisFormat,
+                    () => Reason::Truncated,
                 });
             };
             let place = Place { line, start: at, end };
@@ -248,7 +266,8 @@ impl Step {
         let mut from = from;
         loop {
             let found = from + find_byte(first, rest.get(from..)?)?;
-            let escaped = first == b'"' && escapes && found > 0 && rest[found - 1] == b'\\' && is_escaped(rest, found);
+            let escaped =
+                first == b'"' && escapes && found > 0 && rest[found - 1] == b'\\' && is_escaped(rest, found);
             if !escaped && (self.stop.len() == 1 || rest[found..].starts_with(&self.stop)) {
                 return Some(found);
             }
@@ -304,7 +323,9 @@ fn joined(parts: Vec<Part>) -> Vec<Part> {
 
 /// `address:port` is one variable: it is split at the last colon, as IPv6 addresses have colons too.
 fn with_port(parts: &mut Vec<Part>) {
-    let [.., Part::Variable(address), Part::Literal(colon), Part::Variable(port)] = &mut parts[..] else { return };
+    let [.., Part::Variable(address), Part::Literal(colon), Part::Variable(port)] = &mut parts[..] else {
+        return;
+    };
     if colon != b":" {
         return;
     }

@@ -16,7 +16,6 @@ pub(super) enum Unit {
     Seconds,
     Millis,
     Micros,
-    Nanos,
 }
 
 /// How an instant is written.
@@ -72,8 +71,10 @@ pub(super) enum Reading {
     Latency(Unit, u8),
     /// The time since the connection was accepted; the client's latency where nothing better is.
     SinceAccept(Unit),
-    /// The upstream's latency, or a list of them: their sum counts.
+    /// The upstream's latency.
     Upstream(Unit),
+    /// The upstreams' latencies, a list: their sum counts.
+    Upstreams(Unit),
     /// A duration, or a list of them: the last counts.
     Duration(Field, Unit),
     /// The request line.
@@ -110,7 +111,7 @@ impl Reading {
             Reading::Time(..) => Field::Time,
             Reading::Status => Field::Status,
             Reading::UpstreamStatus => Field::UpstreamStatus,
-            Reading::Upstream(_) => Field::UpstreamLatency,
+            Reading::Upstream(_) | Reading::Upstreams(_) => Field::UpstreamLatency,
             Reading::Host => Field::Host,
             Reading::Address(_) => Field::Client,
             Reading::Peers => Field::Target,
@@ -122,7 +123,12 @@ impl Reading {
     pub(super) fn is_word(&self) -> bool {
         !matches!(
             self,
-            Reading::Nothing | Reading::Text(_) | Reading::Request | Reading::Uri | Reading::Path | Reading::Query
+            Reading::Nothing
+                | Reading::Text(_)
+                | Reading::Request
+                | Reading::Uri
+                | Reading::Path
+                | Reading::Query
         )
     }
 }
@@ -250,7 +256,10 @@ impl Reading {
                     record.client_latency_us = seen.since_accept_us;
                 }
             }
-            Reading::Upstream(unit) => read_upstream(place, *unit, wanted, record)?,
+            Reading::Upstream(unit) => {
+                record.upstream_latency_us = one_duration_us(place, *unit).map_err(|_| Reason::BadNumber)?;
+            }
+            Reading::Upstreams(unit) => read_upstreams(place, *unit, wanted, record)?,
             Reading::Request => fill_request(place.text(), wanted, record),
             Reading::Termination => {
                 let text = unquoted(place.text());
@@ -291,7 +300,9 @@ impl Reading {
                 put(record, Field::Query, text.strip_prefix(b"?").unwrap_or(text));
             }
             Reading::Host if wanted.any(HOST) => fill_host(text, wanted, record),
-            Reading::Address(with_port) if wanted.any(CLIENT) => fill_client(text, *with_port, wanted, record),
+            Reading::Address(with_port) if wanted.any(CLIENT) => {
+                fill_client(text, *with_port, wanted, record)
+            }
             Reading::Peers => {
                 if wanted.has(Field::Target) {
                     put(record, Field::Target, last_item(text));
@@ -423,7 +434,6 @@ fn one_duration_us(mut place: Place<'_>, unit: Unit) -> Result<Option<u64>, Unre
             None => Ok(None),
         },
         Unit::Micros => count(place.line, range),
-        Unit::Nanos => Ok(count(place.line, range)?.map(|ns| ns / 1000)),
     }
 }
 
@@ -440,11 +450,9 @@ fn read_time<'a>(
         Instant::Clf => clf.read(text),
         Instant::ClfDecimals => clf_decimals(text),
         Instant::Iso8601 => iso8601(text),
-        Instant::Epoch(unit) => one_duration_us(place, *unit)
-            .ok()
-            .flatten()
-            .and_then(|us| i64::try_from(us).ok())
-            .map(Time),
+        Instant::Epoch(unit) => {
+            one_duration_us(place, *unit).ok().flatten().and_then(|us| i64::try_from(us).ok()).map(Time)
+        }
         Instant::Pieces(format) => {
             format.read(text, &mut seen.pieces).ok_or(Reason::BadTime)?;
             if format.has_date() {
@@ -465,7 +473,7 @@ fn read_time<'a>(
 
 /// Several values: a comma between peers of one group, a colon where the request went on to another group.
 #[inline(always)]
-fn read_upstream<'a>(
+fn read_upstreams<'a>(
     place: Place<'a>,
     unit: Unit,
     wanted: Fields,
