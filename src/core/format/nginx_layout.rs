@@ -138,10 +138,10 @@ fn directive(source: &str) -> Result<Pasted, LayoutError> {
         at = end;
     }
     let (pasted, end) = Pasted::quoted(source, at, unescape)?;
-    match source[end..].trim_start() {
+    match source[end..].trim() {
         "" | ";" => Ok(pasted),
         rest => {
-            let start = source.len() - rest.len();
+            let start = source.trim_end().len() - rest.len();
             Err(LayoutError {
                 message: "this does not belong to the directive".into(),
                 hint: Some("paste one log_format, from its name to its semicolon".into()),
