@@ -8,6 +8,10 @@
 mod aws_alb_slow;
 #[path = "formats/mutation.rs"]
 mod mutation;
+#[path = "formats/servers.rs"]
+mod servers;
+#[path = "formats/servers_slow.rs"]
+mod servers_slow;
 
 use mutation::Mutation;
 use ninetail::core::format::{ALL, Parsed, Parser, preset};

@@ -17,6 +17,14 @@ use crate::core::record::{Field, Labels};
 /// # Errors
 /// If it cannot be read, or lines of it could not be.
 pub(super) fn compile(source: &str, labels: &Labels) -> Result<Pattern, LayoutError> {
+    Pattern::new(parts(source)?, true, labels)
+}
+
+/// The literals and variables of a `LogFormat`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn parts(source: &str) -> Result<Vec<Part>, LayoutError> {
     let pasted = directive(source)?;
     let text = &pasted.text;
     let mut parts = Vec::new();
@@ -35,7 +43,7 @@ pub(super) fn compile(source: &str, labels: &Labels) -> Result<Pattern, LayoutEr
         }
         at = variable(&pasted, at, &mut parts)?;
     }
-    Pattern::new(parts, true, labels)
+    Ok(parts)
 }
 
 /// The format string of what was pasted. Escaped quotes are taken for quotes in any case, as that is how

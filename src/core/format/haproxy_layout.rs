@@ -93,6 +93,14 @@ pub(super) const CLF: &str = "%ci - - [%trg] %{+Q}r %ST %B \"\" \"\" %cp %lc %{+
 /// # Errors
 /// If it cannot be read, or lines of it could not be.
 pub(super) fn compile(source: &str, labels: &Labels) -> Result<Pattern, LayoutError> {
+    Pattern::new(parts(source)?, false, labels)
+}
+
+/// The literals and variables of a `log-format`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn parts(source: &str) -> Result<Vec<Part>, LayoutError> {
     let pasted = directive(source)?;
     let text = &pasted.text;
     let (mut parts, mut at, mut quotes) = (Vec::new(), 0, false);
@@ -123,7 +131,7 @@ pub(super) fn compile(source: &str, labels: &Labels) -> Result<Pattern, LayoutEr
             v.reading = Reading::Nothing;
         }
     }
-    Pattern::new(parts, false, labels)
+    Ok(parts)
 }
 
 /// The format string of what was pasted.
@@ -190,6 +198,9 @@ fn variable(
             match flag.trim() {
                 "+Q" => quoted = true,
                 "-Q" => quoted = false,
+                "+json" | "+cbor" => {
+                    return Err(fail(at..end + 1, "lines that HAProxy encodes are no text".into()));
+                }
                 // Hexadecimal numbers cannot be told from others.
                 "+X" => return Err(fail(at..end + 1, "numbers as +X writes them cannot be read".into())),
                 _ => {}
@@ -274,6 +285,7 @@ mod tests {
             ("[%tr] %ST %{+Q", "this is never closed", "{"),
             ("[%tr] %ST %[capture.req.hdr(0)", "this is never closed", "["),
             ("[%tr] %{+X}ST", "numbers as +X writes them cannot be read", "{+X}"),
+            ("%{+json}o %(t)tr %(s)ST", "lines that HAProxy encodes are no text", "{+json}"),
             ("[%tr] %ST%B", "nothing stands between `ST` and `B`", "%ST%B"),
             ("log-format \"[%tr] %ST\" x", "this does not belong to the directive", "x"),
             ("log-format \"[%tr] %ST", "this quote is never closed", "\""),

@@ -16,7 +16,7 @@ mod request;
 mod timestamp;
 
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
-use crate::core::settings::{Format, Input};
+use crate::core::settings::{Format, Input, Layout};
 use std::ops::Range;
 
 /// What a line is, if it is not rejected.
@@ -176,6 +176,18 @@ impl Preset {
     pub fn fields(&self) -> Fields {
         self.fields.iter().map(|(field, _)| *field).collect()
     }
+}
+
+/// The names of the variables in the site's own format string: a rule may use them as labels.
+pub fn names(input: &Input) -> Vec<String> {
+    let Layout::Text(text) = &input.layout else { return Vec::new() };
+    let parts = match input.format {
+        Format::Nginx | Format::IngressNginx => nginx_layout::parts(text),
+        Format::Apache => apache_layout::parts(text),
+        Format::Haproxy => haproxy_layout::parts(text),
+        _ => return Vec::new(),
+    };
+    parts.map(|parts| pattern::names(&parts)).unwrap_or_default()
 }
 
 /// The format of that name.

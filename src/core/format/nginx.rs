@@ -284,7 +284,7 @@ pub(super) const FIELDS: &[(Field, &str)] = &[
     (Field::User, "$remote_user"),
     (Field::Referer, "$http_referer"),
     (Field::ForwardedFor, "$http_x_forwarded_for: the first quoted text behind the user agent; a list of addresses before the user"),
-    (Field::Upstream, "$proxy_upstream_name, $upstream_name, $proxy_host"),
+    (Field::Upstream, "$proxy_upstream_name, $proxy_host"),
     (Field::UpstreamLatencyList, "$upstream_response_time, as written"),
     (Field::UpstreamLatencyLast, "$upstream_response_time, the last one that is a time"),
     (Field::UpstreamConnect, "$upstream_connect_time, the last one; uct="),

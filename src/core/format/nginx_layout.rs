@@ -26,7 +26,6 @@ const VARIABLES: &[(&str, Reading)] = &[
     ("upstream_addr", Reading::Peers),
     ("upstream_cache_status", Reading::Text(Field::CacheStatus)),
     ("proxy_upstream_name", Reading::Text(Field::Upstream)),
-    ("upstream_name", Reading::Text(Field::Upstream)),
     ("proxy_host", Reading::Text(Field::Upstream)),
     ("request_length", Reading::Count(Field::BytesReceived)),
     ("body_bytes_sent", Reading::Count(Field::BytesSent)),
@@ -77,6 +76,14 @@ const VARIABLES: &[(&str, Reading)] = &[
 /// # Errors
 /// If it cannot be read, or lines of it could not be.
 pub(super) fn compile(source: &str, labels: &Labels) -> Result<Pattern, LayoutError> {
+    Pattern::new(parts(source)?, true, labels)
+}
+
+/// The literals and variables of a `log_format`.
+///
+/// # Errors
+/// If it cannot be read.
+pub(super) fn parts(source: &str) -> Result<Vec<Part>, LayoutError> {
     let pasted = directive(source)?;
     let mut parts = Vec::new();
     let mut at = 0;
@@ -97,7 +104,7 @@ pub(super) fn compile(source: &str, labels: &Labels) -> Result<Pattern, LayoutEr
         parts.push(Part::Variable(Variable { name, span, reading, extent, rank }));
         at = end;
     }
-    Pattern::new(parts, true, labels)
+    Ok(parts)
 }
 
 /// The format string of what was pasted.

@@ -48,6 +48,15 @@ pub(super) enum Part {
     Variable(Variable),
 }
 
+/// The names of the variables among the parts.
+pub(super) fn names(parts: &[Part]) -> Vec<String> {
+    let name = |part: &Part| match part {
+        Part::Variable(variable) => Some(variable.name.clone()),
+        Part::Literal(_) => None,
+    };
+    parts.iter().filter_map(name).collect()
+}
+
 /// One variable and the literal behind it.
 #[derive(Clone, Debug)]
 struct Step {
@@ -201,7 +210,7 @@ impl Pattern {
                     if step.reading == Reading::Request {
                         fill_cut_request(&line[at..], wanted, record);
                     }
-                    break;
+                    return Ok(());
                 }
                 // A word that goes on behind a space was not cut: something else stands there.
                 let is_other = i == 0 || step.reading.is_word() && list_end(&line[at..]) < line.len() - at;

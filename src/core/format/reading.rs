@@ -143,7 +143,7 @@ pub(super) struct Seen<'a> {
     latency_rank: u8,
     since_accept_us: Option<u64>,
     has_status: bool,
-    /// Where what the format string has not begins.
+    /// Where what the format string has not begins, if the line has all that it has.
     pub(super) end_at: usize,
     /// How the proxy says that the request ended.
     pub(super) termination: &'a [u8],
@@ -354,9 +354,9 @@ fn fill_parts<'a>(parts: Request<'a>, wanted: Fields, record: &mut Record<'a>) {
     part(Field::Path, path);
     part(Field::Query, query);
     part(Field::Protocol, protocol);
-    if host.is_some() && record.get(Field::Host) == Value::Absent {
-        let text = |host| Value::Text(host);
-        record.set(Field::Host, host.filter(|_| wanted.has(Field::Host)).map_or(Value::Absent, text));
+    // Both or none, as the port belongs to the host.
+    if let Some(host) = host.filter(|_| wanted.any(HOST) && record.get(Field::Host) == Value::Absent) {
+        record.set(Field::Host, Value::Text(host));
         put_integer(record, Field::Port, wanted, port.map(u64::from));
     }
 }
@@ -377,9 +377,7 @@ pub(super) fn fill_cut_request<'a>(text: &'a [u8], wanted: Fields, record: &mut 
 pub(super) fn fill_host<'a>(text: &'a [u8], wanted: Fields, record: &mut Record<'a>) {
     let (host, port) = host_and_port(text);
     let Some(host) = value(without_brackets(host)) else { return };
-    if wanted.has(Field::Host) {
-        record.set(Field::Host, Value::Text(host));
-    }
+    record.set(Field::Host, Value::Text(host));
     put_integer(record, Field::Port, wanted, port.map(u64::from));
 }
 

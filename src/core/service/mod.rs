@@ -25,6 +25,7 @@ mod tests;
 pub use resolver::{Service, ServiceId, ServiceResolver};
 pub use selector::{is_reserved, selects};
 
+use crate::core::format;
 use crate::core::predicate::PredicateError;
 use crate::core::record::{Fields, Labels, Record};
 use crate::core::settings::{Limits, ServiceRule, Settings};
@@ -98,6 +99,7 @@ impl Classifier {
     pub fn compile(settings: &Settings, labels: &mut Labels) -> Result<Classifier, CompileError> {
         for source in &settings.sources {
             source.input.layout.names().for_each(|name| labels.declare(name));
+            format::names(&source.input).iter().for_each(|name| labels.declare(name));
         }
         let mut classifier = Classifier {
             rules: Vec::new(),
