@@ -8,8 +8,9 @@
 
 use crate::core::format::LayoutError;
 use crate::core::format::clock::Strftime;
-use crate::core::format::pattern::{Extent, Part, Pasted, Pattern, Variable, word};
-use crate::core::format::reading::{Instant, Mark, Reading, Unit};
+use crate::core::format::pasted::{Pasted, word};
+use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
+use crate::core::format::reading::{Mark, Reading, Unit, Written};
 use crate::core::record::{Field, Labels};
 
 /// Compiles a `LogFormat`.
@@ -214,14 +215,14 @@ fn time(
         None => (Mark::Start, ""),
     };
     let (instant, rank) = match spelled {
-        "" => (Instant::Clf, 4),
-        "sec" => (Instant::Epoch(Unit::Seconds), 3),
-        "msec" => (Instant::Epoch(Unit::Millis), 2),
-        "usec" => (Instant::Epoch(Unit::Micros), 1),
-        "msec_frac" => (Instant::Fraction(Unit::Millis), 0),
-        "usec_frac" => (Instant::Fraction(Unit::Micros), 0),
+        "" => (Written::Clf, 4),
+        "sec" => (Written::Epoch(Unit::Seconds), 3),
+        "msec" => (Written::Epoch(Unit::Millis), 2),
+        "usec" => (Written::Epoch(Unit::Micros), 1),
+        "msec_frac" => (Written::Fraction(Unit::Millis), 0),
+        "usec_frac" => (Written::Fraction(Unit::Micros), 0),
         format => match Strftime::new(format) {
-            Ok(format) => (Instant::Pieces(format), 0),
+            Ok(format) => (Written::Pieces(format), 0),
             Err(at) => {
                 let begins = argument_at + argument.map_or(0, str::len) - spelled.len() + at;
                 return Err(LayoutError {

@@ -10,7 +10,7 @@
 use crate::core::format::clock::offset_us;
 use crate::core::format::haproxy_layout::{self, CLF, HTTPLOG};
 use crate::core::format::pattern::Pattern;
-use crate::core::format::reading::{Instant, Reading, Seen};
+use crate::core::format::reading::{Written, Reading, Seen};
 use crate::core::format::request::value;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
@@ -46,7 +46,7 @@ impl Parser {
         let layouts = match layout {
             Layout::Text(text) => {
                 let pattern = haproxy_layout::compile(text, labels)?;
-                let without_zone = pattern.has(|r| matches!(r, Reading::Time(Instant::ClfDecimals, _)));
+                let without_zone = pattern.has(|r| matches!(r, Reading::Time(Written::ClfDecimals, _)));
                 Layouts::Declared { pattern, without_zone }
             }
             _ => Layouts::Usual {

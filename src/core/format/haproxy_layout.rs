@@ -8,20 +8,21 @@
 //! for, by the name that it is given, the name of the variable that it fetches, or as it stands.
 
 use crate::core::format::LayoutError;
-use crate::core::format::pattern::{Extent, Part, Pasted, Pattern, Variable, word};
-use crate::core::format::reading::{Instant, Mark, Reading, Unit};
+use crate::core::format::pasted::{Pasted, word};
+use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
+use crate::core::format::reading::{Mark, Reading, Unit, Written};
 use crate::core::record::{Field, Labels};
 
 /// What HAProxy's variables are, and whether `+Q` puts quotes around; of several for one field the first counts.
 const VARIABLES: &[(&str, Reading, bool)] = &[
-    ("tr", Reading::Time(Instant::ClfDecimals, Mark::Start), false),
-    ("trg", Reading::Time(Instant::Clf, Mark::Start), false),
-    ("trl", Reading::Time(Instant::Clf, Mark::Start), false),
-    ("t", Reading::Time(Instant::ClfDecimals, Mark::Accept), false),
-    ("T", Reading::Time(Instant::Clf, Mark::Accept), false),
-    ("Tl", Reading::Time(Instant::Clf, Mark::Accept), false),
-    ("Ts", Reading::Time(Instant::Epoch(Unit::Seconds), Mark::Accept), false),
-    ("ms", Reading::Time(Instant::Fraction(Unit::Millis), Mark::Accept), false),
+    ("tr", Reading::Time(Written::ClfDecimals, Mark::Start), false),
+    ("trg", Reading::Time(Written::Clf, Mark::Start), false),
+    ("trl", Reading::Time(Written::Clf, Mark::Start), false),
+    ("t", Reading::Time(Written::ClfDecimals, Mark::Accept), false),
+    ("T", Reading::Time(Written::Clf, Mark::Accept), false),
+    ("Tl", Reading::Time(Written::Clf, Mark::Accept), false),
+    ("Ts", Reading::Time(Written::Epoch(Unit::Seconds), Mark::Accept), false),
+    ("ms", Reading::Time(Written::Fraction(Unit::Millis), Mark::Accept), false),
     ("ci", Reading::Address(false), true),
     ("cp", Reading::Count(Field::ClientPort), false),
     ("ft", Reading::Marked(Field::Frontend, b'~'), true),
@@ -120,13 +121,13 @@ pub(super) fn parts(source: &str) -> Result<Vec<Part>, LayoutError> {
     }
     // A time that has its own decimals takes no others.
     let decimals = parts.iter().any(|part| match part {
-        Part::Variable(v) => matches!(v.reading, Reading::Time(Instant::ClfDecimals, _)),
+        Part::Variable(v) => matches!(v.reading, Reading::Time(Written::ClfDecimals, _)),
         Part::Literal(_) => false,
     });
     for part in &mut parts {
         if let Part::Variable(v) = part
             && decimals
-            && matches!(v.reading, Reading::Time(Instant::Fraction(_), _))
+            && matches!(v.reading, Reading::Time(Written::Fraction(_), _))
         {
             v.reading = Reading::Nothing;
         }

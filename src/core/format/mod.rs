@@ -10,6 +10,8 @@ mod combined;
 mod haproxy_layout;
 mod nginx_layout;
 mod number;
+mod list;
+mod pasted;
 mod pattern;
 mod reading;
 mod request;

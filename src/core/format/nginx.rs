@@ -9,8 +9,9 @@
 use crate::core::format::clock::Clf;
 use crate::core::format::combined::{self, Middle, quoted};
 use crate::core::format::nginx_layout;
+use crate::core::format::list::list_end;
 use crate::core::format::pattern::Pattern;
-use crate::core::format::reading::{Place, Reading, Seen, Unit, list_end};
+use crate::core::format::reading::{Place, Reading, Seen, Unit};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};

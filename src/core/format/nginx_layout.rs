@@ -7,15 +7,16 @@
 //! for by its name.
 
 use crate::core::format::LayoutError;
-use crate::core::format::pattern::{Extent, Part, Pasted, Pattern, Variable, word};
-use crate::core::format::reading::{Instant, Mark, Reading, Unit};
+use crate::core::format::pasted::{Pasted, word};
+use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
+use crate::core::format::reading::{Mark, Reading, Unit, Written};
 use crate::core::record::{Field, Labels};
 
 /// What nginx's variables are; of several for one field the first counts.
 const VARIABLES: &[(&str, Reading)] = &[
-    ("msec", Reading::Time(Instant::Epoch(Unit::Seconds), Mark::End)),
-    ("time_iso8601", Reading::Time(Instant::Iso8601, Mark::End)),
-    ("time_local", Reading::Time(Instant::Clf, Mark::End)),
+    ("msec", Reading::Time(Written::Epoch(Unit::Seconds), Mark::End)),
+    ("time_iso8601", Reading::Time(Written::Iso8601, Mark::End)),
+    ("time_local", Reading::Time(Written::Clf, Mark::End)),
     ("status", Reading::Status),
     ("request_time", Reading::Latency(Unit::Seconds, 1)),
     ("upstream_response_time", Reading::Upstreams(Unit::Seconds)),
@@ -215,9 +216,7 @@ mod tests {
         let plain = r#"$remote_addr [$time_local] "$request" $status"#;
         for source in [
             format!("log_format main '{plain}';"),
-            format!(
-                "  log_format  main\n escape=default\n '$remote_addr [$time_local] '\n   '\"$request\" $status' ;\n"
-            ),
+            "  log_format  main\n escape=default\n '$remote_addr [$time_local] '\n   '\"$request\" $status' ;\n".to_string(),
             format!("'{plain}'"),
             format!("log_format main \"{}\";", plain.replace('"', "\\\"")),
             format!("{plain}\n"),

@@ -4,6 +4,7 @@
 //! neither a value nor that is a [`Reason`]; any other that cannot be read is absent.
 
 use crate::core::format::clock::{Clf, Pieces, Strftime, clf_decimals, iso8601};
+use crate::core::format::list::{items, last_item};
 use crate::core::format::number::{Unreadable, count, seconds_us, status};
 use crate::core::format::request::{self, Request, port, request, value, without_brackets};
 use crate::core::record::{Field, Fields, Reason, Record, Value};
@@ -20,7 +21,7 @@ pub(super) enum Unit {
 
 /// How an instant is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Instant {
+pub(super) enum Written {
     /// `10/Oct/2000:13:55:36 -0700`.
     Clf,
     /// `06/Feb/2009:12:14:14.655`.
@@ -66,7 +67,7 @@ pub(super) enum Reading {
     /// The upstream's status, or a list of them: the last counts.
     UpstreamStatus,
     /// An instant.
-    Time(Instant, Mark),
+    Time(Written, Mark),
     /// The client's latency. Of several the one with the highest number counts.
     Latency(Unit, u8),
     /// The time since the connection was accepted; the client's latency where nothing better is.
@@ -107,7 +108,7 @@ impl Reading {
             | Reading::Count(field)
             | Reading::BytesOrDash(field)
             | Reading::Duration(field, _) => *field,
-            Reading::Time(Instant::Pieces(_) | Instant::Fraction(_), _) => return None,
+            Reading::Time(Written::Pieces(_) | Written::Fraction(_), _) => return None,
             Reading::Time(..) => Field::Time,
             Reading::Status => Field::Status,
             Reading::UpstreamStatus => Field::UpstreamStatus,
@@ -437,7 +438,7 @@ fn one_duration_us(mut place: Place<'_>, unit: Unit) -> Result<Option<u64>, Unre
 
 #[inline(always)]
 fn read_time<'a>(
-    instant: &Instant,
+    instant: &Written,
     mark: Mark,
     place: Place<'a>,
     clf: &mut Clf,
@@ -445,20 +446,20 @@ fn read_time<'a>(
 ) -> Result<(), Reason> {
     let text = place.text();
     let time = match instant {
-        Instant::Clf => clf.read(text),
-        Instant::ClfDecimals => clf_decimals(text),
-        Instant::Iso8601 => iso8601(text),
-        Instant::Epoch(unit) => {
+        Written::Clf => clf.read(text),
+        Written::ClfDecimals => clf_decimals(text),
+        Written::Iso8601 => iso8601(text),
+        Written::Epoch(unit) => {
             one_duration_us(place, *unit).ok().flatten().and_then(|us| i64::try_from(us).ok()).map(Time)
         }
-        Instant::Pieces(format) => {
+        Written::Pieces(format) => {
             format.read(text, &mut seen.pieces).ok_or(Reason::BadTime)?;
             if format.has_date() {
                 seen.mark = mark;
             }
             return Ok(());
         }
-        Instant::Fraction(unit) => {
+        Written::Fraction(unit) => {
             let us = one_duration_us(place, *unit).ok().flatten().ok_or(Reason::BadTime)?;
             seen.fraction_us = i64::try_from(us).map_err(|_| Reason::BadTime)?;
             return Ok(());
@@ -500,52 +501,6 @@ fn read_upstreams<'a>(
     Ok(())
 }
 
-/// Where the items of a list lie: `0.1, 0.2 : -`.
-fn items(text: &[u8]) -> impl Iterator<Item = (usize, usize)> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let start = at;
-        let rest = text.get(start..)?;
-        let (len, gap) = separator(rest).unwrap_or((rest.len(), rest.len() + 1));
-        at = start + gap.max(len + 1);
-        Some((start, start + len))
-    })
-}
-
-/// Where the first separator of the list begins and ends.
-fn separator(text: &[u8]) -> Option<(usize, usize)> {
-    memchr::memchr_iter(b' ', text).find_map(|space| {
-        if space > 0 && text[space - 1] == b',' {
-            return Some((space - 1, space + 1));
-        }
-        text[space..].starts_with(b" : ").then_some((space, space + 3))
-    })
-}
-
-/// The last item of a list.
-#[inline(always)]
-fn last_item(text: &[u8]) -> &[u8] {
-    if memchr(b' ', text).is_none() {
-        return text;
-    }
-    items(text).last().and_then(|(start, end)| text.get(start..end)).unwrap_or_default()
-}
-
-/// Where a list ends that the line goes on behind: at the first space that separates no items.
-pub(super) fn list_end(text: &[u8]) -> usize {
-    let mut spaces = memchr::memchr_iter(b' ', text);
-    while let Some(space) = spaces.next() {
-        if space > 0 && text[space - 1] == b',' {
-            continue;
-        }
-        if !text[space..].starts_with(b" : ") {
-            return space;
-        }
-        spaces.next();
-    }
-    text.len()
-}
-
 #[inline(always)]
 fn unquoted(text: &[u8]) -> &[u8] {
     match text {
@@ -557,32 +512,6 @@ fn unquoted(text: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn all(text: &str) -> Vec<&str> {
-        items(text.as_bytes()).map(|(start, end)| &text[start..end]).collect()
-    }
-
-    #[test]
-    fn lists() {
-        for (text, expected, last) in [
-            ("0.1", vec!["0.1"], "0.1"),
-            ("-", vec!["-"], "-"),
-            ("", vec![""], ""),
-            ("0.1, 0.2", vec!["0.1", "0.2"], "0.2"),
-            ("0.518 : 0.009", vec!["0.518", "0.009"], "0.009"),
-            ("0.001, 0.002 : -", vec!["0.001", "0.002", "-"], "-"),
-            ("[::1]:80, unix:/a b : 1", vec!["[::1]:80", "unix:/a b", "1"], "1"),
-            ("0.1 : ", vec!["0.1", ""], ""),
-        ] {
-            assert_eq!(all(text), expected, "{text}");
-            assert_eq!(last_item(text.as_bytes()), last.as_bytes(), "{text}");
-        }
-        for (text, end) in
-            [("0.1 x", 3), ("0.1, 0.2 x", 8), ("0.1 : 0.2, - x", 12), ("- - -", 1), ("0.1, ", 5), ("", 0)]
-        {
-            assert_eq!(list_end(text.as_bytes()), end, "{text}");
-        }
-    }
 
     #[test]
     fn a_cut_request_tells_what_is_whole() {
