@@ -17,7 +17,7 @@ fn agree(format: Format, slow: impl Fn(&[u8]) -> Option<Map<String, Value>>) {
     let seeds: Vec<Vec<u8>> = usual.flat_map(|case| case.lines).collect();
     let mut fast = parser(&format.into());
     let mut mutation = Mutation::seeded(11);
-    for round in 0..12_000 {
+    for round in 0..8_000 {
         let line = if round < seeds.len() { seeds[round].clone() } else { mutation.of(&seeds) };
         let expected = slow(&line);
         let place = String::from_utf8_lossy(&line);
