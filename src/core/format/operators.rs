@@ -23,8 +23,10 @@ struct Piece {
     after: Box<[u8]>,
     /// Whether a client may write anything into it.
     free: bool,
-    /// Whether it has neither spaces nor quotes in it.
+    /// Whether it has no space in it.
     word: bool,
+    /// Whether it may have a quote in it.
+    quotes: bool,
 }
 
 /// A format string, compiled.
@@ -105,6 +107,7 @@ impl Template {
             template.pieces.push(Piece {
                 after: after.as_bytes().into(),
                 free: meaning.free,
+                quotes: meaning.free || meaning.role == Some(Role::Request),
                 word: meaning.word && after.bytes().next().is_none_or(|b| matches!(b, b' ' | b'"' | b']')),
             });
             i += 1;
@@ -155,8 +158,9 @@ impl Template {
         let mut at = self.before.len();
         for (i, piece) in self.pieces.iter().enumerate() {
             let Some(rest) = line.get(at..) else { return i };
-            let Some(len) = piece.len(rest) else { return i };
-            if !piece.free && !piece.allows(&rest[..len]) {
+            let len = if i + 1 == self.pieces.len() { piece.last_len(rest) } else { piece.len(rest) };
+            let Some(len) = len else { return i };
+            if !piece.allows(&rest[..len]) {
                 return i;
             }
             cells.set(i, at, at + len);
@@ -187,7 +191,10 @@ impl Template {
         if found < first_free || self.from_right == self.pieces.len() {
             return None;
         }
-        let start = cells.range(first_free).0;
+        let start = match first_free.checked_sub(1) {
+            Some(before) => cells.range(before).1 + self.pieces[before].after.len(),
+            None => self.before.len(),
+        };
         let mut end = line.len().checked_sub(self.pieces.last()?.after.len())?;
         if !line.ends_with(&self.pieces.last()?.after) {
             return None;
@@ -223,11 +230,16 @@ impl Piece {
         }
     }
 
-    /// Whether the value may be one that no client wrote.
+    /// The same for the last value: what follows it ends the line.
+    #[inline]
+    fn last_len(&self, text: &[u8]) -> Option<usize> {
+        text.strip_suffix(&*self.after).map(<[u8]>::len)
+    }
+
+    /// Whether the value is as such values are.
     #[inline]
     fn allows(&self, value: &[u8]) -> bool {
-        // A quoted value of several words at most, such as a request line.
-        !self.word || !value.iter().any(|b| matches!(b, b'"' | b' '))
+        (self.quotes || memchr(b'"', value).is_none()) && (!self.word || memchr(b' ', value).is_none())
     }
 }
 
