@@ -60,8 +60,8 @@ impl Slow {
             ("termination", Word, " \""),
             ("failure", Word, "\" "),
         ];
-        let old: &[Piece] = &[("flags", Word, " \""), ("policy", Word, "\" \""), ("failure", Word, "\" ")];
-        let oldest: &[Piece] = &[("flags", Word, " \""), ("policy", Word, "\" ")];
+        let old: &[Piece] = &[("flags", Word, " \""), ("policy", Words, "\" \""), ("failure", Words, "\" ")];
+        let oldest: &[Piece] = &[("flags", Word, " \""), ("policy", Words, "\" ")];
         Slow([new, old, oldest].map(|flags| Layout::new(&[HEAD, flags, NUMBERS, CLIENTS, tail])).into())
     }
 
@@ -139,13 +139,12 @@ impl Layout {
     fn record(&self, captures: &Captures<'_>) -> Result<Made, Refused> {
         let get = |name: &str| captures.name(name).map_or(&b""[..], |m| m.as_bytes());
         let given = |name: &str| Some(get(name)).filter(|text| !matches!(*text, b"" | b"-"));
-        let start = given("start").map(|text| utc(text).ok_or("bad_time")).transpose()?;
+        let start = given("start").and_then(utc).ok_or("bad_time")?;
         let duration = millis(given("duration").unwrap_or_default()).map_err(|()| "bad_number")?;
         let sent = status(get("code")).map_err(|()| "bad_status")?;
         let number = |n: Result<Option<u64>, ()>| n.map_err(|()| "bad_number");
         let (received, bytes_sent) = (number(count(get("received")))?, number(count(get("sent")))?);
         let upstream = number(millis(get("upstream")))?;
-        let start = start.ok_or("bad_time")?;
         if sent.is_none() && get("request") == b"- - -" {
             return Err("skipped");
         }

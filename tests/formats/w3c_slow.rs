@@ -179,7 +179,7 @@ fn iis_record(line: &[u8]) -> Result<Made, Refused> {
     }
     let mut columns: Vec<&[u8]> = line.split(|b| *b == b' ').collect();
     if columns.len() > IIS.len() {
-        let column = super::slow_text::regex(r#" *("(?:[^"]|"+[^ "])*"+(?: |\z)|[^ ]+(?: |\z)|\z)"#);
+        let column = super::slow_text::regex(r#" *("(?:[^"]|""|"[^ "])*"(?: |\z)|[^ ]+(?: |\z)|\z)"#);
         let mut at = 0;
         columns.clear();
         while let Some(found) = column.captures_at(line, at).filter(|_| at < line.len()) {

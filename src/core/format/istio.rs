@@ -30,8 +30,8 @@ macro_rules! istio {
 /// From the newest to the oldest.
 const FORMATS: [&str; 3] = [
     istio!("%RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" "),
-    istio!("\"%POLICY_STATUS%\" \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" "),
-    istio!("\"%POLICY_STATUS%\" "),
+    istio!("\"%DYNAMIC_METADATA(istio.mixer:status)%\" \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" "),
+    istio!("\"%DYNAMIC_METADATA(istio.mixer:status)%\" "),
 ];
 
 /// Reads lines by the format that they are of.

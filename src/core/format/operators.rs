@@ -38,6 +38,8 @@ pub(super) struct Template {
     needed: usize,
     /// Behind the last value that a client may write anything into.
     from_right: usize,
+    /// Whether no value that is needed stands among those.
+    numbers_first: bool,
     pub(super) plan: Plan,
 }
 
@@ -66,6 +68,7 @@ impl Template {
             pieces: Vec::new(),
             needed: 0,
             from_right: 0,
+            numbers_first: true,
             plan: Plan::new(),
         };
         let mut roles = Vec::new();
@@ -128,6 +131,9 @@ impl Template {
                 return Err(error(message, Some("requests cannot be judged without".into()), 0..text.len()));
             }
         }
+        let first_free = template.pieces.iter().position(|piece| piece.free).unwrap_or(template.pieces.len());
+        let among = first_free..template.from_right;
+        template.numbers_first = !roles.iter().any(|(cell, role)| is_needed(*role) && among.contains(cell));
         // The reason of a failure is told by three operators; the most telling goes first.
         roles.sort_by_key(|(cell, role)| match role {
             Role::Text(Field::ErrorReason) => usize::MAX - cell,
@@ -175,6 +181,8 @@ impl Template {
         if self.read_from_right(line, cells, found).is_some() {
             return Ok(());
         }
+        // That may have left something.
+        self.from_left(line, cells);
         if found >= self.needed {
             (found..self.pieces.len()).for_each(|cell| cells.set(cell, 0, 0));
             return Ok(());
@@ -188,7 +196,7 @@ impl Template {
     /// Finds the values behind the last free one from the right; the free ones are left out.
     fn read_from_right(&self, line: &[u8], cells: &mut Cells, found: usize) -> Option<()> {
         let first_free = self.pieces.iter().position(|piece| piece.free)?;
-        if found < first_free || self.from_right == self.pieces.len() {
+        if found < first_free || !self.numbers_first || self.from_right == self.pieces.len() {
             return None;
         }
         let start = match first_free.checked_sub(1) {
@@ -383,11 +391,19 @@ fn meaning(operator: &Operator<'_>) -> Result<Meaning, LayoutError> {
         _ => None,
     };
     let pseudo = header.starts_with(':');
-    let headers = matches!(operator.name, "REQ" | "RESP" | "TRAILER" | "DYNAMIC_METADATA" | "FILTER_STATE");
+    let headers = matches!(operator.name, "REQ" | "RESP" | "TRAILER");
     let number = matches!(role, Some(Duration(..) | Grpc));
     // What a client or a target may write: any header but those that Envoy checks or makes itself.
     let free = headers && !pseudo && !number;
-    let spaced = matches!(operator.name, "START_TIME" | "EMIT_TIME" | "ROUTE_NAME");
+    let spaced = matches!(
+        operator.name,
+        "START_TIME"
+            | "EMIT_TIME"
+            | "ROUTE_NAME"
+            | "UPSTREAM_TRANSPORT_FAILURE_REASON"
+            | "DYNAMIC_METADATA"
+            | "FILTER_STATE"
+    );
     let label = match operator.name {
         "REQ" | "RESP" | "TRAILER" => header.to_ascii_lowercase().replace(['-', ':'], "_"),
         name => name.to_ascii_lowercase(),

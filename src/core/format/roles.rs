@@ -126,6 +126,8 @@ struct Entry {
 pub(super) struct Plan {
     entries: Vec<Entry>,
     fills: Fields,
+    /// How many of them tell the time; they go first.
+    times: usize,
     /// Texts of the current line without their escapes.
     decoded: Vec<u8>,
     /// Whose they are.
@@ -185,6 +187,7 @@ impl Plan {
                 at -= 1;
             }
         }
+        self.times = self.entries.iter().filter(|entry| entry.role.rank() == 0).count();
     }
 
     /// What a line can fill.
@@ -209,7 +212,10 @@ impl Plan {
         let mut draft = Draft::default();
         self.decoded.clear();
         self.places.clear();
-        for entry in &self.entries {
+        for (i, entry) in self.entries.iter().enumerate() {
+            if i == self.times && draft.time(None).is_none() {
+                return Err(Reason::BadTime);
+            }
             if !entry.always && !wanted.any(entry.fills) {
                 continue;
             }
@@ -420,7 +426,14 @@ fn grpc_status(text: &[u8]) -> Option<u64> {
 
 /// The items of a list with `, ` and ` : ` between.
 fn list(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|b| matches!(b, b',' | b':')).map(<[u8]>::trim_ascii)
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let between = |at: &usize| text[*at..].starts_with(b", ") || text[*at..].starts_with(b" : ");
+        let Some(end) = (0..text.len()).find(between) else { return rest.take() };
+        rest = Some(&text[end + if text[end] == b',' { 2 } else { 3 }..]);
+        Some(&text[..end])
+    })
 }
 
 fn decode(
