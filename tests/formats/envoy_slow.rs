@@ -58,7 +58,7 @@ impl Slow {
             ("flags", Word, " "),
             ("details", Word, " "),
             ("termination", Word, " \""),
-            ("failure", Word, "\" "),
+            ("failure", Words, "\" "),
         ];
         let old: &[Piece] = &[("flags", Word, " \""), ("policy", Words, "\" \""), ("failure", Words, "\" ")];
         let oldest: &[Piece] = &[("flags", Word, " \""), ("policy", Words, "\" ")];
