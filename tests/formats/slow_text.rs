@@ -4,6 +4,8 @@
 use jiff::civil::DateTime;
 use regex::bytes::Regex;
 use serde_json::{Map, Value, json};
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 pub(crate) type Refused = &'static str;
 
@@ -84,8 +86,17 @@ pub(crate) fn outcome(made: Result<Made, Refused>) -> Value {
     }
 }
 
+/// The expression over bytes; compiled once.
 pub(crate) fn regex(text: &str) -> Regex {
-    Regex::new(&format!("(?s-u){text}")).expect("a regular expression")
+    thread_local!(static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default());
+    COMPILED.with_borrow_mut(|compiled| match compiled.get(text) {
+        Some(regex) => regex.clone(),
+        None => {
+            let regex = Regex::new(&format!("(?s-u){text}")).expect("a regular expression");
+            compiled.insert(text.to_owned(), regex.clone());
+            regex
+        }
+    })
 }
 
 pub(crate) fn split_port(text: &[u8]) -> (&[u8], Option<u64>) {

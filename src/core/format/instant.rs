@@ -128,12 +128,10 @@ fn epoch(text: &[u8], unit: Option<i64>) -> Option<Time> {
     }
     let micros = decimals.map_or(Some(0), decimals_e6)?;
     let n = digits.iter().try_fold(0i64, |n, d| n.checked_mul(10)?.checked_add(i64::from(d - b'0')))?;
-    let unit = unit.unwrap_or(match n {
-        ..100_000_000_000 => SECOND_US,
-        ..100_000_000_000_000 => 1000,
-        ..100_000_000_000_000_000 => 1,
-        _ => 0,
-    });
+    let by_magnitude =
+        [(100_000_000_000, SECOND_US), (100_000_000_000_000, 1000), (100_000_000_000_000_000, 1)];
+    let of_magnitude = || by_magnitude.iter().find(|(below, _)| n < *below).map_or(0, |(_, unit)| *unit);
+    let unit = unit.unwrap_or_else(of_magnitude);
     let below = i64::from(micros) * unit / SECOND_US;
     if unit == 0 { Some(Time(n / 1000)) } else { n.checked_mul(unit)?.checked_add(below).map(Time) }
 }

@@ -148,7 +148,7 @@ impl Template {
     #[inline]
     pub(super) fn split(&self, line: &[u8], cells: &mut Cells) -> Result<(), Reason> {
         cells.reset(self.pieces.len());
-        let found = self.from_left(line, cells);
+        let found = self.read_from_left(line, cells);
         if found == self.pieces.len() {
             return Ok(());
         }
@@ -157,7 +157,7 @@ impl Template {
 
     /// Finds values from the left. Returns how many there are, before the first that is not as it must be.
     #[inline]
-    fn from_left(&self, line: &[u8], cells: &mut Cells) -> usize {
+    fn read_from_left(&self, line: &[u8], cells: &mut Cells) -> usize {
         if !line.starts_with(&self.before) {
             return 0;
         }
@@ -182,7 +182,7 @@ impl Template {
             return Ok(());
         }
         // That may have left something.
-        self.from_left(line, cells);
+        self.read_from_left(line, cells);
         if found >= self.needed {
             (found..self.pieces.len()).for_each(|cell| cells.set(cell, 0, 0));
             return Ok(());
