@@ -8,7 +8,8 @@
 
 use crate::core::format::cells::Cells;
 use crate::core::format::instant::Form;
-use crate::core::format::roles::{Names, Plan, Role};
+use crate::core::format::names::Names;
+use crate::core::format::roles::{Plan, Role};
 use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};

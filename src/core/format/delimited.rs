@@ -7,7 +7,8 @@
 //! lacks is absent.
 
 use crate::core::format::cells::{CELLS_MAX, Cells};
-use crate::core::format::roles::{Names, Plan, Role, first_column, first_field};
+use crate::core::format::names::{Names, first_column, first_field};
+use crate::core::format::roles::{Plan, Role};
 use crate::core::format::w3c::ANY;
 use crate::core::format::w3c_lines::one_byte;
 use crate::core::format::{LayoutError, Parsed, Preset};

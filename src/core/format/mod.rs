@@ -6,6 +6,7 @@
 
 mod cells;
 mod instant;
+mod names;
 mod number;
 mod operators;
 mod request;

@@ -5,7 +5,8 @@
 
 use crate::core::format::cells::{CELLS_MAX, Cells};
 use crate::core::format::delimited::time_is_known;
-use crate::core::format::roles::{Names, Plan, first_field};
+use crate::core::format::names::{Names, first_field};
+use crate::core::format::roles::Plan;
 use crate::core::format::w3c::ANY;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Fields, Labels, Reason, Record};

@@ -5,7 +5,8 @@
 //! since or not.
 
 use crate::core::format::cells::{CELLS_MAX, Cells};
-use crate::core::format::roles::{Names, Plan, Role, first_column};
+use crate::core::format::names::{Names, first_column};
+use crate::core::format::roles::{Plan, Role};
 use crate::core::format::{CARRY_BYTES_MAX, LayoutError};
 use crate::core::record::{Field, Labels, Reason};
 use crate::core::settings::{Format, Layout};
