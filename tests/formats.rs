@@ -6,12 +6,22 @@
 
 #[path = "formats/aws_alb_slow.rs"]
 mod aws_alb_slow;
+#[path = "formats/aws_slow.rs"]
+mod aws_slow;
+#[path = "formats/declared.rs"]
+mod declared;
+#[path = "formats/envoy_slow.rs"]
+mod envoy_slow;
 #[path = "formats/mutation.rs"]
 mod mutation;
 #[path = "formats/servers.rs"]
 mod servers;
 #[path = "formats/servers_slow.rs"]
 mod servers_slow;
+#[path = "formats/slow_text.rs"]
+mod slow_text;
+#[path = "formats/w3c_slow.rs"]
+mod w3c_slow;
 
 use mutation::Mutation;
 use ninetail::core::format::{ALL, Parsed, Parser, preset};

@@ -159,12 +159,27 @@ pub struct Mapping {
 impl Layout {
     /// Every name that it gives to something: fields and labels.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let mapped: &[Mapping] = match self {
-            Layout::Mapped { fields, .. } => fields,
-            _ => &[],
+        let (mapped, columns, pattern): (&[Mapping], &[String], &str) = match self {
+            Layout::Mapped { fields, columns, pattern, .. } => {
+                (fields, columns, pattern.as_deref().unwrap_or_default())
+            }
+            Layout::Columns(columns) => (&[], columns, ""),
+            _ => (&[], &[], ""),
         };
-        mapped.iter().map(|m| m.name.as_str())
+        mapped
+            .iter()
+            .map(|m| m.name.as_str())
+            .chain(columns.iter().map(String::as_str))
+            .chain(groups(pattern))
     }
+}
+
+/// The names of a regular expression's groups: `(?<name>..)` or `(?P<name>..)`.
+fn groups(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.split("(?").skip(1).filter_map(|group| {
+        let name = group.strip_prefix('P').unwrap_or(group).strip_prefix('<')?;
+        name.split_once('>').map(|(name, _)| name)
+    })
 }
 
 /// A rule that names the service of a record.

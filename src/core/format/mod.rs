@@ -14,8 +14,16 @@ mod list;
 mod pasted;
 mod pattern;
 mod reading;
+mod cells;
+mod instant;
+mod names;
+mod number;
+mod operators;
 mod request;
+mod roles;
 mod timestamp;
+mod units;
+mod w3c_lines;
 
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Input, Layout};
@@ -38,7 +46,8 @@ pub struct LayoutError {
     pub message: String,
     /// The way out, where there is one.
     pub hint: Option<String>,
-    /// Which declared value it is about: the number of the column or field, 0 for a text.
+    /// Which declared value it is about: 0 for a text, the number of a column, or among pattern, separator,
+    /// columns and fields, so far as they are there; any other number for all of it.
     pub item: usize,
     /// The bytes of that value.
     pub span: Range<usize>,
@@ -102,6 +111,32 @@ macro_rules! formats {
             }
         }
     };
+}
+
+/// Most bytes that [`Parser::carry`] gives.
+pub const CARRY_BYTES_MAX: usize = 8 << 10;
+
+impl Parser {
+    /// What earlier lines said about later ones (a header with the columns), to be kept over a restart; at
+    /// most [`CARRY_BYTES_MAX`]. None while they said nothing, and in formats whose lines stand alone.
+    pub fn carry(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Cloudfront(parser) => parser.carry(),
+            Kind::Iis(parser) => parser.carry(),
+            Kind::W3c(parser) => parser.carry(),
+            _ => None,
+        }
+    }
+
+    /// Goes on where a parser of the same source stood that gave this carry. What is none is ignored.
+    pub fn restore(&mut self, carry: &[u8]) {
+        match &mut self.kind {
+            Kind::Cloudfront(parser) => parser.restore(carry),
+            Kind::Iis(parser) => parser.restore(carry),
+            Kind::W3c(parser) => parser.restore(carry),
+            _ => {}
+        }
+    }
 }
 
 formats! {

@@ -200,6 +200,8 @@ fields! {
     Instance "instance" Text;
     /// Server name that the client asked for in TLS.
     Sni "sni" Text;
+    /// How long the connection lasted.
+    ConnectionTime "connection_time" Duration;
 }
 
 impl Field {

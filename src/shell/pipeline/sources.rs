@@ -157,9 +157,9 @@ fn layout_span(file: &At<FormatFile>, error: &LayoutError, checker: &Checker) ->
         LayoutFile::Text(text) => checker.inside(&layout.span, text, &error.span),
         LayoutFile::Columns(columns) => columns.get(error.item).map_or(layout.span.clone(), inside),
         LayoutFile::Mapped(mapped) => {
-            let columns = mapped.columns.iter().flatten().nth(error.item).map(inside);
-            let field = mapped.fields.iter().flatten().nth(error.item).map(|(_, field)| field.span.clone());
-            mapped.pattern.as_ref().map(inside).or(columns).or(field).unwrap_or(layout.span.clone())
+            let texts = mapped.pattern.iter().chain(&mapped.separator).chain(mapped.columns.iter().flatten());
+            let fields = mapped.fields.iter().flatten().map(|(_, field)| field.span.clone());
+            texts.map(inside).chain(fields).nth(error.item).unwrap_or(layout.span.clone())
         }
     }
 }
