@@ -4,6 +4,8 @@
 //! What a format does with times, latencies and absent values is written down in its [`Preset`], which
 //! `explain --format` prints.
 
+mod common_log;
+mod members;
 mod number;
 mod request;
 mod timestamp;
@@ -127,6 +129,26 @@ formats! {
 #[derive(Debug)]
 pub struct Parser {
     kind: Kind,
+}
+
+impl Parser {
+    /// How many lines were read that are no valid JSON: see the field `repair`.
+    pub fn repaired(&self) -> u64 {
+        match &self.kind {
+            Kind::NginxJson(parser) => parser.repaired(),
+            Kind::EnvoyJson(parser) => parser.repaired(),
+            Kind::IstioJson(parser) => parser.repaired(),
+            Kind::GcpLb(parser) => parser.repaired(),
+            Kind::AzureAppgw(parser) => parser.repaired(),
+            Kind::AzureFrontdoor(parser) => parser.repaired(),
+            Kind::Traefik(parser) => parser.repaired(),
+            Kind::Caddy(parser) => parser.repaired(),
+            Kind::Cloudflare(parser) => parser.repaired(),
+            Kind::Fastly(parser) => parser.repaired(),
+            Kind::Json(parser) => parser.repaired(),
+            _ => 0,
+        }
+    }
 }
 
 /// The facts about a format.

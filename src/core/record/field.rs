@@ -200,6 +200,8 @@ fields! {
     Instance "instance" Text;
     /// Server name that the client asked for in TLS.
     Sni "sni" Text;
+    /// What had to be repaired in a line that is no valid JSON: `value`, `escape`, `comma`.
+    Repair "repair" Text;
 }
 
 impl Field {
