@@ -68,8 +68,8 @@ pub(super) fn common_log(line: &[u8]) -> Result<CommonLog<'_>, (Reason, Time)> {
 #[inline(always)]
 fn begins_status(text: &[u8]) -> bool {
     match text {
-        [b' ', a, b, c, b' ', ..] => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),
         [b' ', b'-' | b'0', b' ', ..] => true,
+        [b' ', a, b, c, b' ', ..] => [a, b, c].iter().all(|digit| digit.is_ascii_digit()),
         _ => false,
     }
 }

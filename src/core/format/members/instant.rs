@@ -13,7 +13,7 @@ use crate::core::time::{SECOND_US, Time};
 pub(crate) enum Form {
     /// Whichever it is.
     Any,
-    /// `2018-07-02T22:23:00.186641Z`, a space for the `T`, any offset, any decimals.
+    /// `2018-07-02T22:23:00.186641Z`, a space for the `T`, slashes in the date, any offset, any decimals.
     Rfc3339,
     /// `10/Oct/2000:13:55:36 -0700`, in brackets or not.
     Clf,
@@ -47,7 +47,7 @@ pub(crate) fn instant(text: &[u8], form: Form) -> Option<Time> {
         Form::Clf => clf(text),
         Form::Epoch(scale) => epoch(text, scale),
         Form::Any => match text {
-            [_, _, _, _, b'-', ..] => rfc3339(text),
+            [_, _, _, _, b'-', ..] | [_, b'0'..=b'9', _, _, b'/', ..] => rfc3339(text),
             _ => any(text),
         },
     }
@@ -101,6 +101,9 @@ fn rfc3339(text: &[u8]) -> Option<Time> {
     utc[..19].copy_from_slice(whole);
     if matches!(utc[10], b' ' | b't') {
         utc[10] = b'T';
+    }
+    if (utc[4], utc[7]) == (b'/', b'/') {
+        (utc[4], utc[7]) = (b'-', b'-');
     }
     zoned(&mut utc, rest)
 }
@@ -208,6 +211,8 @@ mod tests {
             ("2018-07-02T22:23:00.186641Z", "2018-07-02T22:23:00.186641Z"),
             ("2018-07-02T22:23:00Z", "2018-07-02T22:23:00Z"),
             ("2018-07-02T22:23:00", "2018-07-02T22:23:00Z"),
+            ("2018/07/02 22:23:00.5", "2018-07-02T22:23:00.5Z"),
+            ("1/10/2007 9:41:00 AM", "2007-01-10T09:41:00Z"),
             ("2018-07-02 22:23:00,5", "2018-07-02T22:23:00.5Z"),
             ("2018-07-02T22:23:00.123456789+02:00", "2018-07-02T20:23:00.123456Z"),
             ("2021-11-12T16:59:45+0000", "2021-11-12T16:59:45Z"),
