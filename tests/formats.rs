@@ -6,6 +6,10 @@
 
 #[path = "formats/aws_alb_slow.rs"]
 mod aws_alb_slow;
+#[path = "formats/json_lines.rs"]
+mod json_lines;
+#[path = "formats/json_slow.rs"]
+mod json_slow;
 #[path = "formats/mutation.rs"]
 mod mutation;
 

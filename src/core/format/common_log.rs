@@ -46,8 +46,9 @@ pub(super) fn common_log(line: &[u8]) -> Result<CommonLog<'_>, (Reason, Time)> {
         return Err((if cut { Reason::Truncated } else { Reason::NotThisFormat }, known));
     };
     let Some(end) = memchr_iter(b'"', quoted).find(|end| begins_status(&quoted[end + 1..])) else {
-        // Whatever stands behind the last quote is no status.
-        let is_whole = memmem::find(quoted, b"\" ").is_some_and(|at| quoted.len() > at + 2);
+        // Something stands behind a quote, and something behind that.
+        let is_whole =
+            memmem::find(quoted, b"\" ").is_some_and(|at| memchr(b' ', &quoted[at + 2..]).is_some());
         return Err((if is_whole { Reason::BadStatus } else { Reason::Truncated }, known));
     };
     let request = &quoted[..end];

@@ -317,7 +317,8 @@ impl Members {
             }
             // What was only guessed to be a number is none; times and statuses are.
             if refused.is_some_and(|reason| !rule.guess || reason != Reason::BadNumber) {
-                reading.refused = reading.refused.or(refused);
+                // Times before statuses before numbers, in whatever order they are read.
+                reading.refused = reading.refused.into_iter().chain(refused).min();
             }
         }
         for &(field, path) in self.labels.iter().filter(|(field, _)| wanted.has(*field)) {

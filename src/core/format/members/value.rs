@@ -157,6 +157,14 @@ fn last_server(text: &[u8]) -> Option<&[u8]> {
     words.rev().find(|word| !matches!(*word, b"" | b"-" | b":" | b"[" | b"]"))
 }
 
+/// The sum of a list of durations, and the last one.
+fn total(text: &[u8], unit: Option<Unit>) -> Result<(Option<u64>, Option<u64>), Unreadable> {
+    values(text).try_fold((None, None), |(sum, last), value| match duration_us(value, unit)? {
+        Some(n) => Ok((Some(sum.unwrap_or(0u64).checked_add(n).ok_or(Unreadable)?), Some(n))),
+        None => Ok((sum, last)),
+    })
+}
+
 fn durations<'a>(
     text: &'a [u8],
     unit: Option<Unit>,
@@ -164,13 +172,9 @@ fn durations<'a>(
     wanted: Fields,
     record: &mut Record<'a>,
 ) -> Result<bool, Reason> {
-    let (mut sum, mut last) = (None, None);
-    for value in values(text) {
-        if let Some(n) = duration_us(value, unit).map_err(|_| Reason::BadNumber)? {
-            sum = Some(sum.unwrap_or(0u64).checked_add(n).ok_or(Reason::BadNumber)?);
-            last = Some(n);
-        }
-    }
+    let Ok((sum, last)) = total(text, unit) else {
+        return if super::ALWAYS.has(field) { Err(Reason::BadNumber) } else { Ok(false) };
+    };
     let integer = |n: Option<u64>| n.map_or(Value::Absent, Value::Integer);
     record.set(field, integer(sum));
     if field == Field::UpstreamLatency {
