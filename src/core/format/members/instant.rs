@@ -75,11 +75,11 @@ fn any(text: &[u8]) -> Option<Time> {
 #[cold]
 fn epoch_with_exponent(text: &[u8]) -> Option<Time> {
     let whole = decimal(text, 0).ok()??;
-    let scale = match whole {
-        0..100_000_000_000 => 6,
-        0..100_000_000_000_000 => 3,
-        0..100_000_000_000_000_000 => 0,
-        _ => -3,
+    let scale = match whole.checked_ilog10() {
+        None | Some(..11) => 6,
+        Some(11..14) => 3,
+        Some(14..17) => 0,
+        Some(_) => -3,
     };
     epoch(text, scale)
 }
