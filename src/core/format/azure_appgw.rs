@@ -13,7 +13,7 @@ use crate::core::settings::{Format, Layout};
 use memchr::memrchr;
 
 const MEMBERS: &[Member] = &[
-    (Field::Time, As::Instant(Form::Any), &["timeStamp", "timestamp", "time", "TimeGenerated"]),
+    (Field::Time, As::Time(Form::Any), &["timeStamp", "timestamp", "time", "TimeGenerated"]),
     (Field::Status, As::Status, &[".httpStatus"]),
     (Field::UpstreamStatus, As::Statuses, &[".serverStatus"]),
     (Field::UpstreamLatency, As::Duration(Some(Unit::S)), &[".serverResponseLatency"]),

@@ -14,7 +14,7 @@ use crate::core::settings::{Format, Layout};
 const S: As = As::Duration(Some(Unit::S));
 
 const MEMBERS: &[Member] = &[
-    (Field::Time, As::Instant(Form::Any), &["time", "timeStamp", "timestamp", "TimeGenerated"]),
+    (Field::Time, As::Time(Form::Any), &["time", "timeStamp", "timestamp", "TimeGenerated"]),
     (Field::Status, As::Status, &[".httpStatusCode"]),
     (Field::UpstreamStatus, As::Statuses, &[".originStatusCode"]),
     (Field::ClientLatency, S, &[".timeTaken"]),

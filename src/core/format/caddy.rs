@@ -11,7 +11,7 @@ use crate::core::settings::{Format, Layout};
 use memchr::memchr;
 
 const MEMBERS: &[Member] = &[
-    (Field::Time, As::Instant(Form::Any), &["ts", "time"]),
+    (Field::Time, As::Time(Form::Any), &["ts", "time"]),
     (Field::Status, As::Status, &["status"]),
     (Field::ClientLatency, As::Duration(Some(Unit::S)), &["duration", "latency"]),
     (Field::ClientLatency, As::Duration(Some(Unit::Ms)), &["duration_ms"]),

@@ -14,7 +14,7 @@ const MS: As = As::Duration(Some(Unit::Ms));
 
 const MEMBERS: &[Member] = &[
     (Field::RequestCreation, As::Start(Form::Any), &["EdgeStartTimestamp"]),
-    (Field::Time, As::Instant(Form::Any), &["EdgeEndTimestamp"]),
+    (Field::Time, As::Time(Form::Any), &["EdgeEndTimestamp"]),
     (Field::Status, As::Status, &["EdgeResponseStatus"]),
     (Field::UpstreamStatus, As::Statuses, &["OriginResponseStatus"]),
     (Field::UpstreamLatency, MS, &["OriginResponseDurationMs"]),

@@ -15,7 +15,7 @@ use crate::core::settings::{Format, Layout};
 use memchr::memchr;
 
 const MEMBERS: &[Member] = &[
-    (Field::Time, As::Instant(Form::Any), &["time_end"]),
+    (Field::Time, As::Time(Form::Any), &["time_end"]),
     (Field::RequestCreation, As::Start(Form::Any), &["time_start", "timestamp"]),
     (Field::Status, As::Status, &["response_status", "status", "resp_status"]),
     (Field::ClientLatency, As::Duration(Some(Unit::Us)), &["time_elapsed", "time_elapsed_usec", "elapsed_usec"]),

@@ -37,7 +37,7 @@ pub(super) enum As {
     /// Durations of all upstreams that were tried: their sum, the last one, and the list.
     Durations(Option<Unit>),
     /// When the request ended, or an instant.
-    Instant(Form),
+    Time(Form),
     /// When the request began.
     Start(Form),
     /// `GET /a?b HTTP/1.1`.
@@ -404,7 +404,7 @@ fn declared_as(field: Field, mapping: &Mapping, item: usize, facts: &Facts) -> R
         Some(unit) => Unit::by_name(unit).map(Some).ok_or_else(|| bad_unit(mapping, item, "s, ms, us, ns")),
     };
     let read = match field {
-        Field::Time => return form().map(As::Instant),
+        Field::Time => return form().map(As::Time),
         Field::RequestCreation => return form().map(As::Start),
         Field::UpstreamLatency => return unit().map(As::Durations),
         Field::Status => As::Status,
@@ -418,7 +418,7 @@ fn declared_as(field: Field, mapping: &Mapping, item: usize, facts: &Facts) -> R
             Kind::Integer => As::Count,
             Kind::Boolean => As::Flag,
             Kind::Duration => return unit().map(As::Duration),
-            Kind::Timestamp => return form().map(As::Instant),
+            Kind::Timestamp => return form().map(As::Time),
         },
     };
     no_unit(mapping, item).map(|()| read)

@@ -19,7 +19,7 @@ const NS: As = As::Duration(Some(Unit::Ns));
 
 const MEMBERS: &[Member] = &[
     (Field::RequestCreation, As::Start(Form::Any), &["StartUTC", "StartLocal"]),
-    (Field::Time, As::Instant(Form::Any), &["time"]),
+    (Field::Time, As::Time(Form::Any), &["time"]),
     (Field::Status, As::Status, &["DownstreamStatus"]),
     (Field::UpstreamStatus, As::Statuses, &["OriginStatus"]),
     (Field::ClientLatency, NS, &["Duration"]),

@@ -1,3 +1,5 @@
+//! The walker against a tree of serde_json, and case by case.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::Value;

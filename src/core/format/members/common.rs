@@ -16,7 +16,7 @@ const NS: As = As::Duration(Some(Unit::Ns));
 pub(crate) const COMMON: &[Member] = &[
     (
         Field::Time,
-        As::Instant(ANY),
+        As::Time(ANY),
         &[
             "msec",
             "time_iso8601",

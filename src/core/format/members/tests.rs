@@ -1,3 +1,5 @@
+//! What sites declare of JSON lines, labels, and the count of repairs.
+
 use super::*;
 use crate::core::format::{Parsed, Parser};
 use crate::core::record::to_json;

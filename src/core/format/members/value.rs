@@ -63,7 +63,7 @@ pub(super) fn read<'a>(
         As::Count => return put(record, field, decimal(text, 0)),
         As::Duration(unit) => return put(record, field, duration_us(text, unit)),
         As::Durations(unit) => return durations(text, unit, field, wanted, record),
-        As::Instant(form) => {
+        As::Time(form) => {
             let time = instant(text, form);
             if time == Some(NEVER) {
                 return Ok(false);
