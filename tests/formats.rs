@@ -12,6 +12,10 @@ mod aws_slow;
 mod declared;
 #[path = "formats/envoy_slow.rs"]
 mod envoy_slow;
+#[path = "formats/json_lines.rs"]
+mod json_lines;
+#[path = "formats/json_slow.rs"]
+mod json_slow;
 #[path = "formats/mutation.rs"]
 mod mutation;
 #[path = "formats/servers.rs"]

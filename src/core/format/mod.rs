@@ -9,6 +9,8 @@ mod clock;
 mod combined;
 mod haproxy_layout;
 mod nginx_layout;
+mod common_log;
+mod members;
 mod number;
 mod list;
 mod pasted;
@@ -17,7 +19,6 @@ mod reading;
 mod cells;
 mod instant;
 mod names;
-mod number;
 mod operators;
 mod request;
 mod roles;
@@ -171,6 +172,26 @@ formats! {
 #[derive(Debug)]
 pub struct Parser {
     kind: Kind,
+}
+
+impl Parser {
+    /// How many lines were read that are no valid JSON: see the field `repair`.
+    pub fn repaired(&self) -> u64 {
+        match &self.kind {
+            Kind::NginxJson(parser) => parser.repaired(),
+            Kind::EnvoyJson(parser) => parser.repaired(),
+            Kind::IstioJson(parser) => parser.repaired(),
+            Kind::GcpLb(parser) => parser.repaired(),
+            Kind::AzureAppgw(parser) => parser.repaired(),
+            Kind::AzureFrontdoor(parser) => parser.repaired(),
+            Kind::Traefik(parser) => parser.repaired(),
+            Kind::Caddy(parser) => parser.repaired(),
+            Kind::Cloudflare(parser) => parser.repaired(),
+            Kind::Fastly(parser) => parser.repaired(),
+            Kind::Json(parser) => parser.repaired(),
+            _ => 0,
+        }
+    }
 }
 
 /// The facts about a format.

@@ -40,6 +40,8 @@ reasons! {
     BadNumber "bad_number";
     /// The time is after the clock or before 2000.
     TimeOutOfRange "time_out_of_range";
+    /// The line begins as JSON and is none, and no rule repairs it.
+    BrokenJson "broken_json";
 }
 
 /// What became of a line.
