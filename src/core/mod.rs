@@ -8,6 +8,7 @@ pub mod record;
 pub mod settings;
 // from bytes to verdicts
 pub mod scan;
+pub mod json;
 pub mod format;
 pub mod predicate;
 pub mod sli;
