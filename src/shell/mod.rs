@@ -22,5 +22,6 @@ pub mod error;
 pub mod gauges;
 pub mod ingest;
 pub mod run;
+pub mod samples;
 pub mod watch;
 pub mod words;

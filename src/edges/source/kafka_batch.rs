@@ -35,7 +35,7 @@ pub(super) struct BatchConsumer {
 unsafe impl Send for BatchConsumer {}
 
 /// One message or partition error, lent for one call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Raw<'a> {
     message: NonNull<sys::rd_kafka_message_t>,
     lent: PhantomData<&'a ()>,
@@ -94,6 +94,34 @@ impl<'a> Raw<'a> {
         // SAFETY: librdkafka gives a null pointer or `len` readable bytes that live as long as the message.
         (!message.payload.is_null())
             .then(|| unsafe { std::slice::from_raw_parts(message.payload as *const u8, message.len) })
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// The message's key.
+    #[inline]
+    pub(super) fn key(&self) -> Option<&'a [u8]> {
+        let message = self.message();
+        // SAFETY: as for the payload.
+        (!message.key.is_null())
+            .then(|| unsafe { std::slice::from_raw_parts(message.key as *const u8, message.key_len) })
+    }
+
+    /// The value of the last header of that name. librdkafka parses the headers at the first question.
+    pub(super) fn header(&self, name: &str) -> Option<&'a [u8]> {
+        let name = CString::new(name).ok()?;
+        let mut headers = std::ptr::null_mut();
+        let (mut value, mut length) = (std::ptr::null(), 0);
+        // SAFETY: a live message that nobody else reads now; what it hands out lives as long as the message.
+        unsafe {
+            let found = sys::rd_kafka_message_headers(self.message.as_ptr(), &mut headers);
+            if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            let found = sys::rd_kafka_header_get_last(headers, name.as_ptr(), &mut value, &mut length);
+            (found == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && !value.is_null())
+                .then(|| std::slice::from_raw_parts(value as *const u8, length))
+        }
     }
 }
 

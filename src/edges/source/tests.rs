@@ -53,7 +53,7 @@ fn drain(consumer: &mut KafkaConsumer<u32>, until: impl Fn(&[String]) -> bool) -
     while !until(&seen) && Instant::now() < deadline {
         consumer.poll(Duration::from_millis(20), &mut |delivery| {
             let text = match delivery {
-                Delivery::Message { slot, offset, payload } => {
+                Delivery::Message { slot, offset, payload, .. } => {
                     let line = String::from_utf8_lossy(payload.unwrap_or_default()).into_owned();
                     assert_eq!(line, format!("line {offset}"));
                     format!("{slot}:{offset}")
