@@ -20,11 +20,6 @@ pub(super) fn are_several(payload: &[u8]) -> bool {
     memchr(b'\n', payload).is_some_and(|at| at + 1 < payload.len())
 }
 
-/// Whether the lines are those of one object printed over several.
-pub(super) fn are_one_object(payload: &[u8]) -> bool {
-    matches!(payload, [b'{', b'\n', ..] | [b'{', b'\r', b'\n', ..])
-}
-
 /// The bytes without a byte order mark.
 pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)

@@ -144,7 +144,7 @@ impl Unwrap<'_> {
             _ if levels.is_empty() => return self.line(bytes),
             [0, ..] => Step::Confluent,
             _ if bytes.starts_with(gzip::MAGIC) || bytes.starts_with(gzip::MAGIC_BASE64) => Step::Gzip,
-            _ if lines::are_several(bytes) && !lines::are_one_object(bytes) => Step::Lines,
+            _ if lines::are_several(bytes) && !is_one_object(bytes, levels) => Step::Lines,
             [b'{', ..] => return self.object(lines::trim(bytes), scope, levels),
             [b'"', ..] if kafka_connect::string(lines::trim(bytes)).is_some() => Step::KafkaConnect,
             _ if cri::begins_with_time(bytes) && cri::read(bytes).is_some() => Step::Cri,
@@ -449,6 +449,11 @@ impl Unwrap<'_> {
         }
         hash.digest128()
     }
+}
+
+/// Whether it is one object, printed over several lines.
+fn is_one_object(bytes: &[u8], levels: &mut [Level]) -> bool {
+    bytes.first() == Some(&b'{') && levels.first_mut().is_some_and(|level| level.walker.walk(bytes).is_ok())
 }
 
 /// What gzip or base64 of it hold.
