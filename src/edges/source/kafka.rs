@@ -10,8 +10,7 @@
 use super::config::{KafkaConfig, Logged};
 use super::ends::Ends;
 use super::error::SourceError;
-use super::kafka_batch::{BatchConsumer, Raw, TopicKey, fetched_high};
-use crate::core::envelope::Headers;
+use super::kafka_batch::{BatchConsumer, Raw, RecordHeaders, TopicKey, fetched_high};
 use crate::core::partial::Standing;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
@@ -103,16 +102,6 @@ pub enum Delivery<'a, S> {
         /// What librdkafka said.
         error: String,
     },
-}
-
-/// The headers of a record, looked up where they lie.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordHeaders<'a>(Raw<'a>);
-
-impl Headers for RecordHeaders<'_> {
-    fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.header(name)
-    }
 }
 
 /// Why a partition was stopped.
@@ -524,7 +513,7 @@ impl<S: Copy> Lane<S> {
         } else if offset >= self.next {
             self.next = offset + 1;
             self.corrupt = 0;
-            let (payload, key, headers) = (raw.payload(), raw.key(), RecordHeaders(raw));
+            let (payload, key, headers) = (raw.payload(), raw.key(), raw.headers());
             on(Delivery::Message { slot, offset, payload, key, headers });
         } else {
             on(Delivery::Replayed { slot, offset });

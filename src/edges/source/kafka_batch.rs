@@ -12,6 +12,7 @@
 //!   lines. So the log function is ours.
 
 use super::config::{Logged, logged};
+use crate::core::envelope::Headers;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaRespErr;
@@ -107,14 +108,24 @@ impl<'a> Raw<'a> {
             .then(|| unsafe { std::slice::from_raw_parts(message.key as *const u8, message.key_len) })
     }
 
-    /// The value of the last header of that name. librdkafka parses the headers at the first question.
-    pub(super) fn header(&self, name: &str) -> Option<&'a [u8]> {
+    /// The message's headers.
+    pub(super) fn headers(&self) -> RecordHeaders<'a> {
+        RecordHeaders(*self)
+    }
+}
+
+/// The headers of a record, looked up where they lie. librdkafka parses them at the first question.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordHeaders<'a>(Raw<'a>);
+
+impl Headers for RecordHeaders<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
         let name = CString::new(name).ok()?;
         let mut headers = std::ptr::null_mut();
         let (mut value, mut length) = (std::ptr::null(), 0);
         // SAFETY: a live message that nobody else reads now; what it hands out lives as long as the message.
         unsafe {
-            let found = sys::rd_kafka_message_headers(self.message.as_ptr(), &mut headers);
+            let found = sys::rd_kafka_message_headers(self.0.message.as_ptr(), &mut headers);
             if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
                 return None;
             }
