@@ -75,11 +75,13 @@ fn cases() -> Vec<Case> {
         if !folder.is_dir() {
             continue;
         }
-        for path in fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()).filter(json) {
+        for path in fs::read_dir(&folder).expect("a folder").map(|e| e.expect("an entry").path()).filter(json)
+        {
             let message = |suffix: &str| fs::read(path.with_extension(suffix)).ok();
             let several = (0..).map_while(|i| message(&format!("{i}.msg")));
             let messages: Vec<Vec<u8>> = message("msg").into_iter().chain(several).collect();
-            let name = path.strip_prefix(folder.parent().expect("a parent")).expect("inside").display().to_string();
+            let name =
+                path.strip_prefix(folder.parent().expect("a parent")).expect("inside").display().to_string();
             assert!(!messages.is_empty(), "{name} has no message");
             let text = fs::read_to_string(&path).expect("the expectations");
             let expected = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -194,7 +196,8 @@ fn json_envelopes_read_as_the_slow_reader_does() {
 /// What became of the lines of these messages, read by one reader after another: each goes on with what the one before
 /// carried, from where `stops` says.
 fn outcomes(messages: &[Vec<u8>], stops: &[bool]) -> Vec<String> {
-    let new = || Reader::new(&Input::from(Format::AwsAlb), "logs", &Labels::default(), 4000).expect("a reader");
+    let new =
+        || Reader::new(&Input::from(Format::AwsAlb), "logs", &Labels::default(), 4000).expect("a reader");
     let (mut reader, mut carried, mut outcomes) = (new(), Carry::default(), Vec::new());
     for (i, message) in messages.iter().enumerate() {
         let mut lines = 0;

@@ -5,13 +5,14 @@
 use super::cli::Terminal;
 use super::clock::Clock;
 use super::exit::{CommandError, Exit};
+use super::formats;
 use super::input::LineReader;
 use super::pipeline::Pipeline;
 use crate::core::accumulator::AHEAD_MAX_S;
 use crate::core::envelope::Message;
-use crate::core::format::{self, LayoutError, Parsed, Preset, preset};
+use crate::core::format::{LayoutError, Parsed, preset};
 use crate::core::reader::{Carry, Line, Reader};
-use crate::core::record::{self, Field, Fields, Kind, Labels, Outcome, Reason, to_json};
+use crate::core::record::{self, Field, Fields, Labels, Outcome, Reason, to_json};
 use crate::core::service::{Classifier, CompileError, ServiceResolver};
 use crate::core::settings::{Format, Settings, Source, Step};
 use crate::core::sli::Verdict;
@@ -62,10 +63,11 @@ pub enum Output {
 pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     if let Some(name) = &args.format {
-        let known = || format::ALL.iter().map(|f| format::preset(*f).name).collect::<Vec<_>>().join(", ");
-        let format = format::by_name(name)
-            .ok_or_else(|| CommandError::Usage(format!("unknown format {name}; known: {}", known())))?;
-        show_preset(&mut out, format::preset(format), args.output)?;
+        let preset = formats::named(name)?;
+        match args.output {
+            Output::Json => writeln!(out, "{}", formats::to_json(preset))?,
+            Output::Text => formats::show(&mut out, preset)?,
+        }
         out.flush()?;
         return Ok(Exit::Done);
     }
@@ -295,17 +297,20 @@ impl Fate {
     pub fn to_json(&self) -> Value {
         let slis: serde_json::Map<String, Value> =
             self.verdicts().map(|(name, verdict)| (name.to_string(), verdict.name().into())).collect();
-        json!({
+        let mut object = json!({
             "outcome": self.outcome_name(),
             "reason": self.reason().map(Reason::name),
-            "format": format::preset(self.format).name,
+            "format": preset(self.format).name,
             "envelope": self.envelope_names(),
             "record": self.record,
-            "labels": self.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
             "service": self.service,
             "slice": self.slice.map(|s| s.to_string()),
             "slis": slis,
-        })
+        });
+        if !self.labels.is_empty() {
+            object["labels"] = self.labels.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect();
+        }
+        object
     }
 
     /// The names of the envelopes that it came in, from the outside in.
@@ -325,7 +330,7 @@ fn show(
         true => format!("\x1b[{code}m{text}\x1b[0m"),
         false => text.to_string(),
     };
-    let mut format = format::preset(fate.format).name.to_string();
+    let mut format = preset(fate.format).name.to_string();
     for step in fate.envelope.iter().rev() {
         format = format!("{} › {format}", step.name());
     }
@@ -379,50 +384,4 @@ fn show(
         writeln!(out, "  {:<24}none applies to this service", "→ SLOs")?;
     }
     writeln!(out)
-}
-
-fn show_preset(out: &mut impl Write, preset: &Preset, output: Output) -> io::Result<()> {
-    let kind = |field: Field| match field.kind() {
-        Kind::Text => "text",
-        Kind::Integer => "integer",
-        Kind::Duration => "duration",
-        Kind::Boolean => "boolean",
-        Kind::Timestamp => "timestamp",
-    };
-    let facts = [
-        ("time", preset.time_is),
-        ("client latency", preset.client_latency_is),
-        ("upstream latency", preset.upstream_latency_is),
-        ("client gone", preset.client_gone_if),
-        ("websocket", preset.websocket_if),
-        ("service", preset.service_template),
-        ("absent", preset.absent_if),
-        ("skipped", preset.skips),
-        ("rejected", preset.rejects),
-    ];
-    if output == Output::Json {
-        let fields: Vec<Value> = preset
-            .fields
-            .iter()
-            .map(|(field, from)| json!({ "name": field.name(), "type": kind(*field), "from": from, "doc": field.doc().trim() }))
-            .collect();
-        let mut object =
-            json!({ "format": preset.name, "doc": preset.doc, "lateness_s": preset.lateness_s_default });
-        for (name, fact) in facts {
-            object[name.replace(' ', "_")] = fact.into();
-        }
-        object["fields"] = fields.into();
-        return writeln!(out, "{object}");
-    }
-    writeln!(out, "{}: {}\n", preset.name, preset.doc)?;
-    for (name, fact) in facts {
-        writeln!(out, "  {name:<18}{fact}")?;
-    }
-    let lateness = super::config::scalar::seconds_text(preset.lateness_s_default.into());
-    writeln!(out, "  {:<18}{lateness}: {}\n", "lateness", preset.lateness_why)?;
-    writeln!(out, "  {:<22}{:<11}from", "field", "type")?;
-    for (field, from) in preset.fields {
-        writeln!(out, "  {:<22}{:<11}{from}", field.name(), kind(*field))?;
-    }
-    Ok(())
 }

@@ -103,10 +103,14 @@ fn shipper(object: &Map<String, Value>, json_lines: bool) -> Option<&'static str
     Some(match () {
         () if list("resourceLogs") => "otlp_json",
         () if list("logEvents") && (has("messageType") || text("logGroup")) => "cloudwatch",
-        () if (map("schema") || object.get("schema") == Some(&Value::Null)) && line("payload") => "kafka_connect",
+        () if (map("schema") || object.get("schema") == Some(&Value::Null)) && line("payload") => {
+            "kafka_connect"
+        }
         () if has("@version") && (line("message") || original) => "logstash",
         () if line("message")
-            && (map("@metadata") || map("beat") || object.get("agent").is_some_and(|a| a.get("type").is_some())
+            && (map("@metadata")
+                || map("beat")
+                || object.get("agent").is_some_and(|a| a.get("type").is_some())
                 || has("agent.type")) =>
         {
             "filebeat"
@@ -124,8 +128,12 @@ fn shipper(object: &Map<String, Value>, json_lines: bool) -> Option<&'static str
         {
             "fluent_bit"
         }
-        () if !text("log") && !map("log_processed") && timed && !json_lines && text("message") => "fluent_bit",
-        () if (text("log") || text("message")) && (text("tag") || map("kubernetes") || !json_lines) => "fluentd",
+        () if !text("log") && !map("log_processed") && timed && !json_lines && text("message") => {
+            "fluent_bit"
+        }
+        () if (text("log") || text("message")) && (text("tag") || map("kubernetes") || !json_lines) => {
+            "fluentd"
+        }
         () if object
             .get("records")
             .and_then(Value::as_array)
