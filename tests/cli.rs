@@ -136,11 +136,12 @@ fn an_invalid_pipeline_exits_with_78_and_shows_where() {
 
 #[test]
 fn exit_codes_tell_what_happened() {
-    let cases: [(&[&str], i32); 6] = [
+    let cases: [(&[&str], i32); 7] = [
         (&["--version"], 0),
         (&["frobnicate"], 2),
         (&["explain"], 2),
-        (&["explain", "--format", "nginx"], 2),
+        (&["explain", "--format", "nginx_kombined"], 2),
+        (&["formats", "nginx_kombined"], 2),
         (&["test", "pipelines/absent.yaml"], 1),
         (&["check", "pipelines/quickstart.yaml", "--offline", "--review", "--deny-warnings"], 3),
     ];
@@ -187,6 +188,156 @@ fn explain_shows_the_facts_of_a_format() {
         serde_json::from_str(&done(&ninetail(&["explain", "--format", "aws_alb", "--output", "json"])))
             .expect("JSON");
     assert_eq!(json["lateness_s"], 600);
+}
+
+/// The pipeline of the quickstart, changed.
+fn changed(from: &str, to: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("written");
+    let path = path.to_str().expect("UTF-8").to_string();
+    (folder, path)
+}
+
+/// A message as Filebeat sends it.
+fn filebeat(message: &str) -> String {
+    serde_json::json!({
+        "@timestamp": "2020-12-03T11:41:57.000Z",
+        "@metadata": { "beat": "filebeat" },
+        "message": message,
+        "fields": { "service": "edge" },
+    })
+    .to_string()
+}
+
+#[test]
+fn explain_takes_messages_as_shippers_send_them() {
+    let cri = |tag: &str, text: &str| format!("2025-12-31T17:37:40.4930+01:00 stdout {tag} {text}");
+    let (start, end) = LINE.split_at(200);
+    let input = [filebeat(&cri("F", LINE)), cri("P", start), cri("F", end), cri("P", "open"), filebeat("x")]
+        .join("\n");
+    let (_folder, path) = changed("services:\n", "services:\n  - name: \"{fields.service}\"\n");
+    let output = ninetail_with(&["explain", &path, "--output", "json"], input.as_bytes());
+    let objects: Vec<Value> =
+        done(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let said: Vec<String> = objects
+        .iter()
+        .map(|o| {
+            format!("{} {} {} {}", o["outcome"], o["envelope"], o["service"], o["reason"]).replace('"', "")
+        })
+        .collect();
+    let wanted = [
+        "record [filebeat,cri] edge null",
+        "partial [] null null",
+        "record [cri] my-targets null",
+        "partial [] null null",
+        "rejected [filebeat] null not_this_format",
+        "rejected [] null torn_line",
+    ];
+    assert_eq!(said, wanted);
+    assert_eq!(objects[0]["labels"], serde_json::json!({ "fields.service": "edge" }));
+    let text = done(&ninetail_with(&["explain", &path], input.as_bytes()));
+    assert!(text.contains("(filebeat › cri › aws_alb)"), "{text}");
+}
+
+#[test]
+fn check_counts_the_outcomes_of_a_sample_by_envelope() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = folder.path().join("sample");
+    std::fs::write(&sample, [filebeat(LINE), LINE.to_string(), filebeat(""), "x".into()].join("\n"))
+        .expect("written");
+    let sample = sample.to_str().expect("UTF-8");
+    let arguments = ["check", "pipelines/quickstart.yaml", "--offline", "--sample", sample];
+    let text = done(&ninetail(&arguments));
+    for words in
+        ["sample: 4 lines = 2 records + 0 skipped + 2 rejected", "filebeat", "not_this_format", "empty"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let json: Value =
+        serde_json::from_str(&done(&ninetail(&[&arguments[..], &["--output", "json"]].concat())))
+            .expect("JSON");
+    let wanted = serde_json::json!({
+        "none": { "records": 1, "skipped": 0, "rejects": { "not_this_format": 1 } },
+        "filebeat": { "records": 1, "skipped": 0, "rejects": { "empty": 1 } },
+    });
+    assert_eq!(json["sample"]["envelopes"], wanted);
+}
+
+#[test]
+fn a_wrong_envelope_is_said_with_its_place() {
+    let format = "format: aws_alb";
+    let cases = [
+        ("[filebeat, crri]", "unknown envelope `crri`", "did you mean `cri`?"),
+        ("[auto, cri]", "unknown envelope `auto`", "it stands alone"),
+        ("[]", "no envelope is named", "write `none`"),
+    ];
+    for (written, error, hint) in cases {
+        let (_folder, path) = changed(format, &format!("{format}\n    envelope: {written}"));
+        let output = ninetail(&["check", "--offline", &path]);
+        assert_eq!(output.status.code(), Some(78), "{written}");
+        let said = stderr(&output);
+        assert!(said.contains(error) && said.contains(hint), "{said}");
+    }
+    for written in ["auto", "none", "cri", "[filebeat, cri]"] {
+        let (_folder, path) = changed(format, &format!("{format}\n    envelope: {written}"));
+        done(&ninetail(&["check", "--offline", &path]));
+    }
+}
+
+#[test]
+fn formats_are_listed_from_their_presets() {
+    let text = done(&ninetail(&["formats"]));
+    assert!(text.contains("aws_alb") && text.contains("filebeat"), "{text}");
+    let json: Value = serde_json::from_str(&done(&ninetail(&["formats", "--output", "json"]))).expect("JSON");
+    let formats = json["formats"].as_array().expect("a list");
+    assert!(formats.len() > 20 && json["envelopes"].as_array().is_some_and(|e| e.len() > 10));
+    let alb = formats.iter().find(|f| f["name"] == "aws_alb").expect("ALB");
+    for fact in
+        ["time", "client_latency", "upstream_latency", "service", "client_gone", "websocket", "skipped"]
+    {
+        assert!(alb[fact].as_str().is_some_and(|text| !text.is_empty()), "{fact}");
+    }
+    let unit = |name: &str| alb["fields"].as_array()?.iter().find(|f| f["name"] == name)?["unit"].as_str();
+    assert_eq!((unit("client_latency"), unit("bytes_sent"), unit("host")), (Some("us"), Some("bytes"), None));
+    assert!(done(&ninetail(&["formats", "aws_alb"])).contains("request_creation_time"));
+}
+
+/// Lines in parts stay whole wherever a block of the archive ends, however many threads read.
+#[test]
+fn a_backfill_of_lines_in_parts_loses_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = std::fs::read_to_string(root().join("pipelines/quickstart.log")).expect("read");
+    for (file, turns) in [("a.log", 9), ("b.log", 1)] {
+        let mut text = String::new();
+        for (i, line) in (0..turns).flat_map(|_| log.lines()).enumerate() {
+            let (start, end) = line.split_at(line.len().min(30 + i % 300));
+            let filler = "x".repeat(if i % 7 == 0 { 2000 } else { 0 });
+            text +=
+                &format!("2025-12-31T17:37:40Z stdout P {start}\n2025-12-31T17:37:40Z stderr F {filler}\n");
+            text += &format!("2025-12-31T17:37:40Z stdout F {end}\n");
+        }
+        text += "2025-12-31T17:37:40Z stdout P never ends\n";
+        std::fs::write(folder.path().join(file), text).expect("written");
+    }
+    let (out, input) = (folder.path().join("out"), folder.path().join("*.log"));
+    let (out, input) = (out.to_str().expect("UTF-8"), input.to_str().expect("UTF-8"));
+    let whole = folder.path().join("whole.json");
+    std::fs::write(&whole, log.lines().map(|l| format!("{l}\n")).collect::<String>()).expect("written");
+    let sample = ["check", "pipelines/quickstart.yaml", "--offline", "--output", "json", "--sample"];
+    let sample: Value =
+        serde_json::from_str(&done(&ninetail(&[&sample[..], &[whole.to_str().expect("UTF-8")]].concat())))
+            .expect("JSON");
+    let records = sample["sample"]["records"].as_u64().expect("records");
+    let output =
+        ninetail(&["backfill", "pipelines/quickstart.yaml", "--input", input, "--out", out, "--no-progress"]);
+    done(&output);
+    let lines = 10 * log.lines().count() as u64;
+    // each line, the line of stderr beside it, and one torn line in each file
+    let wanted = format!("{} lines, {} rejected", 2 * lines + 2, lines + 10 * (lines / 10 - records) + 2);
+    assert!(stderr(&output).contains(&wanted), "{wanted}: {}", stderr(&output));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn cases(format: Format) -> Vec<Case> {
         });
         Case {
             name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-            input: Input { format, layout },
+            input: Input { layout, ..format.into() },
             lines: lines.collect(),
             expected: serde_json::from_slice(&json).unwrap_or_else(|e| panic!("{}: {e}", path.display())),
         }

@@ -9,7 +9,9 @@ pub mod settings;
 // from bytes to verdicts
 pub mod scan;
 pub mod json;
+pub mod envelope;
 pub mod format;
+pub mod reader;
 pub mod predicate;
 pub mod sli;
 pub mod service;

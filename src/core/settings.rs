@@ -56,13 +56,85 @@ pub struct Input {
     /// What the site declares of its lines beyond the preset.
     #[serde(default)]
     pub layout: Layout,
+    /// What its lines come wrapped in.
+    #[serde(default)]
+    pub envelope: Envelope,
 }
 
 impl From<Format> for Input {
     /// Lines of that format as everybody writes them.
     fn from(format: Format) -> Input {
-        Input { format, layout: Layout::Usual }
+        Input { format, layout: Layout::Usual, envelope: Envelope::Auto }
     }
+}
+
+/// What lines come wrapped in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Envelope {
+    /// Whatever is recognised by its shape, message by message.
+    #[default]
+    Auto,
+    /// Nothing: a message is a line.
+    None,
+    /// These, from the outside in.
+    Steps(Vec<Step>),
+}
+
+macro_rules! steps {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal;)+) => {
+        /// One way in which lines come wrapped.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+        pub enum Step { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant),+ }
+
+        impl Step {
+            /// All of them.
+            pub const ALL: &'static [Step] = &[$(Step::$variant),+];
+
+            /// Its name in pipeline files.
+            pub const fn name(self) -> &'static str {
+                match self { $(Step::$variant => $name),+ }
+            }
+
+            /// What it is, in one line.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Step::$variant => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Filebeat's event: the line in `message`.
+    Filebeat "filebeat";
+    /// Fluent Bit's record: the line in `log`, `message` or `log_processed`.
+    FluentBit "fluent_bit";
+    /// Fluentd's record: the line in `log` or `message`.
+    Fluentd "fluentd";
+    /// Vector's event: the line in `message`.
+    Vector "vector";
+    /// Logstash's event: the line in `event.original` or `message`.
+    Logstash "logstash";
+    /// OpenTelemetry logs as JSON: a line in the `body` of every log record.
+    OtlpJson "otlp_json";
+    /// Docker's json-file: the line in `log`.
+    Docker "docker";
+    /// A line of a Kubernetes container log: time, stream, `P` or `F`, then the line or a part of it.
+    Cri "cri";
+    /// A syslog message, RFC 3164 or 5424: the line after the header.
+    Syslog "syslog";
+    /// A CloudWatch Logs subscription, gzip and base64 or not: a line in the `message` of every log event.
+    Cloudwatch "cloudwatch";
+    /// What Azure sends to an Event Hub: every object of `records` is a line.
+    AzureRecords "azure_records";
+    /// Kafka Connect's JSON converter: the line is the `payload`, or the one string that the message is.
+    KafkaConnect "kafka_connect";
+    /// A message with a schema's id in front: a zero byte and four more.
+    Confluent "confluent";
+    /// Bytes packed with gzip.
+    Gzip "gzip";
+    /// Several lines in one message.
+    Lines "lines";
 }
 
 /// A log format by its preset's name.

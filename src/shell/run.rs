@@ -3,7 +3,7 @@
 //! The path of a message, entry to exit:
 //! ```text
 //! consumer.poll(..)                       edges::source   messages, in order, borrowed
-//!   accumulator.line(slot, line, clock)   core            format → record → service → SLIs → cells
+//!   accumulator.message(slot, message, …) core            envelope → format → record → service → SLIs → cells
 //! accumulator.flush(clock)                core            a chunk: cells and what they cover
 //! committer.commit(entries)               shell           journal (durable), then
 //!   engine.apply(position, entry, out)    core            watermark → slices → ledger → alerts
@@ -32,6 +32,7 @@ use crate::shell::exit::{CommandError, Exit};
 use crate::shell::gauges;
 use crate::shell::ingest::{Ingest, Order, Report};
 use crate::shell::pipeline::Pipeline;
+use crate::shell::samples::Samples;
 use crate::shell::watch::{FoundPartition, Hint, Sighting, Watch, Watched};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -113,6 +114,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
     let (reports, chunks) = sync_channel(pipeline.bounds.queue_chunks_max);
     options.metrics.queue_chunks_max.set(pipeline.bounds.queue_chunks_max as i64);
     let ends: Vec<Ends> = clusters.iter().map(|_| Ends::new()).collect();
+    let samples = Arc::new(Samples::default());
     let mut threads = Vec::new();
     let mut orders = Vec::new();
     for thread in 0..pipeline.threads {
@@ -130,6 +132,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             flush_bytes_max: pipeline.bounds.flush_bytes_max,
             until_end: options.until_end,
             control: control.clone(),
+            samples: samples.clone(),
             metrics: options.metrics.clone(),
             clock: options.clock,
             torn: false,
@@ -438,7 +441,8 @@ impl EngineSide<'_> {
             let thread = self.placed.len() % self.orders.len();
             tracing::info!(%partition, offset, thread, "reading");
             self.placed.insert(partition.clone(), thread);
-            let order = Order::Assign { cluster, partition, input: source.input.clone(), offset };
+            let carry = self.committer.engine().carry(&partition).to_vec();
+            let order = Order::Assign { cluster, partition, input: source.input.clone(), offset, carry };
             // A thread that is gone has said why, or will.
             let _ = self.orders[thread].send(order);
         }

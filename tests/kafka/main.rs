@@ -63,6 +63,7 @@ fn main() {
         trial("input::silent_partition_beside_busy_ones", &[Kafka, DuckDb], input::silent_partition),
         trial("input::all_partitions_fall_silent", &[Kafka, DuckDb], input::all_silent),
         trial("input::a_partition_far_ahead", &[Kafka, DuckDb], input::far_ahead),
+        trial("input::lines_in_parts_and_kills", &[Kafka, DuckDb], input::lines_in_parts_and_kills),
         trial("input::new_partitions", &[Kafka, DuckDb], input::new_partitions),
         trial("bad_input::every_kind", &[Kafka, DuckDb], bad_input::every_kind),
         trial("bad_input::hostile_traffic", &[Kafka, DuckDb], bad_input::hostile_traffic),

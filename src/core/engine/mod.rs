@@ -66,6 +66,8 @@ pub struct Engine {
     /// All configurations, the oldest first.
     configurations: Vec<Configure>,
     positions: Positions,
+    /// What reading goes on with where a partition stands, for those that carry anything.
+    carries: BTreeMap<Partition, Box<[u8]>>,
     watermarks: Watermarks,
     /// First record of partitions that had data at the first start: decides where observation begins.
     first_times: BTreeMap<Partition, Option<Time>>,
@@ -118,6 +120,11 @@ impl Engine {
     /// Where every partition stands.
     pub fn positions(&self) -> &Positions {
         &self.positions
+    }
+
+    /// What reading the partition goes on with where it stands; empty if it carries nothing.
+    pub fn carry(&self, partition: &Partition) -> &[u8] {
+        self.carries.get(partition).map(|carry| &**carry).unwrap_or_default()
     }
 
     /// How far event time has come.
@@ -248,6 +255,9 @@ impl Engine {
         for Start { partition, offset, had_data } in starts {
             let stood = self.positions.next(partition).filter(|stood| stood != offset);
             self.positions.set(partition.clone(), *offset);
+            if stood.is_some() {
+                self.carries.remove(partition);
+            }
             if let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) {
                 self.watermarks.add(partition, self.clock, source);
             }
@@ -292,6 +302,11 @@ impl Engine {
             self.watermarks.add(partition, self.clock, source);
         }
         self.positions.advance(partition, coverage.span);
+        match &coverage.carry {
+            None => {}
+            Some(carry) if carry.is_empty() => drop(self.carries.remove(partition)),
+            Some(carry) => drop(self.carries.insert(partition.clone(), carry.clone())),
+        }
         if let (Some(first @ None), Some(time)) = (self.first_times.get_mut(partition), coverage.first_time) {
             *first = Some(time);
         }

@@ -248,6 +248,33 @@ pub fn names(input: &Input) -> Vec<String> {
     parts.map(|parts| pattern::names(&parts)).unwrap_or_default()
 }
 
+/// Whether its lines are JSON, or may be.
+pub const fn reads_json(format: Format) -> bool {
+    matches!(
+        format,
+        Format::NginxJson
+            | Format::EnvoyJson
+            | Format::IstioJson
+            | Format::GcpLb
+            | Format::AzureAppgw
+            | Format::AzureFrontdoor
+            | Format::Traefik
+            | Format::Caddy
+            | Format::Cloudflare
+            | Format::Cloudfront
+            | Format::Fastly
+            | Format::Json
+    )
+}
+
+/// How a line begins that says what the columns of the lines after it are; None where the lines of a format need none.
+pub const fn header_of(format: Format) -> Option<&'static [u8]> {
+    match format {
+        Format::Cloudfront | Format::Iis | Format::W3c => Some(b"#Fields:"),
+        _ => None,
+    }
+}
+
 /// The format of that name.
 pub fn by_name(name: &str) -> Option<Format> {
     ALL.iter().copied().find(|format| preset(*format).name == name)

@@ -42,6 +42,10 @@ reasons! {
     TimeOutOfRange "time_out_of_range";
     /// The line begins as JSON and is none, and no rule repairs it.
     BrokenJson "broken_json";
+    /// What the line came wrapped in cannot be read.
+    BadEnvelope "bad_envelope";
+    /// Part of a line that was split: the other parts were lost, or there were too many open at once.
+    TornLine "torn_line";
 }
 
 /// What became of a line.

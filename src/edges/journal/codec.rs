@@ -5,8 +5,8 @@
 
 use crate::core::entry::Entry;
 
-/// The version written. A reader refuses later ones.
-pub(super) const VERSION: u8 = 1;
+/// The version written. A reader refuses later ones, and earlier ones too: since 2 a chunk says what reading goes on with.
+pub(super) const VERSION: u8 = 2;
 
 const POSTCARD: u8 = 0;
 const POSTCARD_ZSTD: u8 = 1;
@@ -41,8 +41,8 @@ pub(super) fn encode(entry: &Entry) -> Result<Vec<u8>, String> {
 /// What a stored entry may be besides an entry.
 #[derive(Debug, PartialEq)]
 pub(super) enum Unreadable {
-    /// A later release wrote it.
-    Newer(u8),
+    /// Another release wrote it.
+    Other(u8),
     /// It is not what any release writes.
     Damaged(String),
 }
@@ -54,8 +54,8 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Entry, Unreadable> {
         [version, codec, body @ ..] => (*version, *codec, body),
         _ => return Err(damaged(&"an entry of less than two bytes")),
     };
-    if version > VERSION {
-        return Err(Unreadable::Newer(version));
+    if version != VERSION {
+        return Err(Unreadable::Other(version));
     }
     match codec {
         POSTCARD => postcard::from_bytes(body).map_err(|e| damaged(&e)),
@@ -102,7 +102,8 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_told_apart() {
         assert!(matches!(decode(&[]), Err(Unreadable::Damaged(_))));
-        assert!(matches!(decode(&[VERSION + 1, 0, 1]), Err(Unreadable::Newer(_))));
+        assert!(matches!(decode(&[VERSION + 1, 0, 1]), Err(Unreadable::Other(_))));
+        assert!(matches!(decode(&[VERSION - 1, 0, 1]), Err(Unreadable::Other(_))));
         assert!(matches!(decode(&[VERSION, 9, 1]), Err(Unreadable::Damaged(_))));
         let huge = [&[VERSION, POSTCARD_ZSTD][..], &u64::MAX.to_le_bytes()].concat();
         assert!(matches!(decode(&huge), Err(Unreadable::Damaged(_))));

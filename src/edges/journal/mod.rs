@@ -71,16 +71,16 @@ pub enum JournalError {
         /// What was wrong.
         detail: String,
     },
-    /// A newer release wrote this journal.
+    /// Another release wrote this journal.
     #[error(
-        "{path} was written by a newer release (format {found}, this one reads {known}); run that release, or a later one"
+        "{path} was written by another release (format {found}, this one reads {known}); run that release, or move the state folder away and begin a new journal with --take-over"
     )]
-    Newer {
+    OtherRelease {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u8,
-        /// The newest format known.
+        /// The format of this release.
         known: u8,
     },
     /// Entries that were asked for have been trimmed away.

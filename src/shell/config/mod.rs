@@ -77,11 +77,23 @@ pub struct SourceFile {
     pub kafka: Option<At<KafkaSourceFile>>,
     /// Format of its lines: a preset by name, or `{ preset: … }` with what the site declares of it.
     pub format: At<FormatFile>,
+    /// What its lines come wrapped in: `auto` (default) recognises it message by message, `none` takes every
+    /// message for a line, a list names the envelopes from the outside in: `[filebeat, cri]`.
+    #[schemars(extend("anyOf" = envelope_schema()))]
+    pub envelope: Option<At<OneOrMany>>,
     /// How long after a slice's end its lines may still come in time. Default by format: 10m for
     /// `aws_alb`, whose logs arrive as files.
     pub lateness: Option<At<DurationText>>,
     /// A partition quiet at its confirmed end for so long is idle and holds nothing up. Default: 30s.
     pub idle_timeout: Option<At<DurationText>>,
+}
+
+/// The words of `envelope:`.
+fn envelope_schema() -> serde_json::Value {
+    let steps: Vec<&str> = crate::core::settings::Step::ALL.iter().map(|step| step.name()).collect();
+    let words: Vec<&str> = ["auto", "none"].into_iter().chain(steps.iter().copied()).collect();
+    let list = serde_json::json!({ "type": "array", "items": { "enum": steps }, "minItems": 1 });
+    serde_json::json!([{ "enum": words }, list, { "type": "null" }])
 }
 
 /// Topics of one Kafka cluster.
