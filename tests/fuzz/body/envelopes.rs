@@ -20,7 +20,9 @@ pub(crate) fn run(data: &[u8]) {
         ]),
     };
     let mut labels = Labels::default();
-    ["key", "a.b", "syslog.hostname", "resource.a"].iter().for_each(|name| assert!(labels.intern(name).is_some()));
+    ["key", "a.b", "syslog.hostname", "resource.a"]
+        .iter()
+        .for_each(|name| assert!(labels.intern(name).is_some()));
     let input = Input { envelope, ..Format::AwsAlb.into() };
     let new = || Reader::new(&input, "t", &labels, 1000).expect("ALB needs no declaration");
     let (mut one, mut other) = (new(), new());
