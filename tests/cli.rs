@@ -282,8 +282,17 @@ fn a_wrong_envelope_is_said_with_its_place() {
         assert!(said.contains(error) && said.contains(hint), "{said}");
     }
     for written in ["auto", "none", "cri", "[filebeat, cri]"] {
-        let (_folder, path) = changed(format, &format!("{format}\n    envelope: {written}"));
+        let (folder, path) = changed(format, &format!("{format}\n    envelope: {written}"));
         done(&ninetail(&["check", "--offline", &path]));
+        let print = |path: &str| done(&ninetail(&["check", "--offline", "--print", path]));
+        let (printed, copy) = (print(&path), folder.path().join("copy.yaml"));
+        assert!(
+            printed.contains("envelope")
+                && printed.contains(written.trim_matches(['[', ']']).split(',').next().expect("one")),
+            "{printed}"
+        );
+        std::fs::write(&copy, &printed).expect("written");
+        assert_eq!(print(copy.to_str().expect("UTF-8")), printed);
     }
 }
 

@@ -219,6 +219,37 @@ fn outcomes(messages: &[Vec<u8>], stops: &[bool]) -> Vec<String> {
     outcomes
 }
 
+/// What the columns are was said before the restart, or in another block of the file.
+#[test]
+fn a_header_is_carried_to_where_reading_goes_on() {
+    let header = b"#Fields: date time cs-method cs-uri-stem sc-status time-taken";
+    let line = b"2024-03-04 10:00:12 GET /x 503 15";
+    let mut read = 0;
+    for format in [Format::Iis, Format::W3c] {
+        let new = || Reader::new(&format.into(), "", &Labels::default(), 4000);
+        // a format that needs its columns declared has nothing to carry here
+        let (Ok(mut one), Ok(mut other)) = (new(), new()) else { continue };
+        let outcome = |reader: &mut Reader, line: &[u8]| {
+            let mut said = String::new();
+            reader.read(&Message::of(line), Fields::ALL, &mut |line| {
+                said = format!("{:?} {:?}", line.read, line.record.status);
+            });
+            said
+        };
+        outcome(&mut one, header);
+        let carry = one.changed_carry().expect("a header is carried").to_bytes();
+        assert_eq!(one.changed_carry(), None);
+        let wanted = outcome(&mut one, line);
+        assert_eq!(wanted, "Ok(Record) Some(503)");
+        other.resume(Carry::from_bytes(&carry).expect("it reads back"));
+        assert_eq!(outcome(&mut other, line), wanted);
+        other.begin(None);
+        assert_eq!(other.carry(), Carry::default(), "another file has not said what its columns are");
+        read += 1;
+    }
+    println!("{read} formats carry headers");
+}
+
 fn cri_message() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         Just("h2 2018-07-02T22:23:00.186641Z app/lb/50dc 10.0.1.252:48160 10.0.0.66:9000 0.000 0.002 "),

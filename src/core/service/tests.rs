@@ -108,6 +108,28 @@ fn the_first_rule_that_matches_names_the_service() {
     }
 }
 
+/// A label may decide alone: what is remembered must tell records apart by it.
+#[test]
+fn labels_are_remembered_like_fields() {
+    let rules: Rules<'_> =
+        &[("{k8s.app}", None, &[]), ("b", Some("k8s.zone == \"z\""), &[]), ("{host}", None, &[])];
+    let mut labels = Labels::default();
+    let classifier = Classifier::compile(&settings(rules, &[]), &mut labels).expect("compiles");
+    let mut resolver = ServiceResolver::new(&classifier);
+    let field = |name| labels.field(name).expect("asked for");
+    let (app, zone) = (field("k8s.app"), field("k8s.zone"));
+    let cases: [(Texts<'_>, &str); 4] = [
+        (&[(app, b"web"), (Field::Host, b"h")], "web"),
+        (&[(Field::Host, b"h")], "h"),
+        (&[(zone, b"z"), (Field::Host, b"h")], "b"),
+        (&[(app, b"api"), (zone, b"z"), (Field::Host, b"h")], "api"),
+    ];
+    for (texts, name) in cases.iter().chain(cases.iter().rev()) {
+        let id = resolver.resolve(&record(texts));
+        assert_eq!(&*resolver.service(id).name.name, *name, "{texts:?}");
+    }
+}
+
 #[test]
 fn one_number_for_one_name_and_rule() {
     let classifier =

@@ -4,7 +4,9 @@
 
 use super::budget::spent;
 use crate::core::format::preset;
-use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Source, Tier};
+use crate::core::settings::{
+    Envelope, Failed, Input, LatencyOf, Layout, Mapping, Rule, ServiceRule, Settings, Slo, Source, Tier,
+};
 use crate::core::sli::expand;
 use crate::shell::config::scalar::{micros_text, seconds_text};
 use crate::shell::pipeline::{Cluster, DeadLetters, Events, KafkaSource, Pipeline};
@@ -76,7 +78,8 @@ fn path(path: &Path) -> Value {
 fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
     let mut object = json!({
         "name": core.name,
-        "format": preset(core.input.format).name,
+        "format": format(&core.input),
+        "envelope": envelope(&core.input.envelope),
         "lateness": seconds_text(core.lateness_s.into()),
         "idle_timeout": seconds_text(core.idle_timeout_s.into()),
     });
@@ -88,6 +91,48 @@ fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
         object["kafka"] = block.into();
     }
     object
+}
+
+/// The preset, with what the site declares of its lines.
+fn format(input: &Input) -> Value {
+    let name = preset(input.format).name;
+    let layout: Value = match &input.layout {
+        Layout::Usual => return name.into(),
+        Layout::Text(text) => text.clone().into(),
+        Layout::Columns(columns) => columns.clone().into(),
+        Layout::Mapped { pattern, separator, columns, fields } => {
+            let mut map = Map::new();
+            let texts = [("pattern", pattern), ("separator", separator)];
+            map.extend(texts.into_iter().filter_map(|(key, text)| Some((key.into(), text.clone()?.into()))));
+            if !columns.is_empty() {
+                map.insert("columns".into(), columns.clone().into());
+            }
+            if !fields.is_empty() {
+                map.insert("fields".into(), fields.iter().map(|f| (f.name.clone(), mapping(f))).collect());
+            }
+            map.into()
+        }
+    };
+    json!({ name: layout })
+}
+
+fn mapping(mapping: &Mapping) -> Value {
+    let mut map = Map::new();
+    if !mapping.from.is_empty() {
+        map.insert("from".into(), mapping.from.clone().into());
+    }
+    if let Some(unit) = &mapping.unit {
+        map.insert("unit".into(), unit.clone().into());
+    }
+    map.into()
+}
+
+fn envelope(envelope: &Envelope) -> Value {
+    match envelope {
+        Envelope::Auto => "auto".into(),
+        Envelope::None => "none".into(),
+        Envelope::Steps(steps) => steps.iter().map(|step| step.name()).collect(),
+    }
 }
 
 fn cluster(cluster: &Cluster) -> Map<String, Value> {
