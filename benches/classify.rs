@@ -3,50 +3,14 @@
 //! One record is refilled for every line, as ingest does (`fill only` is that alone). The rules are the shapes
 //! that pipelines have: one template, hosts with paths and captures, two hundred named hosts.
 
+mod support;
+
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ninetail::core::decimal::Decimal;
 use ninetail::core::predicate::Predicate;
 use ninetail::core::record::{Field, Labels, Record, Value};
-use ninetail::core::service::{Classifier, ServiceResolver};
-use ninetail::core::settings::{Failed, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo};
-use ninetail::core::time::{SliceLength, Time};
+use ninetail::core::service::ServiceResolver;
+use ninetail::core::time::Time;
 use std::hint::black_box;
-
-fn rule(name: &str, when: Option<String>, matches: &[(&str, &str)]) -> ServiceRule {
-    let matches = matches.iter().map(|(f, r)| (f.to_string(), r.to_string())).collect();
-    ServiceRule { name: name.into(), when, matches, tier: None, owner: None, runbook_url: None }
-}
-
-fn settings(services: Vec<ServiceRule>) -> Settings {
-    let slo = |name: &str, exclude: Option<&str>, rule| Slo {
-        name: name.into(),
-        services: vec!["*".into()],
-        objective: Decimal(99_900_000),
-        window_s: 2_592_000,
-        indicator: Indicator { exclude: exclude.map(str::to_string), rule },
-        tiers: vec![],
-        consumed_step: Decimal(0),
-    };
-    Settings {
-        name: "bench".into(),
-        slice: SliceLength(60),
-        cut_s: 300,
-        watermark_quorum: 16,
-        history_after_s: 900,
-        silent_after_s: 600,
-        sources: vec![],
-        services,
-        slos: vec![
-            slo("availability", Some("client_gone"), Rule::Good("status < 500".into())),
-            slo(
-                "latency",
-                None,
-                Rule::Latency { below_us: 200_000, of: LatencyOf::Upstream, failed: Failed::Bad },
-            ),
-        ],
-        limits: Limits::default(),
-    }
-}
 
 /// A deterministic stream of numbers (splitmix64).
 fn numbers(mut state: u64) -> impl FnMut(u64) -> u64 {
@@ -126,25 +90,20 @@ fn over<'a>(lines: &[Line<'a>], mut each: impl FnMut(&Record<'a>) -> u64) -> u64
 fn classify(c: &mut Criterion) {
     let texts = texts();
     let lines = lines(&texts);
-    let plain = vec![rule("{target_group}", None, &[])];
-    let mixed = vec![
-        rule("checkout", Some("host == \"host-1.example.com\" && path.startsWith(\"/cart\")".into()), &[]),
-        rule("team-{team}", None, &[("path", "^/(?<team>[a-z]+)/")]),
-        rule("{target_group}", None, &[]),
+    let checkout = r#"{ name: checkout, when: 'host == "host-1.example.com" && path.startsWith("/cart")' }"#;
+    let team = "{ name: 'team-{team}', match: { path: '^/(?<team>[a-z]+)/' } }";
+    let group = "{ name: '{target_group}' }";
+    let named = |i| format!(r#"{{ name: s{i}, when: 'host == "host-{i}.example.com"' }}"#);
+    let rules = [
+        ("template", support::BY_TARGET_GROUP.to_owned()),
+        ("host_path_template", format!("[{checkout}, {group}]")),
+        ("captures", format!("[{checkout}, {team}, {group}]")),
+        ("200_named_hosts", format!("[{}]", (0..200).map(named).collect::<Vec<_>>().join(", "))),
     ];
-    let guarded = vec![
-        rule("checkout", Some("host == \"host-1.example.com\" && path.startsWith(\"/cart\")".into()), &[]),
-        rule("{target_group}", None, &[]),
-    ];
-    let many = (0..200)
-        .map(|i| rule(&format!("s{i}"), Some(format!("host == \"host-{i}.example.com\"")), &[]))
-        .collect::<Vec<_>>();
     let mut group = c.benchmark_group("classify");
     group.throughput(Throughput::Elements(lines.len() as u64));
-    for (name, rules) in
-        [("template", plain), ("host_path_template", guarded), ("captures", mixed), ("200_named_hosts", many)]
-    {
-        let classifier = Classifier::compile(&settings(rules), &mut Labels::default()).expect("compiles");
+    for (name, rules) in rules {
+        let classifier = support::classifier(&support::settings(&rules));
         let mut resolver = ServiceResolver::new(&classifier);
         group.bench_function(format!("{name}/name"), |b| {
             b.iter(|| over(&lines, |record| u64::from(resolver.resolve(record).0)));
@@ -178,6 +137,7 @@ fn classify(c: &mut Criterion) {
             b.iter(|| over(&lines, |record| u64::from(predicate.holds(record))));
         });
     }
+    group.throughput(Throughput::Elements(1));
     group.bench_function("compile", |b| {
         b.iter_batched(
             || "host == \"a\" && path.startsWith(\"/cart\")",

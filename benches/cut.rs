@@ -74,6 +74,7 @@ fn cuts(criterion: &mut Criterion) {
             end: 1,
             takeover: None,
             published: None,
+            incarnations: Vec::new(),
         };
         let rows = (cut.requests.len() + cut.slis.len()) as u64;
         group.throughput(Throughput::Elements(rows));
@@ -106,6 +107,7 @@ fn appends(criterion: &mut Criterion) {
             partition: Partition { source: "alb".into(), topic: "alb-logs".into(), number },
             offset: i64::from(number) * 7919,
             had_data: true,
+            topic_id: None,
         };
         Entry::Starts((0..partitions).map(start).collect())
     };

@@ -53,7 +53,7 @@ fn number(said: &str, word: &str) -> u64 {
 #[test]
 fn an_alert_fires_and_resolves_and_every_line_is_counted() {
     let place = tempfile::tempdir().expect("a folder");
-    let dir = place.path().join("demo");
+    let dir = place.path().join("my demo");
     let output = demo(&["--for", "30s", "--dir", dir.to_str().expect("UTF-8")]);
     let said = String::from_utf8(output.stdout).expect("UTF-8");
     let heard = String::from_utf8(output.stderr).expect("UTF-8");
@@ -81,6 +81,8 @@ fn an_alert_fires_and_resolves_and_every_line_is_counted() {
     assert_eq!(sum(&rollups, "requests_1m", "requests"), records, "{said}");
     assert_eq!(sum(&rollups, "quality_1m", "lines"), produced, "{said}");
     assert_eq!(sum(&rollups, "quality_1m", "records"), records, "{said}");
+    let quoted = format!("ninetail report '{}/pipeline.yaml'\n", dir.display());
+    assert!(said.contains(&quoted), "{quoted} is not in:\n{said}");
     for word in ["mock cluster", "real Apache Kafka", "duckdb -c", dir.to_str().expect("UTF-8")] {
         assert!(said.contains(word), "{word} is not in:\n{said}");
     }

@@ -2,6 +2,8 @@
 //! any way to split and order the same lines gives the same sums over revisions; what does not continue
 //! the chain is refused.
 
+#[path = "engine/roster.rs"]
+mod roster;
 #[path = "laws/traffic.rs"]
 mod traffic;
 
@@ -27,7 +29,7 @@ fn partition(number: i32) -> Partition {
 /// The entries that every journal begins with.
 fn opening(partitions: i32) -> Vec<Entry> {
     let settings = settings(200_000);
-    let start = |number| Start { partition: partition(number), offset: 0, had_data: true };
+    let start = |number| Start { partition: partition(number), offset: 0, had_data: true, topic_id: None };
     vec![
         Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
         Entry::Configure(Configure { epoch: 1, from: None, settings }),
@@ -211,6 +213,40 @@ fn lost_offsets_are_counted_marked_and_told() {
     assert_eq!(&*gaps[0].subject, "source/alb/logs/0");
     let row = out.cuts[0].quality.iter().find(|r| r.gap_offsets > 0).expect("a row with the gap");
     assert_eq!((row.gap_offsets, row.complete, row.slice_start), (100, false, START));
+}
+
+#[test]
+fn a_topic_made_anew_is_told_each_time_and_a_learned_id_is_not() {
+    let lines: Vec<Vec<u8>> = (0..40).map(|i| line(i * 1000, 1, 200, 10)).collect();
+    let chunk = chunks(&lines, 1, &[40])[0].clone();
+    let start = |offset, id: &str| {
+        let (partition, topic_id) = (partition(0), Some(id.into()));
+        Entry::Starts(vec![Start { partition, offset, had_data: false, topic_id }])
+    };
+    let mut entries = opening(1);
+    // learned later than the offset, and told again
+    entries.extend([start(0, "a"), start(0, "a"), chunk.clone(), start(40, "a")]);
+    // anew: somewhere else, and at the very place where the old one stood
+    let mut later = chunk_of(&chunk);
+    later.clock = CLOCK.plus_seconds(600);
+    later.coverage[0].top_times.iter_mut().for_each(|t| *t = t.plus_seconds(600));
+    entries.extend([start(0, "b"), Entry::Chunk(later), start(0, "c"), start(0, "d")]);
+    let mut engine = Engine::new();
+    let mut out = Outputs::default();
+    for (entry, position) in entries.iter().zip(1..) {
+        engine.apply(position, entry, &mut out).expect("applies");
+    }
+    assert_eq!(engine.topic_id(&partition(0)).map(|id| &**id), Some("d"));
+    let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
+    let said = |e: &&ninetail::core::event::Event| {
+        let gap = &e.data["gap"];
+        assert_eq!((gap["reason"].as_str(), gap["offsets"].as_u64()), (Some("recreated"), None));
+        (gap["first_offset"].as_i64(), gap["next_offset"].as_i64())
+    };
+    let said: Vec<_> = gaps.iter().map(said).collect();
+    assert_eq!(said, [(Some(40), Some(0)), (Some(40), Some(0)), (Some(0), Some(0))]);
+    let ids: std::collections::BTreeSet<_> = gaps.iter().map(|e| &e.id).collect();
+    assert_eq!(ids.len(), gaps.len(), "{ids:?}");
 }
 
 #[test]

@@ -67,6 +67,9 @@ pub struct Start {
     pub offset: i64,
     /// Whether it held anything from there on when the start was resolved.
     pub had_data: bool,
+    /// The id of the topic that the offset belongs to: one deleted and made anew has another. None where the
+    /// broker tells none.
+    pub topic_id: Option<Arc<str>>,
 }
 
 /// Why a cut was forced.

@@ -166,6 +166,10 @@ impl DataGap<'_> {
     pub fn event(&self, position: OutputPosition, sequence: u64) -> Event {
         let subject = self.origin.subject();
         let (transition, which, first, next, since) = match self.loss {
+            // a topic made anew comes to the same offset again
+            Loss::Offsets { first, next } if next <= first => {
+                ("lost", format!("{first}-{}", self.end), Some(first), Some(next), None)
+            }
             Loss::Offsets { first, next } => ("lost", first.to_string(), Some(first), Some(next), None),
             Loss::Began => ("began", self.end.to_string(), None, None, None),
             Loss::Ended { since } => ("ended", self.end.to_string(), None, None, Some(since.to_string())),
@@ -183,7 +187,7 @@ impl DataGap<'_> {
                 "transition": transition,
                 "first_offset": first,
                 "next_offset": next,
-                "offsets": first.zip(next).map(|(first, next)| next.saturating_sub(first)),
+                "offsets": first.zip(next).filter(|(first, next)| first < next).map(|(first, next)| next - first),
                 "since": since,
             },
             "provenance": {

@@ -69,14 +69,30 @@ impl Columns {
         self.len
     }
 
+    /// Where the first `N - 1` columns start, and one past the space after them, if the line has so many and one
+    /// space between each two: what [`FirstColumns`] needs.
+    #[inline(always)]
+    pub fn first<const N: usize>(&self) -> Option<FirstColumns<'_, N>> {
+        if self.wide || self.len + 1 < N {
+            return None;
+        }
+        Some(FirstColumns { starts: self.starts.first_chunk()? })
+    }
+
     /// Whether the line has no column.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// First byte of a column and the byte after its last one. Empty for a column that is not there.
+    /// Whether anything stands between the end of a column that was found and the end of the line.
+    pub fn is_followed(&self, line: &[u8], column: usize) -> bool {
+        column < self.len && self.range(line, column).1 < line.len()
+    }
+}
+
+impl ColumnRanges for Columns {
     #[inline(always)]
-    pub fn range(&self, line: &[u8], column: usize) -> (usize, usize) {
+    fn range(&self, line: &[u8], column: usize) -> (usize, usize) {
         if column >= self.len {
             return (0, 0);
         }
@@ -84,17 +100,35 @@ impl Columns {
         let end = self.starts[(column + 1) % STARTS_MAX] as usize - 1;
         if self.wide { trimmed(line, start, end) } else { (start, end) }
     }
+}
+
+/// The first `N - 1` columns of a line that has them all, one space apart: found without a question, where
+/// the number of the column is a constant.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstColumns<'c, const N: usize> {
+    starts: &'c [u32; N],
+}
+
+/// Columns of a line, by number.
+pub trait ColumnRanges {
+    /// First byte of a column and the byte after its last one. Empty for a column that is not there.
+    fn range(&self, line: &[u8], column: usize) -> (usize, usize);
 
     /// The bytes of a column, quotes included. Empty for a column that is not there.
     #[inline(always)]
-    pub fn get<'a>(&self, line: &'a [u8], column: usize) -> &'a [u8] {
+    fn get<'a>(&self, line: &'a [u8], column: usize) -> &'a [u8] {
         let (start, end) = self.range(line, column);
         line.get(start..end).unwrap_or_default()
     }
+}
 
-    /// Whether anything stands between the end of a column that was found and the end of the line.
-    pub fn is_followed(&self, line: &[u8], column: usize) -> bool {
-        column < self.len && self.range(line, column).1 < line.len()
+impl<const N: usize> ColumnRanges for FirstColumns<'_, N> {
+    #[inline(always)]
+    fn range(&self, _: &[u8], column: usize) -> (usize, usize) {
+        match self.starts.get(column..column + 2) {
+            Some([start, next]) => (*start as usize, *next as usize - 1),
+            _ => (0, 0),
+        }
     }
 }
 

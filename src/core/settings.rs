@@ -358,7 +358,7 @@ pub struct Tier {
 /// Bounds on what input can make grow.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
 pub struct Limits {
-    /// Services made by templates that the engine keeps apart; more go to `__other__`.
+    /// Services made by templates that the engine keeps apart at a time; more go to `__other__`.
     pub services_max: u32,
     /// The same for one ingest thread between two flushes; wider.
     pub ingest_services_max: u32,

@@ -10,7 +10,7 @@ use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
 use crate::core::roster::{Roster, ServiceId};
 use crate::core::time::{Slice, SliceLength, Time};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What was read of one partition in one slice.
@@ -99,6 +99,12 @@ impl Slices {
         let later = self.waiting.split_off(&first);
         self.corrections = std::mem::replace(&mut self.waiting, later);
         self.cut_below = Some(first);
+    }
+
+    /// The services that anything waits for.
+    pub fn services(&self) -> BTreeSet<ServiceId> {
+        let counts = self.waiting.values().chain(self.corrections.values());
+        counts.flat_map(|counts| counts.cells.keys().map(|(id, _)| *id)).collect()
     }
 
     /// How many slices wait, corrections included.

@@ -71,44 +71,6 @@ pub struct BurnLabels {
     pub window: String,
 }
 
-/// All metrics.
-#[derive(Debug)]
-#[expect(missing_docs, reason = "each field's meaning is its help text in `new`")]
-pub struct Metrics {
-    registry: Registry,
-    pub records: Family<OutcomeLabel, Counter>,
-    pub rejected: Family<ReasonLabel, Counter>,
-    pub records_late: Counter,
-    pub replayed: Counter,
-    pub lag_records: Family<PartitionLabels, Gauge>,
-    pub lag_seconds: Family<PartitionLabels, Fraction>,
-    pub partition_idle: Family<PartitionLabels, Gauge>,
-    pub watermark_lag_seconds: Fraction,
-    pub slices_open: Gauge,
-    pub services: Gauge,
-    pub services_folded: Gauge,
-    pub queue_chunks: Gauge,
-    pub queue_chunks_max: Gauge,
-    pub flush_duration: Histogram,
-    pub journal_duration: Histogram,
-    pub apply_duration: Histogram,
-    pub cut_duration: Histogram,
-    pub events_duration: Histogram,
-    pub snapshot_duration: Histogram,
-    pub commit_timestamp_seconds: Fraction,
-    pub sink_errors: Family<SinkLabel, Counter>,
-    pub events: Family<TypeLabel, Counter>,
-    pub cuts: Counter,
-    pub dead_letters: Counter,
-    pub objective_ratio: Family<SloLabels, Fraction>,
-    pub burn_rate: Family<BurnLabels, Fraction>,
-    pub budget_remaining_ratio: Family<SloLabels, Fraction>,
-    pub window_good: Family<SloLabels, Gauge>,
-    pub window_bad: Family<SloLabels, Gauge>,
-    pub slos_hidden: Gauge,
-    pub health: Health,
-}
-
 /// Label of a sink.
 #[derive(Clone, Hash, PartialEq, Eq, EncodeLabelSet, Debug)]
 pub struct SinkLabel {
@@ -116,8 +78,69 @@ pub struct SinkLabel {
     pub sink: &'static str,
 }
 
-fn seconds() -> Histogram {
-    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+/// The metrics from their table: each is a field of this name, registered under it with `ninetail_` before it.
+macro_rules! metrics {
+    ($($name:ident: $kind:ty $(= $zero:expr)?, $help:literal;)+) => {
+        /// All metrics.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            /// What the health endpoints look at.
+            pub health: Health,
+            $(#[doc = $help] pub $name: $kind,)+
+        }
+
+        impl Metrics {
+            /// All metrics at zero, registered.
+            pub fn new() -> Metrics {
+                let mut registry = Registry::with_prefix("ninetail");
+                let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+                registry.register("build", "version of the program", version);
+                $(
+                    let $name: $kind = metrics!(zero $($zero)?);
+                    registry.register(stringify!($name), $help, $name.clone());
+                )+
+                Metrics { registry, health: Health::default(), $($name,)+ }
+            }
+        }
+    };
+    (zero) => { Default::default() };
+    (zero $zero:expr) => { $zero };
+}
+
+// Counters are shown with `_total` behind their name.
+metrics! {
+    records: Family<OutcomeLabel, Counter>, "lines by outcome";
+    rejected: Family<ReasonLabel, Counter>, "rejected lines by reason";
+    records_late: Counter, "records that came after their slice had closed";
+    replayed: Counter, "records seen again and dropped";
+    kafka_lag_records: Family<PartitionLabels, Gauge>, "offsets between ours and the end";
+    kafka_lag_seconds: Family<PartitionLabels, Fraction>, "clock minus the latest event time read";
+    partition_idle: Family<PartitionLabels, Gauge>, "1 if read to its end and quiet";
+    watermark_lag_seconds: Fraction, "clock minus watermark";
+    slices_open: Gauge, "slices that wait for their cut";
+    services: Gauge, "services kept apart";
+    services_folded: Gauge, "times a service went to __other__";
+    queue_chunks: Gauge, "chunks waiting for the engine";
+    queue_chunks_max: Gauge, "bound of that queue";
+    flush_duration_seconds: Histogram = seconds(), "ingest: making and handing over a chunk";
+    journal_duration_seconds: Histogram = seconds(), "one durable append";
+    apply_duration_seconds: Histogram = seconds(), "engine: applying one batch of entries";
+    rollup_write_duration_seconds: Histogram = seconds(), "writing the files of one cut";
+    events_duration_seconds: Histogram = seconds(), "publishing one batch of events";
+    snapshot_duration_seconds: Histogram = seconds(), "taking one snapshot";
+    commit_timestamp_seconds: Fraction, "clock at the last commit";
+    sink_errors: Family<SinkLabel, Counter>, "failed attempts to write, by sink";
+    events: Family<TypeLabel, Counter>, "events published by type";
+    cuts: Counter, "cuts written";
+    dead_letters: Counter, "dead letters acknowledged";
+    slo_objective_ratio: Family<SloLabels, Fraction>, "objective, 0 to 1";
+    slo_burn_rate: Family<BurnLabels, Fraction>, "burn rate over a window";
+    slo_error_budget_remaining_ratio: Family<SloLabels, Fraction>,
+        "budget left, 1 is all, below 0 is overspent";
+    slo_window_good: Family<SloLabels, Gauge>, "good requests in the SLO's window";
+    slo_window_bad: Family<SloLabels, Gauge>, "bad requests in the SLO's window";
+    slos_hidden: Gauge, "SLOs beyond the bound that have no gauges";
 }
 
 impl Default for Metrics {
@@ -126,95 +149,11 @@ impl Default for Metrics {
     }
 }
 
-impl Metrics {
-    /// All metrics at zero, registered under `ninetail_`.
-    pub fn new() -> Metrics {
-        let mut m = Metrics {
-            registry: Registry::with_prefix("ninetail"),
-            records: Family::default(),
-            rejected: Family::default(),
-            records_late: Counter::default(),
-            replayed: Counter::default(),
-            lag_records: Family::default(),
-            lag_seconds: Family::default(),
-            partition_idle: Family::default(),
-            watermark_lag_seconds: Fraction::default(),
-            slices_open: Gauge::default(),
-            services: Gauge::default(),
-            services_folded: Gauge::default(),
-            queue_chunks: Gauge::default(),
-            queue_chunks_max: Gauge::default(),
-            flush_duration: seconds(),
-            journal_duration: seconds(),
-            apply_duration: seconds(),
-            cut_duration: seconds(),
-            events_duration: seconds(),
-            snapshot_duration: seconds(),
-            commit_timestamp_seconds: Fraction::default(),
-            sink_errors: Family::default(),
-            events: Family::default(),
-            cuts: Counter::default(),
-            dead_letters: Counter::default(),
-            objective_ratio: Family::default(),
-            burn_rate: Family::default(),
-            budget_remaining_ratio: Family::default(),
-            window_good: Family::default(),
-            window_bad: Family::default(),
-            slos_hidden: Gauge::default(),
-            health: Health::default(),
-        };
-        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        let r = &mut m.registry;
-        r.register("build", "version of the program", version);
-        r.register("records", "lines by outcome", m.records.clone());
-        r.register("rejected", "rejected lines by reason", m.rejected.clone());
-        r.register("records_late", "records that came after their slice had closed", m.records_late.clone());
-        r.register("replayed", "records seen again and dropped", m.replayed.clone());
-        r.register("kafka_lag_records", "offsets between ours and the end", m.lag_records.clone());
-        r.register("kafka_lag_seconds", "clock minus the latest event time read", m.lag_seconds.clone());
-        r.register("partition_idle", "1 if read to its end and quiet", m.partition_idle.clone());
-        r.register("watermark_lag_seconds", "clock minus watermark", m.watermark_lag_seconds.clone());
-        r.register("slices_open", "slices that wait for their cut", m.slices_open.clone());
-        r.register("services", "services kept apart", m.services.clone());
-        r.register("services_folded", "times a service went to __other__", m.services_folded.clone());
-        r.register("queue_chunks", "chunks waiting for the engine", m.queue_chunks.clone());
-        r.register("queue_chunks_max", "bound of that queue", m.queue_chunks_max.clone());
-        r.register(
-            "flush_duration_seconds",
-            "ingest: making and handing over a chunk",
-            m.flush_duration.clone(),
-        );
-        r.register("journal_duration_seconds", "one durable append", m.journal_duration.clone());
-        r.register(
-            "apply_duration_seconds",
-            "engine: applying one batch of entries",
-            m.apply_duration.clone(),
-        );
-        r.register("rollup_write_duration_seconds", "writing the files of one cut", m.cut_duration.clone());
-        r.register("events_duration_seconds", "publishing one batch of events", m.events_duration.clone());
-        r.register("snapshot_duration_seconds", "taking one snapshot", m.snapshot_duration.clone());
-        r.register(
-            "commit_timestamp_seconds",
-            "clock at the last commit",
-            m.commit_timestamp_seconds.clone(),
-        );
-        r.register("sink_errors", "failed attempts to write, by sink", m.sink_errors.clone());
-        r.register("events", "events published by type", m.events.clone());
-        r.register("cuts", "cuts written", m.cuts.clone());
-        r.register("dead_letters", "dead letters acknowledged", m.dead_letters.clone());
-        r.register("slo_objective_ratio", "objective, 0 to 1", m.objective_ratio.clone());
-        r.register("slo_burn_rate", "burn rate over a window", m.burn_rate.clone());
-        r.register(
-            "slo_error_budget_remaining_ratio",
-            "budget left, 1 is all, below 0 is overspent",
-            m.budget_remaining_ratio.clone(),
-        );
-        r.register("slo_window_good", "good requests in the SLO's window", m.window_good.clone());
-        r.register("slo_window_bad", "bad requests in the SLO's window", m.window_bad.clone());
-        r.register("slos_hidden", "SLOs beyond the bound that have no gauges", m.slos_hidden.clone());
-        m
-    }
+fn seconds() -> Histogram {
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
+}
 
+impl Metrics {
     /// The Prometheus text format.
     pub fn text(&self) -> String {
         let mut out = String::new();

@@ -10,7 +10,7 @@ use crate::core::rollup::OutputPosition;
 use crate::core::settings::Settings;
 use crate::core::time::{Slice, Time};
 use crate::edges::crash;
-use crate::edges::journal::{self, JournalError, LocalJournal, StateLock};
+use crate::edges::journal::{self, JournalError, LocalJournal, StateLock, incarnations};
 use crate::edges::metrics::{Metrics, SinkLabel, TypeLabel};
 use crate::edges::sink::events::{EventSink, EventTarget};
 use crate::edges::sink::parquet::{RollupSink, scan};
@@ -108,9 +108,13 @@ impl Committer {
             end: journal.end(),
             takeover: journal.begin().takeover.clone(),
             published,
+            incarnations: incarnate(&lock, &setup)?,
         };
         let rollups = RollupSink::open(&setup.rollups, &owner)?;
-        let (events, _) = EventSink::open(&setup.events, &owner, &setup.control)?;
+        let (events, found) = EventSink::open(&setup.events, &owner, &setup.control)?;
+        if let Some(found) = found {
+            incarnations::forget_before(&lock, &found.incarnation)?;
+        }
         let mut committer = Committer {
             journal,
             engine,
@@ -154,7 +158,7 @@ impl Committer {
         self.engine.check(entries)?;
         let started = Instant::now();
         let first = self.append(entries)?;
-        self.metrics.journal_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.journal_duration_seconds.observe(started.elapsed().as_secs_f64());
         for (entry, position) in entries.iter().zip(first..) {
             self.apply(position, entry)?;
         }
@@ -184,7 +188,7 @@ impl Committer {
         self.put_snapshot(self.position)?;
         self.snapshot_at = self.position;
         self.persist("journal", |c| c.journal.trim().map_err(RunError::from))?;
-        self.metrics.snapshot_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.snapshot_duration_seconds.observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
@@ -207,7 +211,7 @@ impl Committer {
         let mut out = Outputs::default();
         let started = Instant::now();
         self.engine.apply(position, entry, &mut out)?;
-        self.metrics.apply_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.apply_duration_seconds.observe(started.elapsed().as_secs_f64());
         self.position = position;
         if crash::order_is_broken() {
             self.put_snapshot(position)?;
@@ -218,7 +222,7 @@ impl Committer {
             let started = Instant::now();
             let before = cut_number - out.cuts.len() as u64;
             self.persist("events", |c| c.events.publish(&out.events, at, before).map_err(RunError::from))?;
-            self.metrics.events_duration.observe(started.elapsed().as_secs_f64());
+            self.metrics.events_duration_seconds.observe(started.elapsed().as_secs_f64());
             self.published = out.events.last().map(|e| e.position);
             for event in &out.events {
                 self.metrics.events.get_or_create(&TypeLabel { r#type: event.kind }).inc();
@@ -228,7 +232,7 @@ impl Committer {
             let started = Instant::now();
             self.persist("events", |c| c.events.publish(&[], at, cut.number).map_err(RunError::from))?;
             self.persist("rollups", |c| c.rollups.write(cut).map_err(RunError::from))?;
-            self.metrics.cut_duration.observe(started.elapsed().as_secs_f64());
+            self.metrics.rollup_write_duration_seconds.observe(started.elapsed().as_secs_f64());
             self.metrics.cuts.inc();
         }
         if !out.cuts.is_empty() {
@@ -308,6 +312,24 @@ fn begin(setup: &Setup) -> Result<Begin, RunError> {
     let from: Slice = setup.settings.slice.slice(published_to.unwrap_or_else(|| border(setup)));
     let sequences = progress.map(|p| p.sequences).unwrap_or_default();
     Ok(Begin { journal, backfill: setup.backfill, takeover: Some(Takeover { from, cut, sequences }) })
+}
+
+/// Begins an incarnation of the state folder, where the events' target tells who published; a full disk is waited
+/// for.
+fn incarnate(lock: &StateLock, setup: &Setup) -> Result<Vec<Arc<str>>, RunError> {
+    if !matches!(setup.events, EventTarget::Kafka(_)) {
+        return Ok(Vec::new());
+    }
+    loop {
+        match incarnations::begin(lock) {
+            Ok(ids) => return Ok(ids),
+            Err(error) if setup.patient && !setup.control.stop.load(Ordering::Relaxed) => {
+                (setup.control.log)(&format!("{error}; trying again until it passes"));
+                std::thread::sleep(RETRY);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// Without files to tell how far they go, a new journal begins with the slice that runs now.

@@ -73,6 +73,11 @@ pub enum RunError {
         /// The cluster.
         brokers: String,
     },
+    /// `--until-end` beside partitions that are stopped.
+    #[error(
+        "not read to their end, for they are stopped: {0}; what could be read is published; --restart-at says where they go on"
+    )]
+    Unread(String),
     /// A backfill into a folder that holds one.
     #[error("{0} holds a journal already: give --out a new folder")]
     OutputTaken(PathBuf),

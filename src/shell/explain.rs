@@ -8,6 +8,7 @@ use super::exit::{CommandError, Exit};
 use super::formats;
 use super::input::LineReader;
 use super::pipeline::Pipeline;
+use super::words::painted;
 use crate::core::accumulator::AHEAD_MAX_S;
 use crate::core::envelope::Message;
 use crate::core::format::{LayoutError, Parsed, preset};
@@ -326,10 +327,7 @@ fn show(
     settings: &Settings,
     terminal: Terminal,
 ) -> io::Result<()> {
-    let paint = |code: &str, text: &str| match terminal.stdout_color {
-        true => format!("\x1b[{code}m{text}\x1b[0m"),
-        false => text.to_string(),
-    };
+    let paint = |code: &str, text: &str| painted(code, text, terminal.stdout_color);
     let mut format = preset(fate.format).name.to_string();
     for step in fate.envelope.iter().rev() {
         format = format!("{} › {format}", step.name());

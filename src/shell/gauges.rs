@@ -9,7 +9,7 @@ use crate::edges::metrics::{
     BurnLabels, Metrics, OutcomeLabel, PartitionLabels, ReasonLabel, SERVICES_MAX, SloLabels,
 };
 use crate::edges::sink::dead_letters::LetterCounts;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::metrics::counter::Counter;
@@ -56,13 +56,21 @@ pub fn update(metrics: &Metrics, engine: &Engine, now: Time) {
         };
         metrics.partition_idle.get_or_create(&labels).set(i64::from(progress.standing() == Standing::AtEnd));
         if let Some(latest) = progress.latest(now) {
-            metrics.lag_seconds.get_or_create(&labels).set(lag_s(latest));
+            metrics.kafka_lag_seconds.get_or_create(&labels).set(lag_s(latest));
         }
     }
 }
 
+/// The budgets that have gauges now: those of services that left lose theirs, or the labels would only ever grow.
+#[derive(Default)]
+pub struct Shown {
+    budgets: HashSet<SloLabels>,
+    burns: HashSet<BurnLabels>,
+}
+
 /// Shows how the budgets stand: worth doing when a slice has closed.
-pub fn budgets(metrics: &Metrics, engine: &Engine) {
+pub fn budgets(metrics: &Metrics, engine: &Engine, shown: &mut Shown) {
+    let before = std::mem::take(shown);
     let ratio = |m: Millionths| m.0 as f64 / 1e6;
     let mut services = BTreeSet::new();
     let mut hidden = 0;
@@ -74,23 +82,40 @@ pub fn budgets(metrics: &Metrics, engine: &Engine) {
         }
         let labels = SloLabels { service: gauge.service.to_string(), slo: gauge.slo.to_string() };
         let slo = &gauge.definition.slo;
-        metrics.objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
+        metrics.slo_objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
         for (tier, (_, long, short, _)) in slo.tiers.iter().zip(&gauge.burns) {
             for (window_s, rate) in [(tier.long_s, long), (tier.short_s, short)] {
                 let Some(rate) = rate else { continue };
                 let window = crate::shell::words::duration(window_s);
                 let (service, slo) = (labels.service.clone(), labels.slo.clone());
-                metrics.burn_rate.get_or_create(&BurnLabels { service, slo, window }).set(ratio(*rate));
+                let labels = BurnLabels { service, slo, window };
+                metrics.slo_burn_rate.get_or_create(&labels).set(ratio(*rate));
+                shown.burns.insert(labels);
             }
         }
-        let shown = |requests| i64::try_from(requests).unwrap_or(i64::MAX);
-        metrics.window_good.get_or_create(&labels).set(shown(gauge.window.good));
-        metrics.window_bad.get_or_create(&labels).set(shown(gauge.window.bad));
-        if let Some(remaining) = gauge.remaining {
-            metrics.budget_remaining_ratio.get_or_create(&labels).set(ratio(remaining));
+        let count = |requests| i64::try_from(requests).unwrap_or(i64::MAX);
+        metrics.slo_window_good.get_or_create(&labels).set(count(gauge.window.good));
+        metrics.slo_window_bad.get_or_create(&labels).set(count(gauge.window.bad));
+        match gauge.remaining {
+            Some(left) => {
+                metrics.slo_error_budget_remaining_ratio.get_or_create(&labels).set(ratio(left));
+            }
+            None => {
+                metrics.slo_error_budget_remaining_ratio.remove(&labels);
+            }
         }
+        shown.budgets.insert(labels);
     }
     metrics.slos_hidden.set(hidden);
+    for labels in before.budgets.difference(&shown.budgets) {
+        metrics.slo_objective_ratio.remove(labels);
+        metrics.slo_window_good.remove(labels);
+        metrics.slo_window_bad.remove(labels);
+        metrics.slo_error_budget_remaining_ratio.remove(labels);
+    }
+    for labels in before.burns.difference(&shown.burns) {
+        metrics.slo_burn_rate.remove(labels);
+    }
 }
 
 /// Shows the dead letters kept so far.

@@ -12,7 +12,7 @@ use crate::core::settings::Input;
 use crate::edges::metrics::{Metrics, PartitionLabels, SinkLabel};
 use crate::edges::sink::Control;
 use crate::edges::sink::dead_letters::{Letter, LetterWriter};
-use crate::edges::source::kafka::{Assignment, Delivery, KafkaConsumer};
+use crate::edges::source::kafka::{Assignment, Delivery, KafkaConsumer, Stop, StopReason};
 use crate::edges::source::{Ends, KafkaConfig};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
@@ -47,6 +47,13 @@ pub enum Order {
     Pause(Partition),
     /// Fetch again.
     Resume(Partition),
+    /// Read it no more until it is repaired.
+    Stop {
+        /// The partition.
+        partition: Partition,
+        /// Why.
+        reason: StopReason,
+    },
 }
 
 /// What an ingest thread tells the engine's side.
@@ -103,6 +110,8 @@ struct Lane {
     /// `--until-end`: the offset that it reads to, once known.
     end: Option<i64>,
     finished: bool,
+    /// `--until-end`: it is stopped, nothing more is waited for.
+    stopped: bool,
 }
 
 /// A hole that a poll told of: counted between two flushes, so that the slices around it are known.
@@ -140,7 +149,7 @@ impl Ingest {
                     return Ok(());
                 }
                 flushed = Instant::now();
-                let done = lanes.values().filter(|l| l.finished).count();
+                let done = lanes.values().filter(|l| l.finished || l.stopped).count();
                 if self.until_end && done > finished {
                     finished = done;
                     let report = Report::Finished { thread: self.thread, partitions: done };
@@ -179,7 +188,10 @@ impl Ingest {
                         topic: partition.topic.to_string(),
                         partition: number,
                     };
-                    lanes.insert(partition, Lane { slot, cluster, labels, end: None, finished: false });
+                    lanes.insert(
+                        partition,
+                        Lane { slot, cluster, labels, end: None, finished: false, stopped: false },
+                    );
                 }
                 Order::Pause(partition) => {
                     if let Some(lane) = lanes.get(&partition)
@@ -193,6 +205,14 @@ impl Ingest {
                         && let Some(consumer) = &mut consumers[lane.cluster]
                     {
                         consumer.resume(lane.slot)?;
+                    }
+                }
+                Order::Stop { partition, reason } => {
+                    if let Some(lane) = lanes.get(&partition)
+                        && let Some(consumer) = &mut consumers[lane.cluster]
+                        && let Some(stop) = consumer.stop(lane.slot, reason)?
+                    {
+                        tell_stopped(&partition, &stop);
                     }
                 }
             }
@@ -223,14 +243,7 @@ impl Ingest {
                 Delivery::Lost { slot, from, to, reason } => {
                     lost.push(Lost { slot, span: Span { start: from, end: to }, reason });
                 }
-                Delivery::Stopped { slot, stop } => {
-                    let partition = accumulator.partition(slot);
-                    tracing::error!(
-                        %partition,
-                        "{stop}; it is not read until it is repaired: run with --restart-at {}/{}=earliest (or =latest, or =OFFSET)",
-                        partition.topic, partition.number
-                    );
-                }
+                Delivery::Stopped { slot, stop } => tell_stopped(accumulator.partition(slot), &stop),
                 Delivery::Trouble { slot, error } => {
                     tracing::warn!(partition = %accumulator.partition(slot), "{error}");
                 }
@@ -257,7 +270,7 @@ impl Ingest {
         }
     }
 
-    /// `--until-end`: finds out where partitions ended at the start, and lets go of those that are there.
+    /// `--until-end`: finds out where partitions ended at the start, and lets go of those that are there or stopped.
     fn finish_lanes(
         &mut self,
         consumers: &mut [Option<KafkaConsumer<Slot>>],
@@ -266,11 +279,16 @@ impl Ingest {
         if !self.until_end {
             return Ok(());
         }
-        for lane in lanes.values_mut().filter(|l| !l.finished) {
+        for lane in lanes.values_mut().filter(|l| !l.finished && !l.stopped) {
             let Some(consumer) = &mut consumers[lane.cluster] else { continue };
+            lane.stopped = consumer.is_stopped(lane.slot);
+            if lane.stopped {
+                continue;
+            }
             if lane.end.is_none() {
                 match consumer.stable_end(lane.slot) {
-                    Ok(end) => lane.end = end,
+                    // an end before our position is none: that the log is another one comes from its broker
+                    Ok(end) => lane.end = end.filter(|end| *end >= self.accumulator.next(lane.slot)),
                     Err(error) => tracing::warn!("{error}"),
                 }
             }
@@ -312,14 +330,23 @@ impl Ingest {
             self.accumulator.standing(lane.slot, standing);
             if let Some(lag) = consumer.lag(lane.slot, ends) {
                 let lag = i64::try_from(lag).unwrap_or(i64::MAX);
-                self.metrics.lag_records.get_or_create(&lane.labels).set(lag);
+                self.metrics.kafka_lag_records.get_or_create(&lane.labels).set(lag);
             }
         }
         let chunk = Box::new(self.accumulator.flush(self.clock.now()));
-        self.metrics.flush_duration.observe(started.elapsed().as_secs_f64());
+        self.metrics.flush_duration_seconds.observe(started.elapsed().as_secs_f64());
         self.metrics.queue_chunks.inc();
         self.reports.send(Report::Chunk(chunk)).is_ok()
     }
+}
+
+/// Says that a partition is not read any more, and the way out.
+fn tell_stopped(partition: &Partition, stop: &Stop) {
+    tracing::error!(
+        %partition,
+        "{stop}; it is not read until it is repaired: run with --restart-at {}/{}=earliest (or =latest, or =OFFSET)",
+        partition.topic, partition.number
+    );
 }
 
 /// Hands a dead letter over; a full disk is waited for, as the line must not be lost. False: told to stop first.

@@ -3,8 +3,11 @@
 //! Invariant: it reads nothing but Parquet files, and only of the dates asked for; it changes nothing. The
 //! same files give the same report, whatever the number of threads.
 
+mod csv;
 mod figures;
+mod latencies;
 mod print;
+mod quality;
 mod sums;
 
 use super::args::{ReportArgs, ReportOutput};
@@ -33,13 +36,13 @@ const FILES_PER_THREAD_MIN: usize = 32;
 ///
 /// # Errors
 /// If the pipeline is invalid, the folder holds no rollups of it, a file cannot be read, or the output fails.
-pub fn command(args: &ReportArgs, _terminal: Terminal) -> Result<Exit, CommandError> {
+pub fn command(args: &ReportArgs, terminal: Terminal) -> Result<Exit, CommandError> {
     let request = Request::new(args)?;
     let report = request.report()?;
     let text = match args.output {
-        ReportOutput::Table => print::table(&report),
+        ReportOutput::Table => print::table(&report, terminal.stdout_color),
         ReportOutput::Json => format!("{:#}\n", print::json(&report)),
-        ReportOutput::Csv => print::csv(&report),
+        ReportOutput::Csv => csv::text(&report),
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -114,7 +117,7 @@ impl Request {
         let days: BTreeSet<Time> = slis.iter().map(|file| file.day).collect();
         let newest: BTreeSet<Time> = days.into_iter().rev().take(2).collect();
         for file in slis.into_iter().filter(|file| newest.contains(&file.day)) {
-            read::slis(&file.path, |row| longest = longest.max(row.window_s)).map_err(failed)?;
+            read::windows(&file.path, |window_s| longest = longest.max(window_s)).map_err(failed)?;
         }
         Ok(if longest == 0 { LOOKBACK_S } else { longest })
     }
@@ -200,12 +203,7 @@ fn newest_end(
                 newest = newest.max((end > start).then_some(end));
             };
             for file in files.iter().filter(|file| file.table == table && file.day == day) {
-                match table {
-                    "quality" => read::quality(&file.path, |row| see(row.slice_start, row.slices)),
-                    "requests" => read::requests(&file.path, |row| see(row.slice_start, 1)),
-                    _ => read::slis(&file.path, |row| see(row.slice_start, 1)),
-                }
-                .map_err(failed)?;
+                read::spans(file, &mut see).map_err(failed)?;
             }
             if newest.is_some() {
                 return Ok(newest);

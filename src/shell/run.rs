@@ -13,6 +13,7 @@
 
 use crate::core::accumulator::Accumulator;
 use crate::core::entry::{Entry, ForcedCut, Start};
+use crate::core::partial::Standing;
 use crate::core::position::Partition;
 use crate::core::record::Labels;
 use crate::core::service::Classifier;
@@ -21,6 +22,7 @@ use crate::edges::http;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::dead_letters::DeadLetters;
 use crate::edges::source::Ends;
+use crate::edges::source::kafka::StopReason;
 use crate::edges::source::topics::{StartAt, Topics};
 use crate::shell::args::{Restart, RestartPlace, RunArgs};
 use crate::shell::cli::Terminal;
@@ -59,6 +61,8 @@ pub struct Options {
     pub take_over: bool,
     /// Repair: where stopped partitions go on.
     pub restart_at: Vec<Restart>,
+    /// Whether the brokers know topic ids: librdkafka's mock cluster does not answer about them.
+    pub topic_ids: bool,
     /// The clock.
     pub clock: Clock,
     /// Metrics, shared with whoever shows them.
@@ -79,6 +83,7 @@ pub fn command(args: &RunArgs, terminal: Terminal) -> Result<Exit, CommandError>
         close: args.close,
         take_over: args.take_over,
         restart_at: args.restart_at.clone(),
+        topic_ids: true,
         clock: Clock::system(),
         metrics: Arc::new(Metrics::new()),
         stop: Arc::new(AtomicBool::new(false)),
@@ -149,6 +154,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             cluster: number,
             config: cluster.config.clone(),
             topics: watched(&committer, cluster),
+            ids: options.topic_ids,
             ends: ends[number].clone(),
             hints: taken,
             sightings: sightings.clone(),
@@ -289,6 +295,7 @@ fn watched(committer: &Committer, cluster: &connect::ClusterOf) -> Vec<Watched> 
         topic: topic.clone(),
         start: *start,
         known: known(source, topic),
+        id: None,
     });
     watched.collect()
 }
@@ -308,9 +315,12 @@ fn restart(
         let Some((config, source, topic)) = clusters.iter().find_map(of) else {
             return Err(RunError::Other(format!("--restart-at {place}: the pipeline reads no such topic")));
         };
+        let topics = Topics::open(&config)?;
+        // Asked first: should the topic be made anew meanwhile, it is noticed.
+        let topic_id = if options.topic_ids { topics.id(&topic)? } else { None };
         let resolve = |at| -> Result<i64, RunError> {
             let places = [(topic.clone(), *number)];
-            let found = Topics::open(&config)?.resolve_starts(&places, at)?;
+            let found = topics.resolve_starts(&places, at)?;
             found.first().map(|r| r.offset).ok_or_else(|| RunError::Other(format!("{place} does not exist")))
         };
         let offset = match at {
@@ -320,7 +330,7 @@ fn restart(
         };
         let partition = Partition { source, topic: topic.clone(), number: *number };
         tracing::warn!(%partition, offset, "goes on where it was told to");
-        committer.commit(&[Entry::Starts(vec![Start { partition, offset, had_data: true }])])?;
+        committer.commit(&[Entry::Starts(vec![Start { partition, offset, had_data: true, topic_id }])])?;
     }
     Ok(())
 }
@@ -348,6 +358,8 @@ impl EngineSide<'_> {
     fn turn(mut self) -> Result<(), RunError> {
         let mut hinted = self.committer.snapshot_position();
         let mut closed = None;
+        let mut shown = gauges::Shown::default();
+        let mut unread = Vec::new();
         loop {
             self.options.metrics.health.turn(self.options.clock.started().elapsed().as_micros() as i64);
             self.place()?;
@@ -360,7 +372,7 @@ impl EngineSide<'_> {
                 gauges::update(&self.options.metrics, self.committer.engine(), self.options.clock.now());
                 if closed != self.committer.engine().ledger().closed() {
                     closed = self.committer.engine().ledger().closed();
-                    gauges::budgets(&self.options.metrics, self.committer.engine());
+                    gauges::budgets(&self.options.metrics, self.committer.engine(), &mut shown);
                 }
                 gauges::letters(&self.options.metrics, self.letters.counts());
             }
@@ -371,6 +383,7 @@ impl EngineSide<'_> {
             if self.options.until_end && self.is_done() {
                 let forced = if self.options.close { ForcedCut::All } else { ForcedCut::Closed };
                 self.committer.cut(forced)?;
+                unread = self.stopped_partitions();
                 break;
             }
             if self.stopped == self.orders.len() {
@@ -380,7 +393,18 @@ impl EngineSide<'_> {
         self.committer.snapshot()?;
         self.hint();
         let interrupted = self.options.until_end && !self.is_done();
-        if interrupted { Err(RunError::Stopped) } else { Ok(()) }
+        match () {
+            () if interrupted => Err(RunError::Stopped),
+            () if !unread.is_empty() => Err(RunError::Unread(unread.join(", "))),
+            () => Ok(()),
+        }
+    }
+
+    /// Partitions that are not read until somebody repairs them.
+    fn stopped_partitions(&self) -> Vec<String> {
+        let all = self.committer.engine().watermarks().iter();
+        let stopped = all.filter(|(_, progress)| progress.standing() == Standing::Stopped);
+        stopped.map(|(partition, _)| format!("{}/{}", partition.topic, partition.number)).collect()
     }
 
     /// Takes what has come, at most so much; waits a little for the first.
@@ -415,6 +439,11 @@ impl EngineSide<'_> {
                 Sighting::Complete(cluster) => {
                     self.complete.insert(cluster);
                 }
+                Sighting::Recreated { source, topic, id } => {
+                    let mine = |p: &&Partition| p.source == source && p.topic == topic;
+                    let partitions: Vec<Partition> = self.placed.keys().filter(mine).cloned().collect();
+                    partitions.iter().for_each(|partition| self.stop_if_recreated(partition, &id));
+                }
                 Sighting::Missing { brokers, topic } if self.options.until_end => {
                     return Err(RunError::NoTopic { topic: topic.to_string(), brokers });
                 }
@@ -425,16 +454,26 @@ impl EngineSide<'_> {
     }
 
     fn place_partitions(&mut self, cluster: usize, found: Vec<FoundPartition>) -> Result<(), RunError> {
-        let positions = self.committer.engine().positions();
+        let engine = self.committer.engine();
+        let positions = engine.positions();
         let new: Vec<Start> = found
             .iter()
-            .filter(|f| positions.next(&f.partition).is_none())
-            .map(|f| Start { partition: f.partition.clone(), offset: f.start.0, had_data: f.start.1 })
+            .filter_map(|f| {
+                let (offset, had_data) = match positions.next(&f.partition) {
+                    None => f.start,
+                    // The id was not told before: from now on it is known.
+                    Some(at) if f.topic_id.is_some() && engine.topic_id(&f.partition).is_none() => {
+                        (at, false)
+                    }
+                    Some(_) => return None,
+                };
+                Some(Start { partition: f.partition.clone(), offset, had_data, topic_id: f.topic_id.clone() })
+            })
             .collect();
         if !new.is_empty() {
             self.committer.commit(&[Entry::Starts(new)])?;
         }
-        for FoundPartition { partition, .. } in found {
+        for FoundPartition { partition, topic_id, .. } in found {
             let Some(offset) = self.committer.engine().positions().next(&partition) else { continue };
             let settings = &self.pipeline.settings;
             let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) else { continue };
@@ -442,11 +481,24 @@ impl EngineSide<'_> {
             tracing::info!(%partition, offset, thread, "reading");
             self.placed.insert(partition.clone(), thread);
             let carry = self.committer.engine().carry(&partition).to_vec();
-            let order = Order::Assign { cluster, partition, input: source.input.clone(), offset, carry };
+            let input = source.input.clone();
+            let order = Order::Assign { cluster, partition: partition.clone(), input, offset, carry };
             // A thread that is gone has said why, or will.
             let _ = self.orders[thread].send(order);
+            if let Some(id) = topic_id {
+                self.stop_if_recreated(&partition, &id);
+            }
         }
         Ok(())
+    }
+
+    /// Stops the partition if the topic of that id is not the one that its position belongs to.
+    fn stop_if_recreated(&self, partition: &Partition, id: &Arc<str>) {
+        let known = self.committer.engine().topic_id(partition).filter(|known| *known != id);
+        if let (Some(known), Some(thread)) = (known, self.placed.get(partition)) {
+            let reason = StopReason::Recreated { known: known.clone(), found: id.clone() };
+            let _ = self.orders[*thread].send(Order::Stop { partition: partition.clone(), reason });
+        }
     }
 
     fn is_done(&self) -> bool {

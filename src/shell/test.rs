@@ -6,6 +6,7 @@ use super::cli::Terminal;
 use super::exit::{CommandError, Exit};
 use super::explain::{Explainer, Fate};
 use super::pipeline::{Expect, LineTest, Pipeline};
+use super::words::painted;
 use crate::core::record::{Fields, Reason};
 use clap::Args;
 use std::io::{self, Write};
@@ -39,8 +40,8 @@ pub fn command(args: &TestArgs, terminal: Terminal) -> Result<Exit, CommandError
             }
             failed += 1;
             let (line, _) = super::config::diagnostic::line_column(&pipeline.text, test.span.start);
-            let (red, off) = if terminal.stdout_color { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-            writeln!(out, "{red}failed{off}: {} ({}:{line})", test.name, path.display())?;
+            let said = painted("1;31", "failed", terminal.stdout_color);
+            writeln!(out, "{said}: {} ({}:{line})", test.name, path.display())?;
             for difference in differences {
                 writeln!(out, "  {difference}")?;
             }

@@ -30,6 +30,8 @@ pub struct Watched {
     pub start: StartAt,
     /// Whether the journal knows the topic: then partitions that appear start at their beginning.
     pub known: bool,
+    /// The topic's id, once it was told.
+    pub id: Option<Arc<str>>,
 }
 
 /// A partition that was found.
@@ -39,6 +41,8 @@ pub struct FoundPartition {
     pub partition: Partition,
     /// Where to start if the journal does not know it: the offset, and whether anything was there.
     pub start: (i64, bool),
+    /// The id of its topic, where the broker tells it.
+    pub topic_id: Option<Arc<str>>,
 }
 
 /// What a watch tells.
@@ -47,6 +51,15 @@ pub enum Sighting {
     Partitions(usize, Vec<FoundPartition>),
     /// Every topic of the cluster was looked at once.
     Complete(usize),
+    /// The topic has this id now, and had another before: it was deleted and made anew.
+    Recreated {
+        /// Its source.
+        source: Arc<str>,
+        /// The topic.
+        topic: Arc<str>,
+        /// The id.
+        id: Arc<str>,
+    },
     /// The topic is not there.
     Missing {
         /// The cluster's address.
@@ -67,6 +80,8 @@ pub struct Watch {
     pub config: KafkaConfig,
     /// Its topics.
     pub topics: Vec<Watched>,
+    /// Whether its brokers know topic ids.
+    pub ids: bool,
     /// Where answers about ends go.
     pub ends: Ends,
     /// Hints to commit; the channel's end ends the watch.
@@ -85,7 +100,7 @@ impl Watch {
     pub fn run(mut self) -> Result<(), SourceError> {
         let client = Topics::open(&self.config)?;
         let mut seen: BTreeSet<(Arc<str>, i32)> = BTreeSet::new();
-        let mut next_look = Instant::now();
+        let (mut next_look, mut next_identify) = (Instant::now(), Instant::now());
         let mut complete = false;
         let mut missing: BTreeMap<Arc<str>, bool> = BTreeMap::new();
         loop {
@@ -99,6 +114,9 @@ impl Watch {
             }
             let places: Vec<(Arc<str>, i32)> = seen.iter().cloned().collect();
             client.refresh(&places, &self.ends);
+            if Instant::now() >= next_identify && !self.identify(&client) {
+                next_identify = Instant::now() + DISCOVER;
+            }
             match self.hints.recv_timeout(REFRESH) {
                 Ok(hint) => {
                     if let Err(error) = client.commit(&hint) {
@@ -155,6 +173,25 @@ impl Watch {
         all
     }
 
+    /// Looks whether topics are still those they were. False: somebody did not answer.
+    fn identify(&mut self, client: &Topics) -> bool {
+        for watched in self.topics.iter_mut().filter(|watched| watched.id.is_some()) {
+            match client.id(&watched.topic) {
+                Ok(Some(id)) if watched.id.as_ref() != Some(&id) => {
+                    watched.id = Some(id.clone());
+                    let (source, topic) = (watched.source.clone(), watched.topic.clone());
+                    let _ = self.sightings.send(Sighting::Recreated { source, topic, id });
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!("{error}");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
     fn look(
         &mut self,
         client: &Topics,
@@ -162,24 +199,33 @@ impl Watch {
         seen: &mut BTreeSet<(Arc<str>, i32)>,
     ) -> Result<bool, SourceError> {
         let watched = &mut self.topics[at];
+        // Asked before anything else: should the topic be made anew meanwhile, its next answer differs.
+        let id = if self.ids && watched.id.is_none() { client.id(&watched.topic)? } else { None };
         let Found::Partitions(numbers) = client.partitions(&watched.topic)? else { return Ok(false) };
         let new: Vec<(Arc<str>, i32)> =
             numbers.into_iter().map(|n| (watched.topic.clone(), n)).filter(|p| !seen.contains(p)).collect();
         if new.is_empty() {
             return Ok(true);
         }
+        if self.ids && watched.id.is_none() {
+            // None before, and there now: made in between, or the broker tells none.
+            watched.id = id.map_or_else(|| client.id(&watched.topic), |id| Ok(Some(id)))?;
+        }
+        let id = watched.id.clone();
         let partition =
             |number: i32| Partition { source: watched.source.clone(), topic: watched.topic.clone(), number };
         // A partition that appears later starts at 0: what retention took before we saw it is a gap.
         let found: Vec<FoundPartition> = if watched.known {
             new.iter()
-                .map(|(_, number)| FoundPartition { partition: partition(*number), start: (0, true) })
+                .map(|(_, number)| (partition(*number), (0, true)))
+                .map(|(partition, start)| FoundPartition { partition, start, topic_id: id.clone() })
                 .collect()
         } else {
             let resolved = client.resolve_starts(&new, watched.start)?;
             resolved
                 .into_iter()
-                .map(|r| FoundPartition { partition: partition(r.partition), start: (r.offset, r.had_data) })
+                .map(|r| (partition(r.partition), (r.offset, r.had_data)))
+                .map(|(partition, start)| FoundPartition { partition, start, topic_id: id.clone() })
                 .collect()
         };
         watched.known = true;

@@ -1,4 +1,4 @@
-//! How numbers are said to people.
+//! How numbers and names are written for people and for their shells.
 
 /// A number of seconds as `30s`, `5m`, `1h30m`, `30d`.
 pub fn duration(seconds: u64) -> String {
@@ -26,9 +26,44 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A text in a colour of the terminal (an SGR code), or as it is.
+pub fn painted(code: &str, text: &str, color: bool) -> String {
+    if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// One word of a POSIX shell's command that means the text: bare where nothing in it is special.
+pub fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    if !text.contains('\'') {
+        return format!("'{text}'");
+    }
+    let mut word = String::from("\"");
+    for c in text.chars() {
+        if matches!(c, '"' | '\\' | '$' | '`') {
+            word.push('\\');
+        }
+        word.push(c);
+    }
+    word + "\""
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_a_word_means() {
+        for text in ["", "/tmp/a-b_c.yaml", "my demo", "it's $HOME", "a\"b'c`d\\e", "*?[x]", "~", "a;b", "é"]
+        {
+            let script = format!("printf %s {}", shell_word(text));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().expect("a shell");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{script}");
+        }
+        assert_eq!(shell_word("/tmp/demo-1"), "/tmp/demo-1");
+    }
 
     #[test]
     fn thousands_are_grouped() {

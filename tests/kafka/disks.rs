@@ -29,7 +29,14 @@ fn noise(seed: usize, length: usize) -> String {
 }
 
 fn owner() -> Owner {
-    Owner { pipeline: "edge".into(), journal: JOURNAL.into(), end: 1000, takeover: None, published: None }
+    Owner {
+        pipeline: "edge".into(),
+        journal: JOURNAL.into(),
+        end: 1000,
+        takeover: None,
+        published: None,
+        incarnations: Vec::new(),
+    }
 }
 
 /// Names everywhere below the folder.
@@ -59,7 +66,7 @@ pub(crate) fn journal() -> Outcome {
     let mut journal = LocalJournal::open(&lock, Some(begin))?;
     let bulky = |seed| {
         let partition = Partition { source: noise(seed, 300_000).into(), topic: "t".into(), number: 0 };
-        Entry::Starts(vec![Start { partition, offset: seed as i64, had_data: true }])
+        Entry::Starts(vec![Start { partition, offset: seed as i64, had_data: true, topic_id: None }])
     };
     let mut count = 0;
     while journal.append(&[bulky(count)]).is_ok() {

@@ -48,6 +48,27 @@ pub(crate) fn transactions_with_aborts() -> Outcome {
     Ok(())
 }
 
+/// An open transaction at the end holds nothing up and is not counted; its lines are once it is committed.
+pub(crate) fn open_transaction() -> Outcome {
+    let scenario = Scenario::new("open", brisk())?;
+    let lines = recent_lines(46, 6_000, 300, 4);
+    let mut truth = scenario.truth();
+    scenario.client.produce(&scenario.topic, &lines[..2_000])?;
+    add(&mut truth, &lines[..2_000]);
+    let open = lines[2_000..4_000].to_vec();
+    let transaction = scenario.client.open_transaction(&scenario.topic, &scenario.name, &open)?;
+    scenario.drain()?;
+    scenario.check(&truth)?;
+    // Nobody may read past it, and that is no reason to wait.
+    scenario.client.produce(&scenario.topic, &lines[4_000..])?;
+    scenario.drain()?;
+    scenario.check(&truth)?;
+    transaction.commit()?;
+    add(&mut truth, &lines[2_000..]);
+    scenario.drain()?;
+    scenario.check(&truth)
+}
+
 /// Records that retention took before they were read: a declared gap, never a hang, and the rest is right.
 pub(crate) fn retention_hole() -> Outcome {
     let scenario = Scenario::new("hole", Options { partitions: 2, ..brisk() })?;

@@ -10,16 +10,22 @@ mod fixture;
 mod blocks;
 
 mod bad_input;
+mod corrupt;
 mod crashes;
 mod disks;
 mod ground;
+mod health;
 mod input;
 mod outages;
 mod readme;
+mod recreated;
 mod refusals;
 mod reports;
+
 mod sinks;
 mod truth;
+mod unreachable;
+mod zombies;
 
 use fixture::Need::{CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
 use fixture::{Need, Outcome};
@@ -34,6 +40,7 @@ fn main() {
         trial("sinks::each_event_once", &[Kafka], sinks::each_event_once),
         trial("sinks::many_events_and_subjects", &[Kafka], sinks::many_events_and_subjects),
         trial("sinks::another_journal_is_refused", &[Kafka], sinks::another_journal_is_refused),
+        trial("sinks::a_copy_that_published_is_known", &[Kafka], sinks::a_copy_that_published_is_known),
         trial("sinks::state_topic_must_be_compacted", &[Kafka], sinks::state_topic_must_be_compacted),
         trial("sinks::broker_killed_while_publishing", &[OwnKafka], sinks::broker_killed_while_publishing),
         trial("sinks::dead_letters_are_kept", &[Kafka], sinks::dead_letters_are_kept),
@@ -59,6 +66,7 @@ fn main() {
         ),
         trial("input::group_offsets_reset", &[Kafka, DuckDb], input::group_offsets_reset),
         trial("input::transactions_with_aborts", &[Kafka, DuckDb], input::transactions_with_aborts),
+        trial("input::open_transaction", &[Kafka, DuckDb], input::open_transaction),
         trial("input::retention_hole", &[Kafka, DuckDb], input::retention_hole),
         trial("input::silent_partition_beside_busy_ones", &[Kafka, DuckDb], input::silent_partition),
         trial("input::all_partitions_fall_silent", &[Kafka, DuckDb], input::all_silent),
@@ -68,15 +76,28 @@ fn main() {
         trial("bad_input::every_kind", &[Kafka, DuckDb], bad_input::every_kind),
         trial("bad_input::hostile_traffic", &[Kafka, DuckDb], bad_input::hostile_traffic),
         trial("bad_input::a_million_services", &[Kafka, DuckDb], bad_input::a_million_services),
+        trial("recreated::across_a_restart", &[Kafka, DuckDb], recreated::across_a_restart),
+        trial("recreated::while_running", &[Kafka, DuckDb], recreated::while_running),
+        trial("recreated::shorter", &[Kafka, DuckDb], recreated::shorter),
         trial("refusals::second_process", &[Kafka, DuckDb], refusals::second_process),
         trial("refusals::second_process_elsewhere", &[Kafka, DuckDb], refusals::second_process_elsewhere),
         trial("refusals::empty_state_beside_outputs", &[Kafka, DuckDb], refusals::empty_state_beside_outputs),
         trial("refusals::old_state_restored", &[Kafka, DuckDb], refusals::old_state_restored),
         trial("outages::broker_killed_and_started", &[OwnKafka, DuckDb], outages::broker_killed_and_started),
         trial("outages::one_of_three_nodes_killed", &[OwnKafka, DuckDb], outages::one_of_three_nodes_killed),
+        trial(
+            "corrupt::a_batch_on_the_brokers_disk",
+            &[OwnKafka, DuckDb],
+            corrupt::batch_on_the_brokers_disk,
+        ),
+        trial("unreachable::a_partition_whose_node_is_gone", &[OwnKafka, DuckDb], unreachable::node_is_gone),
+        trial("zombies::asleep_beside_its_state", &[Kafka, DuckDb], zombies::asleep_beside_its_state),
+        trial("zombies::fenced_by_a_copy", &[Kafka, DuckDb], zombies::fenced_by_a_copy),
         trial("outages::disk_full", &[Kafka, DuckDb, Mount], outages::disk_full),
         trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
+        trial("health::and_metrics_tell_the_truth", &[Kafka, DuckDb], health::and_metrics_tell_the_truth),
+        trial("health::back_after_a_kill", &[Kafka, DuckDb], health::back_after_a_kill),
         trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
         trial("readme::sql", &[DuckDb], readme::sql),
     ];

@@ -3,8 +3,6 @@
 use crate::fixture::scenario::{PATIENCE, recent_lines};
 use crate::fixture::{Options, Outcome, Scenario, eventually};
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 fn brisk() -> Options {
     Options { slice_s: 10, cut_s: 10, lateness: "5s", ..Options::default() }
@@ -97,16 +95,11 @@ pub(crate) fn old_state_restored() -> Outcome {
     lines.iter().for_each(|(_, line)| truth.add(line));
     scenario.client.produce(&scenario.topic, &lines[..2_000])?;
     scenario.drain()?;
-    copy(&scenario.path("state"), &scenario.path("old"))?;
+    scenario.copy("state", "old")?;
     scenario.client.produce(&scenario.topic, &lines[2_000..])?;
     scenario.drain()?;
     fs::rename(scenario.path("state"), scenario.path("new"))?;
-    copy(&scenario.path("old"), &scenario.path("state"))?;
+    scenario.copy("old", "state")?;
     refused(&scenario, &["--until-end", "--close"], &["journal"])?;
     scenario.check(&truth)
-}
-
-fn copy(from: &Path, to: &Path) -> Outcome {
-    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
-    if status.success() { Ok(()) } else { Err("cp failed".into()) }
 }

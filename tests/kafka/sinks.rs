@@ -34,7 +34,8 @@ impl Place {
     fn owner(&self, journal: &str) -> Owner {
         // one transactional id for each place: tests run side by side
         let pipeline = self.target.topic.as_str().into();
-        Owner { pipeline, journal: journal.into(), end: 1000, takeover: None, published: None }
+        let incarnations = vec!["1111111111111111".into()];
+        Owner { pipeline, journal: journal.into(), end: 1000, takeover: None, published: None, incarnations }
     }
 
     fn open(&self, owner: &Owner) -> Result<(EventSink, Option<Progress>), EventError> {
@@ -169,6 +170,30 @@ pub(crate) fn another_journal_is_refused() -> Outcome {
     assert!(matches!(sink.publish(&[event(4, 0)], at(4), 3), Err(EventError::Fenced { .. })));
     second.publish(&[event(2, 7)], at(2), 3)?;
     assert_eq!(place.ids()?, ["2-0", "3-0", "2-7"]);
+    Ok(())
+}
+
+/// Two copies of one state: the second to publish fences the first, which cannot come back: its state knows nothing
+/// of what the other published.
+pub(crate) fn a_copy_that_published_is_known() -> Outcome {
+    let place = Place::new(bootstrap()?, "copies");
+    let incarnated = |ids: &[&str]| {
+        let incarnations = ids.iter().map(|id| (*id).into()).collect();
+        Owner { incarnations, ..place.owner(A) }
+    };
+    let (mut first, _) = place.open(&incarnated(&["1"]))?;
+    first.publish(&[event(2, 0)], at(2), 0)?;
+    let (mut copy, progress) = place.open(&incarnated(&["1", "2"]))?;
+    assert_eq!(progress.map(|p| p.incarnation).as_deref(), Some("1"));
+    copy.publish(&[event(3, 0)], at(3), 0)?;
+    assert!(matches!(first.publish(&[event(3, 1)], at(3), 0), Err(EventError::Fenced { .. })));
+    // far ahead by its own journal, and yet not the one that published
+    let refused = place.open(&incarnated(&["1", "3"]));
+    assert!(matches!(refused, Err(EventError::Foreign(Foreign::Forked { .. }))), "not refused");
+    assert_eq!(copy.publish(&[event(4, 0)], at(4), 0)?, 1, "the copy goes on");
+    drop(copy);
+    place.open(&incarnated(&["2", "4"]))?;
+    assert_eq!(place.ids()?, ["2-0", "3-0", "4-0"]);
     Ok(())
 }
 

@@ -68,6 +68,8 @@ pub struct Engine {
     positions: Positions,
     /// What reading goes on with where a partition stands, for those that carry anything.
     carries: BTreeMap<Partition, Box<[u8]>>,
+    /// The ids of the topics that the positions belong to, where brokers tell them.
+    topic_ids: BTreeMap<Partition, Arc<str>>,
     watermarks: Watermarks,
     /// First record of partitions that had data at the first start: decides where observation begins.
     first_times: BTreeMap<Partition, Option<Time>>,
@@ -127,6 +129,11 @@ impl Engine {
         self.carries.get(partition).map(|carry| &**carry).unwrap_or_default()
     }
 
+    /// The id of the topic that the partition's position belongs to, if it is known.
+    pub fn topic_id(&self, partition: &Partition) -> Option<&Arc<str>> {
+        self.topic_ids.get(partition)
+    }
+
     /// How far event time has come.
     pub fn watermarks(&self) -> &Watermarks {
         &self.watermarks
@@ -140,6 +147,11 @@ impl Engine {
     /// Services known.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// What is counted and not cut yet.
+    pub fn slices(&self) -> &Slices {
+        &self.slices
     }
 
     /// How many slices wait for a cut, corrections included.
@@ -247,13 +259,19 @@ impl Engine {
         self.configured().map(|c| &c.settings).ok_or(EngineError::NotConfigured)
     }
 
-    /// Where partitions start; one that stands elsewhere was repaired: what lies between is lost.
+    /// Where partitions start; one that stands elsewhere, or in another topic, was repaired: what lies between is
+    /// lost. One that starts where it stands has learned its topic's id.
     fn starts(&mut self, position: u64, starts: &[Start], out: &mut Outputs) -> Result<(), EngineError> {
         let settings = self.settings()?.clone();
         let first = self.next_close.is_none();
         let mut pass = Pass { position, settings: &settings, out };
-        for Start { partition, offset, had_data } in starts {
-            let stood = self.positions.next(partition).filter(|stood| stood != offset);
+        for Start { partition, offset, had_data, topic_id } in starts {
+            let known = match topic_id {
+                Some(id) => self.topic_ids.insert(partition.clone(), id.clone()),
+                None => self.topic_ids.remove(partition),
+            };
+            let recreated = known.is_some_and(|known| topic_id.as_ref().is_some_and(|id| *id != known));
+            let stood = self.positions.next(partition).filter(|stood| recreated || stood != offset);
             self.positions.set(partition.clone(), *offset);
             if stood.is_some() {
                 self.carries.remove(partition);
@@ -262,7 +280,8 @@ impl Engine {
                 self.watermarks.add(partition, self.clock, source);
             }
             if let Some(stood) = stood {
-                let gap = Gap { span: Span { start: stood, end: *offset }, reason: "restarted".into() };
+                let reason = if recreated { "recreated" } else { "restarted" };
+                let gap = Gap { span: Span { start: stood, end: *offset }, reason: reason.into() };
                 self.lose(partition, &gap, &mut pass);
             } else if first && *had_data {
                 self.first_times.insert(partition.clone(), None);
@@ -490,6 +509,8 @@ impl Engine {
         }
         let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
         self.completeness.forget(Slice(below.0 - month));
+        let waiting = self.slices.services();
+        self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
     }
 
     /// Slices that ended before this are history: they page nobody.

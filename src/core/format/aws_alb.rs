@@ -9,10 +9,10 @@
 
 use crate::core::format::number::{count, seconds_us, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
-use crate::core::format::timestamp::{timestamp, timestamp_near};
+use crate::core::format::timestamp::{Recent, timestamp, timestamp_near};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
-use crate::core::scan::{COLUMNS_MAX, Columns, Shape};
+use crate::core::scan::{COLUMNS_MAX, ColumnRanges, Columns, Shape};
 use crate::core::settings::{Format, Layout};
 use crate::core::time::Time;
 use memchr::{memchr, memrchr};
@@ -123,17 +123,18 @@ const COLUMN_OF: [u8; FIELDS] = {
 const LATE: Fields =
     fields_of(TAIL).union(LISTS).union(Fields::of(&[Field::Actions, Field::RedirectUrl, Field::ErrorReason]));
 
-/// Keeps the room for a line's columns.
+/// Keeps the room for a line's columns, and the last timestamp: most lines are of the same minute.
 #[derive(Debug)]
 pub(super) struct Parser {
     columns: Columns,
+    recent: Recent,
 }
 
 impl Parser {
     /// A parser; the site declares nothing.
     pub(super) fn new(layout: &Layout, _: &Labels) -> Result<Parser, LayoutError> {
         match layout {
-            Layout::Usual => Ok(Parser { columns: Columns::new() }),
+            Layout::Usual => Ok(Parser { columns: Columns::new(), recent: Recent::default() }),
             _ => Err(LayoutError::not_taken(Format::AwsAlb)),
         }
     }
@@ -146,7 +147,7 @@ impl Parser {
         wanted: Fields,
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
-        parse(line, wanted, &mut self.columns, record)
+        parse(line, wanted, self, record)
     }
 }
 
@@ -154,19 +155,45 @@ impl Parser {
 fn parse<'a>(
     line: &'a [u8],
     wanted: Fields,
-    columns: &mut Columns,
+    Parser { columns, recent }: &mut Parser,
     record: &mut Record<'a>,
 ) -> Result<Parsed, Reason> {
     record.clear();
-    columns.index(line, if wanted.any(LATE) { COLUMNS_MAX } else { COLUMNS_USUAL }, SHAPE);
+    if wanted.any(LATE) {
+        columns.index(line, COLUMNS_MAX, SHAPE);
+    } else {
+        columns.index(line, COLUMNS_USUAL, SHAPE);
+        if let Some(first) = columns.first::<{ COLUMNS_USUAL + 1 }>()
+            && first.range(line, COLUMNS_USUAL - 1).1 < line.len()
+        {
+            return read(line, wanted, (&first, COLUMNS_USUAL), recent, record);
+        }
+    }
     if columns.len() <= COLUMNS_NEEDED && !columns.is_followed(line, SENT) {
         return Err(short(line, columns, record));
     }
-    let kind = columns.get(line, TYPE);
-    if !is_type(kind) {
+    let whole = if columns.is_followed(line, columns.len() - 1) && columns.len() >= COLUMNS_MIN {
+        columns.len()
+    } else {
+        without_cut(line, columns)
+    };
+    read(line, wanted, (&*columns, whole), recent, record)
+}
+
+/// Reads a line that has the columns needed, `whole` of them not cut.
+#[inline(always)]
+fn read<'a, C: ColumnRanges>(
+    line: &'a [u8],
+    wanted: Fields,
+    (columns, whole): (&C, usize),
+    recent: &mut Recent,
+    record: &mut Record<'a>,
+) -> Result<Parsed, Reason> {
+    let (kind, kind_end) = columns.range(line, TYPE);
+    if !is_type(&line[kind..], kind_end - kind) {
         return Err(Reason::NotThisFormat);
     }
-    let time = timestamp(columns.get(line, TIME)).ok_or(Reason::BadTime)?;
+    let time = recent.timestamp(columns.get(line, TIME)).ok_or(Reason::BadTime)?;
     record.time = time;
     let seconds = |column| seconds_us(line, columns.range(line, column)).map_err(|_| Reason::BadNumber);
     let phases = [seconds(REQUEST_PROCESSING)?, seconds(TARGET_PROCESSING)?, seconds(RESPONSE_PROCESSING)?];
@@ -174,7 +201,10 @@ fn parse<'a>(
     let bytes = |column| count(line, columns.range(line, column)).map_err(|_| Reason::BadNumber);
     let (received, sent) = (bytes(RECEIVED)?, bytes(SENT)?);
 
-    let tail = Tail { line, columns, len: readable(line, columns) };
+    // If the request is not one quoted column, it was cut or its quotes are broken, and what follows has
+    // moved to other places.
+    let quoted = matches!(columns.get(line, REQUEST), [b'"', .., b'"'] | b"-");
+    let tail = Tail { line, columns, len: if quoted { whole } else { whole.min(REQUEST) } };
     // Without its `Z` it was cut: its digits would make another time.
     let created = tail.get(REQUEST_CREATION);
     let creation =
@@ -185,7 +215,7 @@ fn parse<'a>(
     record.bytes_received = received;
     record.bytes_sent = sent;
     record.client_gone = status == Some(460);
-    record.websocket = kind[0] == b'w';
+    record.websocket = line[kind] == b'w';
 
     fill(&tail, wanted, record);
     if wanted.any(NUMBERS) {
@@ -204,16 +234,29 @@ fn client_latency_us(time: Time, creation: Option<Time>, phases: [Option<u64>; 3
     wall.or_else(|| phases.into_iter().try_fold(0u64, |sum, phase| sum.checked_add(phase?)))
 }
 
-/// Whether the column is one of [`TYPES`], in one comparison for all lengths, as the type changes from
-/// line to line and branches would be missed.
+/// Whether the text begins with one of [`TYPES`], of that many bytes: one comparison for all lengths, as the
+/// type changes from line to line and branches would be missed.
 #[inline(always)]
-fn is_type(kind: &[u8]) -> bool {
-    let word = |kind: &[u8]| kind.iter().fold(0u64, |word, byte| word << 8 | u64::from(*byte));
-    if kind.len() > 5 {
-        return false;
-    }
-    let kind = word(kind);
-    TYPES.iter().fold(false, |is, known| is | (kind == word(known)))
+fn is_type(text: &[u8], len: usize) -> bool {
+    const WORDS: [u64; 6] = {
+        let (mut words, mut i) = ([0; 6], 0);
+        while i < 6 {
+            let (mut word, mut at) = ([0; 8], 0);
+            while at < TYPES[i].len() {
+                word[at] = TYPES[i][at];
+                at += 1;
+            }
+            // The length too, so that a zero byte is none of the padding.
+            word[7] = TYPES[i].len() as u8;
+            words[i] = u64::from_le_bytes(word);
+            i += 1;
+        }
+        words
+    };
+    let Some(word) = text.first_chunk::<8>() else { return TYPES.iter().any(|known| *known == &text[..len]) };
+    let len = len.min(7);
+    let word = u64::from_le_bytes(*word) & !(u64::MAX << (8 * len)) | (len as u64) << 56;
+    WORDS.iter().fold(false, |is, known| is | (word == *known))
 }
 
 /// Why a line without its first twelve columns is rejected.
@@ -237,17 +280,6 @@ fn short(line: &[u8], columns: &Columns, record: &mut Record<'_>) -> Reason {
     Reason::Truncated
 }
 
-/// How many columns can be trusted. If the request is not one quoted column, it was cut or its quotes are
-/// broken, and what follows has moved to other places.
-#[inline(always)]
-fn readable(line: &[u8], columns: &Columns) -> usize {
-    let len = columns.len();
-    if !matches!(columns.get(line, REQUEST), [b'"', .., b'"'] | b"-") {
-        return len.min(REQUEST);
-    }
-    if columns.is_followed(line, len - 1) && len >= COLUMNS_MIN { len } else { without_cut(line, columns) }
-}
-
 /// The columns without the last one, where the line ends inside that: a quote is open, or there are fewer
 /// columns than ever were.
 #[cold]
@@ -265,13 +297,13 @@ fn without_cut(line: &[u8], columns: &Columns) -> usize {
 }
 
 /// The columns that can be trusted.
-struct Tail<'a, 'c> {
+struct Tail<'a, 'c, C> {
     line: &'a [u8],
-    columns: &'c Columns,
+    columns: &'c C,
     len: usize,
 }
 
-impl<'a> Tail<'a, '_> {
+impl<'a, C: ColumnRanges> Tail<'a, '_, C> {
     /// The bytes of a column, empty if it is not there.
     #[inline(always)]
     fn get(&self, column: usize) -> &'a [u8] {
@@ -309,7 +341,7 @@ fn integer(n: Option<u64>) -> Value<'static> {
 
 /// Texts, the parts of the request, the target group.
 #[inline(always)]
-fn fill<'a>(tail: &Tail<'a, '_>, wanted: Fields, record: &mut Record<'a>) {
+fn fill<'a, C: ColumnRanges>(tail: &Tail<'a, '_, C>, wanted: Fields, record: &mut Record<'a>) {
     if wanted.has(Field::TargetGroup) {
         let name = target_group(unquoted(tail.get(TARGET_GROUP_ARN)));
         record.set(Field::TargetGroup, name.map_or(Value::Absent, Value::Text));
@@ -344,8 +376,8 @@ fn target_group(arn: &[u8]) -> Option<&[u8]> {
     value(&name[..end])
 }
 
-fn fill_numbers(
-    tail: &Tail<'_, '_>,
+fn fill_numbers<C: ColumnRanges>(
+    tail: &Tail<'_, '_, C>,
     wanted: Fields,
     phases: [Option<u64>; 3],
     creation: Option<Time>,
@@ -364,7 +396,7 @@ fn fill_numbers(
 }
 
 /// The lists of targets and what stands behind them.
-fn fill_late<'a>(tail: &Tail<'a, '_>, wanted: Fields, record: &mut Record<'a>) {
+fn fill_late<'a, C: ColumnRanges>(tail: &Tail<'a, '_, C>, wanted: Fields, record: &mut Record<'a>) {
     let (targets, statuses) = lists(tail);
     record.set(Field::TargetList, text(tail.span(TARGET_LIST, targets)));
     record.set(Field::TargetStatusList, text(tail.span(TARGET_LIST + targets, statuses)));
@@ -375,7 +407,7 @@ fn fill_late<'a>(tail: &Tail<'a, '_>, wanted: Fields, record: &mut Record<'a>) {
 }
 
 /// How many columns each of the two lists takes: one, as they are quoted; some logs have them bare.
-fn lists(tail: &Tail<'_, '_>) -> (usize, usize) {
+fn lists<C: ColumnRanges>(tail: &Tail<'_, '_, C>) -> (usize, usize) {
     let run = |from: usize, is: fn(&[u8]) -> bool| {
         (from..tail.len).take_while(|column| is(tail.get(*column))).count().max(1)
     };
@@ -386,7 +418,7 @@ fn lists(tail: &Tail<'_, '_>) -> (usize, usize) {
     (targets, statuses.min(targets))
 }
 
-impl<'a> Tail<'a, '_> {
+impl<'a, C: ColumnRanges> Tail<'a, '_, C> {
     /// Columns side by side as one text.
     fn span(&self, first: usize, columns: usize) -> &'a [u8] {
         let last = first + columns - 1;

@@ -29,7 +29,6 @@ pub(super) fn timestamp(text: &[u8]) -> Option<Time> {
 /// `known` is that one's text and time.
 #[inline(always)]
 pub(super) fn timestamp_near(text: &[u8], known: (&[u8], Time)) -> Option<Time> {
-    const MINUTE_LEN: usize = 16;
     let (Ok(near), Ok(far)) = (<&[u8; MICROS_LEN]>::try_from(text), <&[u8; MICROS_LEN]>::try_from(known.0))
     else {
         return timestamp(text);
@@ -41,6 +40,47 @@ pub(super) fn timestamp_near(text: &[u8], known: (&[u8], Time)) -> Option<Time> 
         _ => timestamp(text),
     }
 }
+
+/// The last timestamp that was read in full: most that follow are of the same minute.
+#[derive(Clone, Debug)]
+pub(super) struct Recent {
+    text: [u8; MICROS_LEN],
+    /// The start of its minute.
+    minute: Time,
+}
+
+impl Default for Recent {
+    fn default() -> Recent {
+        Recent { text: *b"1970-01-01T00:00:00.000000Z", minute: Time(0) }
+    }
+}
+
+impl Recent {
+    /// What [`timestamp`] reads.
+    #[inline(always)]
+    pub(super) fn timestamp(&mut self, text: &[u8]) -> Option<Time> {
+        if let Some(near) = text.first_chunk::<MICROS_LEN>()
+            && text.len() == MICROS_LEN
+            && near[..MINUTE_LEN] == self.text[..MINUTE_LEN]
+            && let Some(offset) = within_minute(near)
+        {
+            return Some(Time(self.minute.0 + offset));
+        }
+        self.read(text)
+    }
+
+    #[inline(never)]
+    fn read(&mut self, text: &[u8]) -> Option<Time> {
+        let time = timestamp(text)?;
+        if let Ok(text) = text.try_into() {
+            (self.text, self.minute) = (text, Time(time.0.div_euclid(MINUTE_US) * MINUTE_US));
+        }
+        Some(time)
+    }
+}
+
+/// Bytes of a timestamp up to its minute.
+const MINUTE_LEN: usize = 16;
 
 /// Microseconds in a minute.
 const MINUTE_US: i64 = 60 * SECOND_US;

@@ -4,6 +4,7 @@
 //! share a generation; a changed objective, tier or selector keeps it, and the history with it.
 
 use super::LedgerError;
+use crate::core::service::selects;
 use crate::core::settings::{ServiceRule, Settings, Slo};
 use crate::core::time::{Slice, SliceLength};
 use serde::{Deserialize, Serialize};
@@ -117,7 +118,8 @@ impl Configuration {
 
     /// Index of the definition of that name that applies to the service: the first that selects it.
     pub fn find(&self, service: &str, slo: &str) -> Option<u16> {
-        let applies = |d: &Definition| &*d.slo.name == slo && selects(&d.slo.services, service);
+        let selected = |d: &Definition| d.slo.services.iter().any(|s| selects(s, service));
+        let applies = |d: &Definition| &*d.slo.name == slo && selected(d);
         self.definitions.iter().position(applies).and_then(|i| u16::try_from(i).ok())
     }
 
@@ -126,49 +128,5 @@ impl Configuration {
         let template = rule.and_then(|r| before.services.get(r as usize)).map(|r| &*r.name);
         let named = |name: &str| self.services.iter().position(|r| r.name == name);
         named(service).or_else(|| named(template?)).and_then(|i| u16::try_from(i).ok())
-    }
-}
-
-/// Whether one of the names or patterns selects the service. Reserved names (`__x__`) only by themselves.
-pub(super) fn selects(selectors: &[String], service: &str) -> bool {
-    let reserved = service.len() > 4 && service.starts_with("__") && service.ends_with("__");
-    selectors.iter().any(|s| s == service || (!reserved && fits(s, service)))
-}
-
-/// Whether a pattern, in which `*` stands for any run of characters, fits the whole text.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let Some(last) = parts.next_back() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_select() {
-        let cases = [
-            ("*", "checkout", true),
-            ("*", "__unmatched__", false),
-            ("__unmatched__", "__unmatched__", true),
-            ("team-*", "team-a", true),
-            ("team-*", "a-team-a", false),
-            ("*-eu-*", "shop-eu-1", true),
-            ("a*b*c", "abc", true),
-            ("a*b*c", "acb", false),
-            ("ab*ba", "aba", false),
-            ("checkout", "checkout2", false),
-        ];
-        for (pattern, service, want) in cases {
-            assert_eq!(selects(&[pattern.to_owned()], service), want, "{pattern} {service}");
-        }
     }
 }

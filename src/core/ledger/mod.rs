@@ -279,6 +279,11 @@ impl Ledger {
         configuration_of(&self.configurations, slice)
     }
 
+    /// Whether it keeps anything of the service but the numbers of its events.
+    pub fn knows(&self, service: &str) -> bool {
+        self.accounts.contains_key(service)
+    }
+
     /// How many budgets it keeps.
     pub fn series(&self) -> usize {
         self.accounts.values().map(|a| a.series.len()).sum()

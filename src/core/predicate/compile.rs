@@ -2,7 +2,7 @@
 
 use super::literal::{duration_us, timestamp_us};
 use super::parse::Parsed;
-use super::tree::{Comparison, Number, Operator, Test, Text};
+use super::tree::{Choice, Comparison, Number, Operator, Test, Text};
 use super::{PredicateError, closest};
 use crate::core::record::{Field, Kind, Labels};
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators as op};
@@ -199,12 +199,16 @@ impl Compiler<'_> {
         [condition, yes, no]: [&IdedExpr; 3],
         depth: usize,
     ) -> Result<Typed> {
-        let condition = self.test(condition, depth)?;
+        let test = self.test(condition, depth)?;
         match (self.expr(yes, depth)?, self.expr(no, depth)?) {
-            (Typed::Test(a), Typed::Test(b)) => Ok(Typed::Test(Test::If(Box::new([condition, a, b])))),
-            (Typed::Text(a), Typed::Text(b)) => Ok(Typed::Text(Text::If(Box::new((condition, a, b))))),
-            (Typed::Number(a, unit), Typed::Number(b, other)) if unit == other => {
-                Ok(Typed::Number(Number::If(Box::new((condition, a, b))), unit))
+            (Typed::Test(yes), Typed::Test(no)) => {
+                Ok(Typed::Test(Test::If(Box::new(Choice { test, yes, no }))))
+            }
+            (Typed::Text(yes), Typed::Text(no)) => {
+                Ok(Typed::Text(Text::If(Box::new(Choice { test, yes, no }))))
+            }
+            (Typed::Number(yes, unit), Typed::Number(no, other)) if unit == other => {
+                Ok(Typed::Number(Number::If(Box::new(Choice { test, yes, no })), unit))
             }
             (a, b) => Err(self.error(
                 expr,

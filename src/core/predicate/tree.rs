@@ -52,7 +52,7 @@ pub(super) enum Test {
     Not(Box<Test>),
     All(Box<[Test]>),
     Any(Box<[Test]>),
-    If(Box<[Test; 3]>),
+    If(Box<Choice<Test>>),
     Same(Box<[Test; 2]>),
     /// `x == null`: always known.
     Absent(Field),
@@ -85,7 +85,7 @@ pub(super) enum Number {
     Negated(Box<Number>),
     /// Code points of a text.
     Size(Text),
-    If(Box<(Test, Number, Number)>),
+    If(Box<Choice<Number>>),
 }
 
 /// Integer arithmetic.
@@ -103,7 +103,29 @@ pub(super) enum Operator {
 pub(super) enum Text {
     Constant(Box<[u8]>),
     Field(Field),
-    If(Box<(Test, Text, Text)>),
+    If(Box<Choice<Text>>),
+}
+
+/// `test ? yes : no`.
+#[derive(Clone, Debug)]
+pub(super) struct Choice<T> {
+    pub(super) test: Test,
+    pub(super) yes: T,
+    pub(super) no: T,
+}
+
+impl<T> Choice<T> {
+    /// The side that counts for the record, unknown where the test is.
+    #[inline]
+    fn of(&self, record: &Record<'_>) -> Option<&T> {
+        self.test.eval(record).map(|yes| if yes { &self.yes } else { &self.no })
+    }
+
+    fn fields(&self, into: &mut Fields, of_side: fn(&T, &mut Fields)) {
+        self.test.fields(into);
+        of_side(&self.yes, into);
+        of_side(&self.no, into);
+    }
 }
 
 impl Test {
@@ -128,7 +150,7 @@ impl Test {
             Test::Not(test) => test.eval(record).map(|b| !b),
             Test::All(tests) => decide(tests, false, record),
             Test::Any(tests) => decide(tests, true, record),
-            Test::If(parts) => parts[if parts[0].eval(record)? { 1 } else { 2 }].eval(record),
+            Test::If(choice) => choice.of(record)?.eval(record),
             Test::Same(pair) => Some(pair[0].eval(record)? == pair[1].eval(record)?),
             Test::Absent(field) => Some(record.get(*field) == Value::Absent),
             Test::Numbers(how, pair) => Some(how.admits(pair[0].eval(record)?.cmp(&pair[1].eval(record)?))),
@@ -165,7 +187,7 @@ impl Test {
             }
             Test::Not(test) => test.fields(into),
             Test::All(tests) | Test::Any(tests) => tests.iter().for_each(|t| t.fields(into)),
-            Test::If(tests) => tests.iter().for_each(|t| t.fields(into)),
+            Test::If(choice) => choice.fields(into, Test::fields),
             Test::Same(tests) => tests.iter().for_each(|t| t.fields(into)),
             Test::Numbers(_, pair) => pair.iter().for_each(|n| n.fields(into)),
             Test::NumberIn(number, _) => number.fields(into),
@@ -215,13 +237,7 @@ impl Number {
                 // code points: bytes that do not continue one
                 Some(text.eval(record)?.iter().filter(|b| **b & 0xC0 != 0x80).count() as i128)
             }
-            Number::If(parts) => {
-                if parts.0.eval(record)? {
-                    parts.1.eval(record)
-                } else {
-                    parts.2.eval(record)
-                }
-            }
+            Number::If(choice) => choice.of(record)?.eval(record),
         }
     }
 
@@ -232,11 +248,7 @@ impl Number {
             Number::Arithmetic(_, pair) => pair.iter().for_each(|n| n.fields(into)),
             Number::Negated(number) => number.fields(into),
             Number::Size(text) => text.fields(into),
-            Number::If(parts) => {
-                parts.0.fields(into);
-                parts.1.fields(into);
-                parts.2.fields(into);
-            }
+            Number::If(choice) => choice.fields(into, Number::fields),
         }
     }
 }
@@ -255,13 +267,7 @@ impl Text {
                 Value::Text(bytes) => Some(bytes),
                 _ => None,
             },
-            Text::If(parts) => {
-                if parts.0.eval(record)? {
-                    parts.1.eval(record)
-                } else {
-                    parts.2.eval(record)
-                }
-            }
+            Text::If(choice) => choice.of(record)?.eval(record),
         }
     }
 
@@ -269,11 +275,7 @@ impl Text {
         match self {
             Text::Constant(_) => {}
             Text::Field(field) => *into = into.with(*field),
-            Text::If(parts) => {
-                parts.0.fields(into);
-                parts.1.fields(into);
-                parts.2.fields(into);
-            }
+            Text::If(choice) => choice.fields(into, Text::fields),
         }
     }
 }

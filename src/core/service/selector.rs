@@ -54,6 +54,8 @@ mod tests {
             ("a*b*c", "a1b2b3c", true),
             ("a*b*c", "acb", false),
             ("a*a", "a", false),
+            ("*-eu-*", "shop-eu-1", true),
+            ("team-*", "a-team-a", false),
             ("ab*ba", "aba", false),
             ("**", "", true),
             ("*é*", "café!", true),

@@ -5,7 +5,7 @@
 
 use crate::core::entry::Entry;
 
-/// The version written. A reader refuses later ones, and earlier ones too: since 2 a chunk says what reading goes on with.
+/// The version written. A reader refuses every other one.
 pub(super) const VERSION: u8 = 2;
 
 const POSTCARD: u8 = 0;
@@ -42,7 +42,7 @@ pub(super) fn encode(entry: &Entry) -> Result<Vec<u8>, String> {
 #[derive(Debug, PartialEq)]
 pub(super) enum Unreadable {
     /// Another release wrote it.
-    Other(u8),
+    OtherFormat(u8),
     /// It is not what any release writes.
     Damaged(String),
 }
@@ -55,7 +55,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Entry, Unreadable> {
         _ => return Err(damaged(&"an entry of less than two bytes")),
     };
     if version != VERSION {
-        return Err(Unreadable::Other(version));
+        return Err(Unreadable::OtherFormat(version));
     }
     match codec {
         POSTCARD => postcard::from_bytes(body).map_err(|e| damaged(&e)),
@@ -86,6 +86,7 @@ mod tests {
             partition: Partition { source: "alb".into(), topic: "alb-logs".into(), number },
             offset: 42,
             had_data: true,
+            topic_id: None,
         };
         let cases = [
             Entry::Begin(Begin { journal: "00ff".into(), backfill: false, takeover: None }),
@@ -102,8 +103,9 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_told_apart() {
         assert!(matches!(decode(&[]), Err(Unreadable::Damaged(_))));
-        assert!(matches!(decode(&[VERSION + 1, 0, 1]), Err(Unreadable::Other(_))));
-        assert!(matches!(decode(&[VERSION - 1, 0, 1]), Err(Unreadable::Other(_))));
+        for other in [VERSION - 1, VERSION + 1] {
+            assert!(matches!(decode(&[other, 0, 1]), Err(Unreadable::OtherFormat(_))));
+        }
         assert!(matches!(decode(&[VERSION, 9, 1]), Err(Unreadable::Damaged(_))));
         let huge = [&[VERSION, POSTCARD_ZSTD][..], &u64::MAX.to_le_bytes()].concat();
         assert!(matches!(decode(&huge), Err(Unreadable::Damaged(_))));

@@ -6,6 +6,7 @@
 //! chain of coverage inside the entries, not the journal, is what keeps two writers apart.
 
 mod codec;
+pub mod incarnations;
 mod local;
 mod lock;
 mod snapshots;
@@ -73,14 +74,14 @@ pub enum JournalError {
     },
     /// Another release wrote this journal.
     #[error(
-        "{path} was written by another release (format {found}, this one reads {known}); run that release, or move the state folder away and begin a new journal with --take-over"
+        "{path} was written by another release (format {found}, this one reads {known}): run that release, or move the folder away and begin anew with `run --take-over`"
     )]
-    OtherRelease {
+    OtherFormat {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u8,
-        /// The format of this release.
+        /// The format that this release reads.
         known: u8,
     },
     /// Entries that were asked for have been trimmed away.

@@ -213,7 +213,7 @@ fn database_error(action: &'static str, path: &Path, error: impl Into<redb::Erro
 pub(super) fn unreadable_error(path: &Path, unreadable: Unreadable) -> JournalError {
     let path = path.to_owned();
     match unreadable {
-        Unreadable::Other(found) => JournalError::OtherRelease { path, found, known: codec::VERSION },
+        Unreadable::OtherFormat(found) => JournalError::OtherFormat { path, found, known: codec::VERSION },
         Unreadable::Damaged(detail) => JournalError::Damaged { path, detail },
     }
 }

@@ -131,8 +131,16 @@ fn unless_empty(histogram: &Histogram, value: u64) -> Value<'static> {
     if histogram.count == 0 { Value::Null } else { long(value) }
 }
 
+// what columns that several tables have mean
+const SERVICE: &str = "Service, as the pipeline's rules named it.";
+const SLICE_START: &str = "First instant of the slice (event time).";
+const REVISION: &str = "0: all that was known when the slice was first cut; else the number of the cut that brought the correction.";
+const SOURCE: &str = "Source of the pipeline file.";
+const TOPIC: &str = "Kafka topic; `backfill` for archives.";
+const PARTITION: &str = "Kafka partition; 0 for archives.";
+
 macro_rules! columns {
-    ($($name:literal $kind:ident $null:literal $unit:literal $merge:ident $doc:literal $get:expr;)+) => {
+    ($($name:literal $kind:ident $null:literal $unit:literal $merge:ident $doc:tt $get:expr;)+) => {
         &[$(Column {
             name: $name,
             kind: Kind::$kind,
@@ -151,9 +159,9 @@ impl Table for RequestsRow {
 
     fn columns() -> &'static [Column<RequestsRow>] {
         columns! {
-            "service" String false "" Key "Service, as the pipeline's rules named it." |r| Value::Text(&r.service);
-            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
-            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "service" String false "" Key SERVICE |r| Value::Text(&r.service);
+            "slice_start" Timestamp false "" Key SLICE_START |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision REVISION |r| long(r.revision);
             "requests" Bigint false "requests" Sum "All requests." |r| long(r.requests);
             "status_1xx" Bigint false "requests" Sum "Requests answered with 1xx." |r| long(r.statuses[1]);
             "status_2xx" Bigint false "requests" Sum "Requests answered with 2xx." |r| long(r.statuses[2]);
@@ -187,10 +195,10 @@ impl Table for SliRow {
 
     fn columns() -> &'static [Column<SliRow>] {
         columns! {
-            "service" String false "" Key "Service, as the pipeline's rules named it." |r| Value::Text(&r.service);
+            "service" String false "" Key SERVICE |r| Value::Text(&r.service);
             "slo" String false "" Key "Name of the SLO." |r| Value::Text(&r.slo);
-            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
-            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "slice_start" Timestamp false "" Key SLICE_START |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision REVISION |r| long(r.revision);
             "generation" Integer false "" Key "Generation of the SLO's definition: another indicator or window is another generation." |r| Value::Int(i32::try_from(r.generation).unwrap_or(i32::MAX));
             "good" Bigint false "requests" Sum "Good requests." |r| long(r.good);
             "bad" Bigint false "requests" Sum "Bad requests." |r| long(r.bad);
@@ -208,11 +216,11 @@ impl Table for QualityRow {
 
     fn columns() -> &'static [Column<QualityRow>] {
         columns! {
-            "source" String false "" Key "Source of the pipeline file." |r| Value::Text(&r.partition.source);
-            "topic" String false "" Key "Kafka topic; `backfill` for archives." |r| Value::Text(&r.partition.topic);
-            "partition" Integer false "" Key "Kafka partition; 0 for archives." |r| Value::Int(r.partition.number);
-            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
-            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "source" String false "" Key SOURCE |r| Value::Text(&r.partition.source);
+            "topic" String false "" Key TOPIC |r| Value::Text(&r.partition.topic);
+            "partition" Integer false "" Key PARTITION |r| Value::Int(r.partition.number);
+            "slice_start" Timestamp false "" Key SLICE_START |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision REVISION |r| long(r.revision);
             "slices" Bigint false "slices" Last "How many slices from slice_start on the row stands for." |r| long(r.slices);
             "complete" Boolean false "" Last "Whether all that belongs here was read, as far as anybody can know." |r| Value::Bool(r.complete);
             "reason" String true "" Last "Why not complete: gap, silent, unreachable, stopped; NULL when complete." |r| r.reason.as_deref().map_or(Value::Null, Value::Text);
@@ -234,11 +242,11 @@ impl Table for RejectsRow {
 
     fn columns() -> &'static [Column<RejectsRow>] {
         columns! {
-            "source" String false "" Key "Source of the pipeline file." |r| Value::Text(&r.partition.source);
-            "topic" String false "" Key "Kafka topic; `backfill` for archives." |r| Value::Text(&r.partition.topic);
-            "partition" Integer false "" Key "Kafka partition; 0 for archives." |r| Value::Int(r.partition.number);
-            "slice_start" Timestamp false "" Key "First instant of the slice (event time)." |r| Value::Long(r.slice_start.0);
-            "revision" Bigint false "" Revision "0: all that was known when the slice was first cut; else the number of the cut that brought the correction." |r| long(r.revision);
+            "source" String false "" Key SOURCE |r| Value::Text(&r.partition.source);
+            "topic" String false "" Key TOPIC |r| Value::Text(&r.partition.topic);
+            "partition" Integer false "" Key PARTITION |r| Value::Int(r.partition.number);
+            "slice_start" Timestamp false "" Key SLICE_START |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision REVISION |r| long(r.revision);
             "reason" String false "" Key "Why the lines were rejected." |r| Value::Text(r.reason);
             "lines" Bigint false "lines" Sum "How many." |r| long(r.lines);
         }

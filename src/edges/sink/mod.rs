@@ -29,6 +29,8 @@ pub struct Owner {
     pub takeover: Option<Takeover>,
     /// The last event that the snapshot knows to be published, if any.
     pub published: Option<OutputPosition>,
+    /// The incarnations of the state folder that may have published, this process's own last.
+    pub incarnations: Vec<Arc<str>>,
 }
 
 /// What a sink that waits for a broker needs from its caller.
@@ -51,7 +53,7 @@ impl Control {
     }
 }
 
-/// The outputs are not this journal's: the ways out of it (DESIGN: a journal knows its outputs by its id).
+/// The outputs are not this journal's, which knows its own by its id: what to do about it.
 #[derive(thiserror::Error, Clone, PartialEq, Debug)]
 pub enum Foreign {
     /// Another journal of the same pipeline name wrote them.
@@ -81,6 +83,18 @@ pub enum Foreign {
         position: u64,
         /// Position of the journal's last entry.
         end: u64,
+    },
+    /// Another copy of the state has published: the two have gone different ways since.
+    #[error(
+        "{place} holds outputs of this journal ({journal}) that another copy of its state folder published (incarnation {theirs} is not ours); one of them is the right one: go on with that, or move the state folder away and start a new journal that takes over (`--take-over`)"
+    )]
+    Forked {
+        /// Topic.
+        place: String,
+        /// The journal's id.
+        journal: String,
+        /// The incarnation that published last.
+        theirs: String,
     },
     /// The outputs end before what the snapshot knows to be published.
     #[error(

@@ -130,9 +130,9 @@ pub enum StopReason {
     /// The topic has another id than before ([`stop`](KafkaConsumer::stop)).
     Recreated {
         /// The id that our positions belong to.
-        known: String,
+        known: Arc<str>,
         /// The id that the topic has now.
-        found: String,
+        found: Arc<str>,
     },
     /// A batch fails its checksum or does not decompress, again and again.
     Corrupt(String),
@@ -279,8 +279,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
     pub fn stop(&mut self, slot: S, reason: StopReason) -> Result<Option<Stop>, SourceError> {
         let Some(at) = self.lanes.find(slot) else { return Ok(None) };
         let lane = &mut self.lanes.all[at];
-        if lane.state != State::Stopped {
-            lane.state = State::Stopped;
+        if !matches!(lane.state, State::Stopped | State::Paused) {
             let detach = list([(&lane.topic, lane.partition, None)])
                 .and_then(|list| self.batch.consumer().incremental_unassign(&list));
             detach.map_err(|error| SourceError::Assign {
@@ -289,6 +288,7 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
                 error: Box::new(error),
             })?;
         }
+        lane.state = State::Stopped;
         Ok(Some(Stop { topic: lane.topic.clone(), partition: lane.partition, next: lane.next, reason }))
     }
 
@@ -351,6 +351,11 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
             self.put_right(on);
         }
         count
+    }
+
+    /// Whether the partition is stopped.
+    pub fn is_stopped(&self, slot: S) -> bool {
+        self.lanes.find(slot).is_some_and(|at| self.lanes.all[at].state == State::Stopped)
     }
 
     /// The next offset of the partition: one past what was delivered or covered. None if it is not assigned.

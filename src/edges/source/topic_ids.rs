@@ -8,7 +8,7 @@ use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr::null_mut;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl<T> Drop for Given<T> {
     }
 }
 
-/// The topic's id as 32 hexadecimal digits. None if there is no such topic or the broker has no ids (before 2.8).
+/// The topic's id as `kafka-topics --describe` shows it. None if there is no such topic or the broker has no ids (before 2.8).
 pub(super) fn topic_id(
     client: &BaseConsumer<Logged>,
     topic: &str,
@@ -71,10 +71,12 @@ pub(super) fn topic_id(
         if id.is_null() {
             return Ok(None);
         }
-        let (high, low) = (
-            sys::rd_kafka_Uuid_most_significant_bits(id) as u64,
-            sys::rd_kafka_Uuid_least_significant_bits(id) as u64,
-        );
-        Ok((high != 0 || low != 0).then(|| format!("{high:016x}{low:016x}")))
+        let zero = sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+            && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
+        let text = sys::rd_kafka_Uuid_base64str(id);
+        if zero || text.is_null() {
+            return Ok(None);
+        }
+        Ok(Some(CStr::from_ptr(text).to_string_lossy().into_owned()))
     }
 }

@@ -92,8 +92,9 @@ impl Topics {
     /// The id that the cluster gave the topic: another one means that the topic was deleted and made anew, and that our
     /// positions are none of its. None if there is no such topic or the brokers have no ids.
     /// librdkafka's mock cluster does not answer this; it times out.
-    pub fn id(&self, topic: &str) -> Result<Option<String>, SourceError> {
-        topic_id(&self.client, topic, TIMEOUT).map_err(|error| self.failed(format!("topic {topic}"), error))
+    pub fn id(&self, topic: &str) -> Result<Option<Arc<str>>, SourceError> {
+        let id = topic_id(&self.client, topic, TIMEOUT);
+        id.map(|id| id.map(Arc::from)).map_err(|error| self.failed(format!("the id of topic {topic}"), error))
     }
 
     /// Where reading these partitions starts, in the order asked. All or nothing: starts are recorded together.

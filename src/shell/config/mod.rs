@@ -405,7 +405,7 @@ pub struct DeadLettersFile {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Limits")]
 pub struct LimitsFile {
-    /// Services made by templates that are kept apart; more are counted as `__other__`. Default: 10000.
+    /// Services made by templates that are kept apart at a time; more are counted as `__other__`. Default: 10000.
     pub services_max: Option<At<u32>>,
     /// The same for one ingest thread between two flushes. Default: 50000.
     pub ingest_services_max: Option<At<u32>>,

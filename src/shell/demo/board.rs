@@ -4,7 +4,7 @@
 //! computed from integers and rounded down.
 
 use super::story::Story;
-use crate::shell::words::grouped;
+use crate::shell::words::{grouped, painted};
 use comfy_table::{CellAlignment, Table, presets};
 use std::collections::BTreeMap;
 
@@ -106,6 +106,7 @@ impl Board {
         ]);
         for ((service, slo), row) in &self.rows {
             let burn = |window: &str| row.burns.get(window).map_or("-".into(), |rate| format!("{rate:.1}x"));
+            let state = story.state(service, slo);
             table.add_row([
                 service.clone(),
                 slo.clone(),
@@ -116,7 +117,7 @@ impl Board {
                 row.remaining.map_or("-".into(), |left| format!("{:.1}%", left * 100.0)),
                 burn("1h"),
                 burn("5m"),
-                painted(story.state(service, slo), color),
+                painted(code(state), state, color),
             ]);
         }
         for i in 2..9 {
@@ -145,12 +146,12 @@ fn sli(good: u64, total: u64) -> String {
     format!("{}.{:03}%", scaled / 1_000, scaled % 1_000)
 }
 
-fn painted(state: &str, color: bool) -> String {
+/// The colour of a budget's state.
+fn code(state: &str) -> &'static str {
     match state {
-        _ if !color => state.to_string(),
-        "ok" => format!("\x1b[32m{state}\x1b[0m"),
-        "ticket" => format!("\x1b[33m{state}\x1b[0m"),
-        _ => format!("\x1b[1;31m{state}\x1b[0m"),
+        "ok" => "32",
+        "ticket" => "33",
+        _ => "1;31",
     }
 }
 
@@ -165,12 +166,12 @@ mod tests {
         let labels = SloLabels { service: "checkout".into(), slo: "availability".into() };
         metrics.records.get_or_create(&OutcomeLabel { outcome: "record" }).inc_by(12_345);
         metrics.records.get_or_create(&OutcomeLabel { outcome: "rejected" }).inc_by(2);
-        metrics.objective_ratio.get_or_create(&labels).set(0.999);
-        metrics.window_good.get_or_create(&labels).set(8_999);
-        metrics.window_bad.get_or_create(&labels).set(1_001);
-        metrics.budget_remaining_ratio.get_or_create(&labels).set(0.25);
+        metrics.slo_objective_ratio.get_or_create(&labels).set(0.999);
+        metrics.slo_window_good.get_or_create(&labels).set(8_999);
+        metrics.slo_window_bad.get_or_create(&labels).set(1_001);
+        metrics.slo_error_budget_remaining_ratio.get_or_create(&labels).set(0.25);
         let burn = BurnLabels { service: "checkout".into(), slo: "availability".into(), window: "1h".into() };
-        metrics.burn_rate.get_or_create(&burn).set(17.26);
+        metrics.slo_burn_rate.get_or_create(&burn).set(17.26);
         metrics.cuts.inc();
         let board = Board::read(&metrics.text());
         assert_eq!((board.lines(), board.rejected, board.cuts), (12_347, 2, 1));

@@ -19,7 +19,7 @@ use crate::shell::exit::{CommandError, Exit};
 use crate::shell::pipeline::Pipeline;
 use crate::shell::run::{self, Options};
 use crate::shell::traffic::{self, TrafficError};
-use crate::shell::words::grouped;
+use crate::shell::words::{grouped, shell_word};
 use board::Board;
 use rdkafka::mocking::MockCluster;
 use screen::Screen;
@@ -182,6 +182,7 @@ impl Demo {
             close: to_the_end,
             take_over: false,
             restart_at: Vec::new(),
+            topic_ids: false,
             clock: self.clock,
             metrics: self.metrics.clone(),
             stop: self.stop.clone(),
@@ -234,6 +235,11 @@ impl Demo {
 
     fn summary(&self, board: &Board, produced: u64, ended_at: crate::core::time::Time) -> String {
         let (dir, story) = (self.dir.display(), &self.story);
+        let word = |name: &str| shell_word(&self.dir.join(name).display().to_string());
+        let files = self.dir.join("rollups/sli_1m/*/*.parquet").display().to_string().replace('\'', "''");
+        let sql = format!(
+            "SELECT service, slo, sum(good + bad) AS requests, sum(bad) AS bad, round(100.0 * sum(good) / sum(good + bad), 3) AS sli FROM read_parquet('{files}') GROUP BY ALL ORDER BY sli"
+        );
         let told: String = story.told.iter().map(|line| format!("  {line}\n")).collect();
         format!(
             "\n{table}
@@ -250,13 +256,16 @@ Everything lies in {dir}
   sample.log           the first lines   state/              journal and snapshots
 
 Look at it
-  ninetail report {dir}/pipeline.yaml
-  ninetail explain {dir}/pipeline.yaml --input {dir}/sample.log | less
-  duckdb -c \"SELECT service, slo, sum(good + bad) AS requests, sum(bad) AS bad, round(100.0 * sum(good) / sum(good + bad), 3) AS sli FROM read_parquet('{dir}/rollups/sli_1m/*/*.parquet') GROUP BY ALL ORDER BY sli\"
+  ninetail report {pipeline}
+  ninetail explain {pipeline} --input {sample} | less
+  duckdb -c {sql}
 
 The broker was librdkafka's in-process mock cluster: it speaks the real protocol and keeps nothing. That every line
 counts exactly once, whatever is killed on the way, is proven on real Apache Kafka, by `cargo test`.
 ",
+            pipeline = word("pipeline.yaml"),
+            sample = word("sample.log"),
+            sql = shell_word(&sql),
             table = board.table(story, false),
             told = if told.is_empty() { "  none yet: the first incident begins at 10:04 on the demo's clock\n".into() } else { told },
             counted = grouped(board.lines()),

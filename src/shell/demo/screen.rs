@@ -5,6 +5,7 @@ use super::board::Board;
 use super::story::{Story, hour_minute};
 use crate::core::time::Time;
 use crate::shell::cli::Terminal;
+use crate::shell::words::painted;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -44,7 +45,7 @@ impl Screen {
     /// Says a line that stays.
     pub(super) fn tell(&self, line: &str) {
         match self {
-            Screen::Drawn { bar, color } => bar.println(painted(line, *color)),
+            Screen::Drawn { bar, color } => bar.println(colored(line, *color)),
             Screen::Lines { .. } => say(line),
         }
     }
@@ -73,14 +74,14 @@ impl Screen {
     }
 }
 
-fn painted(line: &str, color: bool) -> String {
-    let paint = match line {
-        _ if !color => return line.to_string(),
-        _ if line.contains("  FIRING ") || line.contains("  EXHAUSTED ") => "\x1b[31m",
-        _ if line.contains("  RESOLVED ") || line.contains("  RECOVERED ") => "\x1b[32m",
-        _ => return line.to_string(),
-    };
-    format!("{paint}{line}\x1b[0m")
+/// A line that tells of an alert or a budget, in its colour.
+fn colored(line: &str, color: bool) -> String {
+    let has = |word: &str| line.contains(word);
+    match line {
+        _ if has("  FIRING ") || has("  EXHAUSTED ") => painted("31", line, color),
+        _ if has("  RESOLVED ") || has("  RECOVERED ") => painted("32", line, color),
+        _ => line.to_owned(),
+    }
 }
 
 fn say(line: &str) {

@@ -4,7 +4,8 @@
 //! objective is shown as reaching it. Budgets and burn rates are those of the events: what lies in a window
 //! but was not read counts as good at the mean rate of what was.
 
-use super::sums::{BURN_WINDOWS, Counts, Latencies, Question, SloSum, Sums};
+use super::latencies::Latencies;
+use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums};
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
 use crate::core::settings::ServiceRule;
@@ -192,6 +193,16 @@ fn silent<'a>(
 }
 
 impl SloFigures {
+    /// `exhausted`, `missed` (below the objective, but the window's budget is not yet consumed) or `ok`; None without
+    /// a request.
+    pub(super) fn state(&self) -> Option<&'static str> {
+        match (self.exhausted, self.met?) {
+            (true, _) => Some("exhausted"),
+            (false, false) => Some("missed"),
+            (false, true) => Some("ok"),
+        }
+    }
+
     fn new(
         (service, slo, generation): (&str, &str, i32),
         sum: &SloSum,

@@ -1,22 +1,22 @@
-//! A report as a table for people, as JSON and as CSV.
+//! A report as a table for people and as JSON.
 //!
-//! Invariant: JSON and CSV hold every number in full: counts as integers, decimals as text, microseconds.
+//! Invariant: JSON holds every number in full: counts as integers, decimals as text, microseconds.
 
 use super::figures::{LatencyFigures, QUANTILES, Report, ServiceFigures, SloFigures};
 use super::sums::BURN_WINDOWS;
 use crate::core::burn::Millionths;
-use crate::shell::words::duration;
+use crate::shell::words::{duration, painted};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 
 /// For people: one row for an SLO of a service, then what was read.
-pub(super) fn table(report: &Report) -> String {
+pub(super) fn table(report: &Report, color: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut header = vec!["service", "SLO", "objective", "window", "requests", "bad", "SLI", "budget left"];
     header.extend(BURN_WINDOWS.map(|(name, _)| name));
-    header.extend(["client p50/p95/p99", "upstream p50/p95/p99"]);
+    header.extend(["client p50/p95/p99", "upstream p50/p95/p99", "state"]);
     let columns = header.len();
     table.set_header(header);
     for slo in &report.slos {
@@ -32,6 +32,7 @@ pub(super) fn table(report: &Report) -> String {
         ];
         row.extend(slo.burn.map(|rate| rate.map_or("-".into(), |rate| rounded(rate, 2))));
         row.extend(latencies(report.services.get(&slo.service)));
+        row.push(slo.state().map_or("-".into(), |state| painted(code(state), state, color)));
         table.add_row(row);
     }
     for (service, figures) in report.without_slo() {
@@ -39,9 +40,11 @@ pub(super) fn table(report: &Report) -> String {
         row.extend([figures.requests.to_string(), "-".into(), "-".into(), "-".into()]);
         row.extend(BURN_WINDOWS.map(|_| "-".to_string()));
         row.extend(latencies(Some(figures)));
+        row.push("-".into());
         table.add_row(row);
     }
-    for i in 2..columns {
+    // the state is last: its colours have no width
+    for i in 2..columns - 1 {
         if let Some(column) = table.column_mut(i) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -55,6 +58,15 @@ pub(super) fn table(report: &Report) -> String {
         let _ = writeln!(out, "note: {note}");
     }
     out
+}
+
+/// The colour of a budget's state.
+fn code(state: &str) -> &'static str {
+    match state {
+        "ok" => "32",
+        "missed" => "33",
+        _ => "1;31",
+    }
 }
 
 /// What the numbers are of.
@@ -128,7 +140,7 @@ fn rounded(value: Millionths, places: u32) -> String {
 }
 
 /// A share in percent, rounded down to so many places.
-fn percent(share: Millionths, places: u32) -> String {
+pub(super) fn percent(share: Millionths, places: u32) -> String {
     rounded(Millionths(share.0.saturating_mul(100)), places)
 }
 
@@ -204,88 +216,6 @@ fn latency_json(latency: &LatencyFigures) -> Value {
     Value::Object(out)
 }
 
-/// RFC 4180 with a header; what is not there is empty.
-pub(super) fn csv(report: &Report) -> String {
-    let mut header: Vec<String> = [
-        "service",
-        "slo",
-        "objective_percent",
-        "window_s",
-        "requests",
-        "good",
-        "bad",
-        "excluded",
-        "sli_percent",
-        "objective_met",
-        "budget_left_percent",
-        "budget_exhausted",
-    ]
-    .map(str::to_owned)
-    .into();
-    header.extend(BURN_WINDOWS.map(|(name, _)| format!("burn_rate_{name}")));
-    for latency in ["client", "upstream"] {
-        header.extend(QUANTILES.map(|(name, _)| format!("{latency}_latency_{name}_us")));
-    }
-    header.extend(["since", "until", "slices", "slices_complete"].map(str::to_owned));
-    let mut out = line(header);
-    let tail = [
-        report.since.to_string(),
-        report.until.to_string(),
-        report.quality.slices.to_string(),
-        report.quality.complete.to_string(),
-    ];
-    let mut put = |head: Vec<String>, service: Option<&ServiceFigures>| {
-        let mut row = head;
-        let quantiles = |latency: fn(&ServiceFigures) -> &LatencyFigures| {
-            QUANTILES.iter().enumerate().map(move |(i, _)| {
-                service.and_then(|s| latency(s).quantiles_us[i]).map_or(String::new(), |us| us.to_string())
-            })
-        };
-        row.extend(quantiles(|s| &s.client));
-        row.extend(quantiles(|s| &s.upstream));
-        row.extend(tail.clone());
-        out.push_str(&line(row));
-    };
-    let maybe = |text: Option<String>| text.unwrap_or_default();
-    for slo in &report.slos {
-        let mut row = vec![
-            slo.service.clone(),
-            slo.slo.clone(),
-            slo.objective.to_string(),
-            slo.window_s.to_string(),
-            (slo.counts.good + slo.counts.bad).to_string(),
-            slo.counts.good.to_string(),
-            slo.counts.bad.to_string(),
-            slo.excluded.to_string(),
-            maybe(slo.sli.clone()),
-            maybe(slo.met.map(|met| met.to_string())),
-            maybe(slo.left.map(|left| percent(left, 6))),
-            slo.exhausted.to_string(),
-        ];
-        row.extend(slo.burn.map(|rate| maybe(rate.map(|r| r.to_string()))));
-        put(row, report.services.get(&slo.service));
-    }
-    for (service, figures) in report.without_slo() {
-        let mut row = vec![String::new(); 12 + BURN_WINDOWS.len()];
-        (row[0], row[4]) = (service.clone(), figures.requests.to_string());
-        put(row, Some(figures));
-    }
-    out
-}
-
-fn line(fields: Vec<String>) -> String {
-    let quoted = |field: String| {
-        if field.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
-        } else {
-            field
-        }
-    };
-    let mut text = fields.into_iter().map(quoted).collect::<Vec<_>>().join(",");
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,11 +244,5 @@ mod tests {
             assert_eq!(percent(Millionths(millionths), 1), text);
         }
         assert_eq!(rounded(Millionths(14_449_999), 2), "14.44");
-    }
-
-    #[test]
-    fn fields_are_quoted_where_they_must_be() {
-        let fields = ["a", "b,c", "say \"x\"", ""].map(str::to_owned).into();
-        assert_eq!(line(fields), "a,\"b,c\",\"say \"\"x\"\"\",\n");
     }
 }

@@ -1,16 +1,17 @@
 //! Sums over the tables' rows, whatever their order and number of revisions.
 //!
 //! Invariant: adding rows is commutative and associative, so files may be read in any order by any number of
-//! threads. Sums add up over revisions; minima and maxima are taken; buckets add up per index; whether a
-//! slice is complete says its highest revision.
+//! threads.
 
+use super::latencies::Latencies;
+use super::quality::QualitySum;
 use crate::core::decimal::Decimal;
-use crate::core::histogram::{Histogram, add};
+use crate::core::histogram::add;
 use crate::core::service::selects;
 use crate::core::settings::Slo;
-use crate::core::time::{Slice, SliceLength, Time};
-use crate::edges::sink::parquet::read::{LatencyView, QualityView, RequestsView, SliView};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::core::time::{SliceLength, Time};
+use crate::edges::sink::parquet::read::{QualityView, RequestsView, SliView};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The windows whose burn rates are shown: name and seconds, as the workbook's tiers use them.
@@ -31,7 +32,7 @@ pub(super) struct Question {
 }
 
 impl Question {
-    fn holds(&self, start: Time) -> bool {
+    pub(super) fn holds(&self, start: Time) -> bool {
         start >= self.since && start.plus_seconds(i64::from(self.slice.0)) <= self.until
     }
 
@@ -123,52 +124,6 @@ impl SloSum {
     }
 }
 
-/// Latencies in wide form.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct Latencies {
-    count: u64,
-    sum_us: u64,
-    min_us: Option<u64>,
-    max_us: u64,
-    buckets: BTreeMap<i32, u64>,
-}
-
-impl Latencies {
-    fn add(&mut self, row: &LatencyView<'_>) {
-        if row.count == 0 {
-            return;
-        }
-        self.totals(row.count, row.sum_us, row.min_us, row.max_us);
-        for (index, count) in row.indexes.iter().zip(row.counts) {
-            let sum = self.buckets.entry(*index).or_default();
-            *sum = add(*sum, u64::try_from(*count).unwrap_or(0));
-        }
-    }
-
-    fn totals(&mut self, count: u64, sum_us: u64, min_us: u64, max_us: u64) {
-        (self.count, self.sum_us) = (add(self.count, count), add(self.sum_us, sum_us));
-        self.min_us = Some(self.min_us.map_or(min_us, |min| min.min(min_us)));
-        self.max_us = self.max_us.max(max_us);
-    }
-
-    fn merge(&mut self, other: Latencies) {
-        if other.count == 0 {
-            return;
-        }
-        self.totals(other.count, other.sum_us, other.min_us.unwrap_or(0), other.max_us);
-        for (index, count) in other.buckets {
-            let sum = self.buckets.entry(index).or_default();
-            *sum = add(*sum, count);
-        }
-    }
-
-    /// For quantiles.
-    pub(super) fn histogram(&self) -> Histogram {
-        let buckets = self.buckets.iter().filter_map(|(i, n)| Some((i16::try_from(*i).ok()?, *n)));
-        Histogram::from_parts((self.count, self.sum_us, self.min_us.unwrap_or(0), self.max_us), buckets)
-    }
-}
-
 /// One service over the whole range.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct ServiceSum {
@@ -180,89 +135,6 @@ pub(super) struct ServiceSum {
     pub(super) client: Latencies,
     /// Latency of targets.
     pub(super) upstream: Latencies,
-}
-
-/// What was read of the range.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct QualitySum {
-    /// Slices that have a row.
-    seen: BTreeSet<Slice>,
-    /// Where a row is a revision or says incomplete: the highest revision by partition and slice. All
-    /// others are complete.
-    special: BTreeMap<Slice, BTreeMap<(String, String, i32), (i64, Option<String>)>>,
-    /// Lines read.
-    pub(super) lines: u64,
-    /// Lines that could not be read.
-    pub(super) rejected: u64,
-    /// Records that came after their slice had closed.
-    pub(super) late: u64,
-    /// Offsets lost.
-    pub(super) gap_offsets: u64,
-}
-
-impl QualitySum {
-    fn add(&mut self, question: &Question, row: &QualityView<'_>) {
-        let first = question.slice.slice(row.slice_start);
-        let end = first.0.saturating_add(i64::try_from(row.slices.max(1)).unwrap_or(i64::MAX));
-        let from = first.max(question.slice.slice(question.since));
-        let to = Slice(end).min(question.slice.slice(question.until));
-        for slice in (from.0..to.0).map(Slice) {
-            self.seen.insert(slice);
-            if row.incomplete.is_some() || row.revision > 0 {
-                let key = (row.source.to_owned(), row.topic.to_owned(), row.partition);
-                let found = (row.revision, row.incomplete.map(str::to_owned));
-                self.keep(slice, key, found);
-            }
-        }
-        if question.holds(row.slice_start) {
-            self.totals([row.lines, row.rejected, row.late, row.gap_offsets]);
-        }
-    }
-
-    /// Of two rows of the same revision (of two journals) the incomplete one is believed.
-    fn keep(&mut self, slice: Slice, key: (String, String, i32), found: (i64, Option<String>)) {
-        let kept = self.special.entry(slice).or_default().entry(key).or_insert_with(|| found.clone());
-        if found > *kept {
-            *kept = found;
-        }
-    }
-
-    fn totals(&mut self, [lines, rejected, late, gap_offsets]: [u64; 4]) {
-        (self.lines, self.rejected) = (add(self.lines, lines), add(self.rejected, rejected));
-        (self.late, self.gap_offsets) = (add(self.late, late), add(self.gap_offsets, gap_offsets));
-    }
-
-    fn merge(&mut self, other: QualitySum) {
-        self.seen.extend(other.seen);
-        for (slice, partitions) in other.special {
-            partitions.into_iter().for_each(|(key, found)| self.keep(slice, key, found));
-        }
-        self.totals([other.lines, other.rejected, other.late, other.gap_offsets]);
-    }
-
-    /// How many slices have a row of every partition that says complete.
-    pub(super) fn complete(&self) -> u64 {
-        let incomplete = |slice: &&Slice| {
-            self.special.get(slice).is_some_and(|p| p.values().any(|(_, reason)| reason.is_some()))
-        };
-        self.seen.iter().filter(|slice| !incomplete(slice)).count() as u64
-    }
-
-    /// Slices that are not complete, by reason; one with several counts for each.
-    pub(super) fn reasons(&self) -> BTreeMap<&str, u64> {
-        let mut reasons = BTreeMap::new();
-        for partitions in self.special.values() {
-            let mine: BTreeSet<&str> =
-                partitions.values().filter_map(|(_, reason)| reason.as_deref()).collect();
-            mine.into_iter().for_each(|reason| *reasons.entry(reason).or_default() += 1);
-        }
-        reasons
-    }
-
-    /// Slices that have a row.
-    pub(super) fn slices(&self) -> u64 {
-        self.seen.len() as u64
-    }
 }
 
 /// All sums.
@@ -355,6 +227,7 @@ fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edges::sink::parquet::read::LatencyView;
 
     fn question() -> Question {
         let (since, until) = (Time::from_seconds(0), Time::from_seconds(7_200));

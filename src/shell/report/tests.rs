@@ -71,8 +71,14 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
 
 fn sink(dir: &Path, pipeline: &str, journal: &str) -> RollupSink {
     let takeover = Some(Takeover { from: Slice(0), cut: 1_000, sequences: Default::default() });
-    let owner =
-        Owner { pipeline: pipeline.into(), journal: journal.into(), end: 1_000, takeover, published: None };
+    let owner = Owner {
+        pipeline: pipeline.into(),
+        journal: journal.into(),
+        end: 1_000,
+        takeover,
+        published: None,
+        incarnations: Vec::new(),
+    };
     RollupSink::open(dir, &owner).expect("opens")
 }
 
@@ -141,6 +147,27 @@ fn a_range_is_kept_to() {
 }
 
 #[test]
+fn only_files_of_the_dates_asked_for_are_opened() {
+    let dir = sample();
+    let spoil = |date: &str| {
+        for table in ["requests_1m", "sli_1m", "quality_1m"] {
+            let folder = dir.path().join(table).join(format!("date={date}"));
+            for file in std::fs::read_dir(folder).expect("the date") {
+                std::fs::write(file.expect("listed").path(), "spoilt").expect("written");
+            }
+        }
+    };
+    spoil("2026-01-01");
+    let mut ranged = request(dir.path());
+    ranged.since = Some(time("2026-01-02T00:00:00Z"));
+    assert_eq!(ranged.report().expect("a report").slos[0].counts.good, 197);
+    spoil("2026-01-03");
+    ranged.until = Some(time("2026-01-03T00:00:00Z"));
+    assert_eq!(ranged.report().expect("a report").slos[0].counts.good, 107);
+    assert!(request(dir.path()).report().expect_err("spoilt").to_string().contains("date=2026-01-03"));
+}
+
+#[test]
 fn other_folders_are_named_in_errors() {
     let empty = tempfile::tempdir().expect("a folder");
     for dir in [empty.path(), &empty.path().join("none")] {
@@ -169,13 +196,18 @@ fn other_folders_are_named_in_errors() {
 fn every_form_holds_the_same_rows() {
     let dir = sample();
     let report = request(dir.path()).report().expect("a report");
-    let table = print::table(&report);
+    let table = print::table(&report, false);
+    assert!(table.contains("missed") && !table.contains('\x1b'), "{table}");
+    let colored = print::table(&report, true);
+    assert!(colored.contains("\x1b[33mmissed\x1b[0m"), "{colored}");
+    let plain = |text: &str| text.replace("\x1b[33m", "").replace("\x1b[0m", "");
+    assert_eq!(plain(&colored), table);
     assert!(table.contains("98.50%") && table.contains("99.5%"), "{table}");
     assert!(table.contains("1 of 4 slices of 1m complete"), "{table}");
     let json = print::json(&report);
     assert_eq!(json["slos"][0]["budget_left_percent"], "99.5833");
     assert_eq!(json["services"]["web"]["client_latency_us"]["count"], 200);
-    let csv = print::csv(&report);
+    let csv = csv::text(&report);
     let lines: Vec<&str> = csv.lines().collect();
     assert_eq!(lines.len(), 2, "{csv}");
     assert_eq!(lines[0].split(',').count(), lines[1].split(',').count());

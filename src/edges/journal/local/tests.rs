@@ -11,7 +11,7 @@ fn begin() -> Begin {
 
 fn entry(offset: i64) -> Entry {
     let partition = Partition { source: "alb".into(), topic: "alb-logs".into(), number: 3 };
-    Entry::Starts(vec![Start { partition, offset, had_data: false }])
+    Entry::Starts(vec![Start { partition, offset, had_data: false, topic_id: None }])
 }
 
 fn bulky(seed: i64) -> Entry {
@@ -23,6 +23,7 @@ fn bulky(seed: i64) -> Entry {
         },
         offset: i,
         had_data: true,
+        topic_id: None,
     };
     Entry::Starts((0..20_000).map(start).collect())
 }

@@ -45,6 +45,7 @@ impl FileEvents {
         file.sync_all().map_err(io("syncing"))?;
         let progress = last.map(|line| Progress {
             journal: line.journal,
+            incarnation: String::new(),
             at: line.at,
             cut: 0, // a file does not know: a takeover decides
             sequences: Default::default(),

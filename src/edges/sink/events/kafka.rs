@@ -122,6 +122,8 @@ impl KafkaEvents {
         let Some(producer) = self.producer.take() else {
             return Err(KafkaError::Canceled.into());
         };
+        let incarnation = self.owner.incarnations.last().map(|id| id.to_string()).unwrap_or_default();
+        let progress = Progress { incarnation, ..progress };
         crash::point("events.before");
         producer.begin_transaction().map_err(|e| self.trouble(&producer, e))?;
         for event in events {

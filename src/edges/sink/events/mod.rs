@@ -217,12 +217,22 @@ fn own(place: &str, owner: &Owner, found: Option<Progress>) -> Result<Option<Pro
             position: progress.at.position,
             end: owner.end,
         }),
+        (Some(progress), _) if is_of_a_copy(progress, owner) => Err(Foreign::Forked {
+            place: place.to_owned(),
+            journal: owner.journal.to_string(),
+            theirs: progress.incarnation.clone(),
+        }),
         (None, Some(published)) => Err(lost("nothing".into(), published)),
         (Some(progress), Some(published)) if progress.at < published => {
             Err(lost(envelope::position(progress.at), published))
         }
         _ => Ok(found),
     }
+}
+
+/// Whether a copy of our state has published it: under an incarnation that is none of ours.
+fn is_of_a_copy(progress: &Progress, owner: &Owner) -> bool {
+    !progress.incarnation.is_empty() && owner.incarnations.iter().all(|ours| **ours != *progress.incarnation)
 }
 
 #[cfg(test)]

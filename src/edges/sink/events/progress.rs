@@ -19,6 +19,8 @@ const SHARDS: u64 = 64;
 pub struct Progress {
     /// The journal's id.
     pub journal: String,
+    /// The incarnation of the state folder that published last; empty where the target does not tell.
+    pub incarnation: String,
     /// Every event up to here is published.
     pub at: OutputPosition,
     /// The last cut recorded (0 where the target does not tell).
@@ -49,6 +51,7 @@ impl Progress {
             "version": VERSION,
             "pipeline": pipeline,
             "journal": self.journal,
+            "incarnation": self.incarnation,
             "position": self.at.position,
             "index": self.at.index,
             "cut": self.cut,
@@ -106,6 +109,7 @@ impl Fold {
         let number = |name: &str| main[name].as_u64().ok_or_else(|| format!("it has no {name}"));
         let mut progress = Progress {
             journal: main["journal"].as_str().ok_or("it has no journal")?.to_owned(),
+            incarnation: main["incarnation"].as_str().unwrap_or_default().to_owned(),
             at: OutputPosition {
                 position: number("position")?,
                 index: u32::try_from(number("index")?).map_err(|e| e.to_string())?,
@@ -132,6 +136,7 @@ mod tests {
     fn records_fold_back_to_the_progress() {
         let mut progress = Progress {
             journal: "0123456789abcdef".into(),
+            incarnation: "fedcba9876543210".into(),
             at: OutputPosition { position: 12, index: u32::MAX },
             cut: 3,
             sequences: (0..500).map(|i| (format!("service-{i}/availability"), i)).collect(),

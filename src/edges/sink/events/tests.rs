@@ -26,7 +26,14 @@ fn event(position: u64, index: u32) -> Event {
 }
 
 fn owner() -> Owner {
-    Owner { pipeline: "edge".into(), journal: JOURNAL.into(), end: 100, takeover: None, published: None }
+    Owner {
+        pipeline: "edge".into(),
+        journal: JOURNAL.into(),
+        end: 100,
+        takeover: None,
+        published: None,
+        incarnations: vec!["1".into()],
+    }
 }
 
 fn takeover(cut: u64) -> Option<Takeover> {
@@ -133,6 +140,7 @@ fn what_is_not_ours_is_refused() {
 fn progress_must_lie_between_the_snapshot_and_the_journal_s_end() {
     let progress = |journal: &str, position, cut| Progress {
         journal: journal.into(),
+        incarnation: "1".into(),
         at: at(position, 1),
         cut,
         sequences: Default::default(),
@@ -147,6 +155,8 @@ fn progress_must_lie_between_the_snapshot_and_the_journal_s_end() {
     assert_eq!(check(&knows(at(5, 1)), ours(5)), Ok(ours(5)));
     assert!(matches!(check(&knows(at(5, 2)), ours(5)), Err(Foreign::Lost { .. })));
     assert!(matches!(check(&knows(at(5, 2)), None), Err(Foreign::Lost { .. })));
+    let copy = Owner { incarnations: vec!["0".into(), "2".into()], ..owner() };
+    assert!(matches!(check(&copy, ours(5)), Err(Foreign::Forked { .. })));
     let theirs = Some(progress("ffff", 5, 8));
     assert!(matches!(check(&owner(), theirs.clone()), Err(Foreign::Other { .. })));
     assert_eq!(check(&Owner { takeover: takeover(8), ..owner() }, theirs.clone()), Ok(None));

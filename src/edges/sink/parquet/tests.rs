@@ -14,7 +14,14 @@ use std::fs::File;
 const JOURNAL: &str = "0123456789abcdef";
 
 fn owner() -> Owner {
-    Owner { pipeline: "my-edge".into(), journal: JOURNAL.into(), end: 100, takeover: None, published: None }
+    Owner {
+        pipeline: "my-edge".into(),
+        journal: JOURNAL.into(),
+        end: 100,
+        takeover: None,
+        published: None,
+        incarnations: Vec::new(),
+    }
 }
 
 fn time(text: &str) -> Time {
