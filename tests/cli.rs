@@ -1,5 +1,6 @@
 //! The command line as a user meets it: the real binary, its output and exit codes.
 
+use ninetail::shell::generate::documents;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -79,19 +80,46 @@ fn every_pipeline_fits_the_schema() {
     }
 }
 
-/// `UPDATE=1 cargo test --test cli` writes it anew.
+/// `UPDATE=1 cargo test --test cli` writes them anew.
 #[test]
-fn the_schema_in_the_repository_is_the_one_printed() {
-    let path = root().join("schemas/pipeline.schema.json");
-    let printed = done(&ninetail(&["generate", "schema"]));
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &printed).expect("written");
+fn the_schemas_in_the_repository_are_those_printed() {
+    let documents = documents();
+    for (of, file) in &documents {
+        let path = root().join("schemas").join(file);
+        let printed = done(&ninetail(&["generate", "schema", "--of", of]));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(&path, &printed).expect("written");
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == printed,
+            "schemas/{file} is not what `generate schema --of {of}` prints; UPDATE=1 writes it"
+        );
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == printed,
-        "schemas/pipeline.schema.json is not what `generate schema` prints; UPDATE=1 writes it"
-    );
+    let default = done(&ninetail(&["generate", "schema"]));
+    assert_eq!(default, done(&ninetail(&["generate", "schema", "--of", "pipeline"])));
+    // none is left of a type that is gone
+    for entry in std::fs::read_dir(root().join("schemas/events")).expect("listed") {
+        let name = format!("events/{}", entry.expect("listed").file_name().to_string_lossy());
+        assert!(documents.iter().any(|(_, file)| *file == name), "schemas/{name} is of no event type");
+    }
+    assert_eq!(ninetail(&["generate", "schema", "--of", "slo.nothing"]).status.code(), Some(2));
+}
+
+/// Every event field says what it means.
+#[test]
+fn every_event_field_is_described() {
+    for (of, _) in documents().iter().filter(|(of, _)| *of != "pipeline" && *of != "asyncapi") {
+        let schema: Value = serde_json::from_str(&done(&ninetail(&["generate", "schema", "--of", of]))).expect("JSON");
+        jsonschema::meta::validate(&schema).unwrap_or_else(|e| panic!("{of}: {e}"));
+        let named = schema["$defs"].as_object().into_iter().flatten().map(|(name, s)| (name.as_str(), s));
+        for (name, object) in named.chain([("root", &schema)]) {
+            for (key, field) in object["properties"].as_object().into_iter().flatten() {
+                assert!(field["description"].is_string(), "{of}: {name}.{key} is not described");
+            }
+        }
+    }
 }
 
 /// Every key of the grammar says what it means.
