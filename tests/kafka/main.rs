@@ -1,6 +1,6 @@
 //! ninetail against real Apache Kafka and DuckDB: what it must survive, compared with an independent truth.
 //!
-//! Kafka's jars and DuckDB are fetched once into a cache folder; `NINETAIL_TEST_BOOTSTRAP` names an existing
+//! Kafka's jars, DuckDB and an Alertmanager are fetched once into a cache folder; `NINETAIL_TEST_BOOTSTRAP` names an existing
 //! cluster instead. Without a JDK, Maven or Python the tests that need them are reported as ignored, with
 //! the reason; with `CI=true` that is a failure.
 
@@ -8,6 +8,9 @@ mod fixture;
 
 #[path = "../readme/blocks.rs"]
 mod blocks;
+#[path = "../support/receiver.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod posted;
 
 mod bad_input;
 mod crashes;
@@ -16,12 +19,13 @@ mod ground;
 mod input;
 mod outages;
 mod readme;
+mod receivers;
 mod refusals;
 mod reports;
 mod sinks;
 mod truth;
 
-use fixture::Need::{CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
+use fixture::Need::{Alertmanager, CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
 use fixture::{Need, Outcome};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -76,6 +80,7 @@ fn main() {
         trial("outages::disk_full", &[Kafka, DuckDb, Mount], outages::disk_full),
         trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
+        trial("receivers::firing_then_resolved", &[Kafka, Alertmanager], receivers::firing_then_resolved),
         trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
         trial("readme::sql", &[DuckDb], readme::sql),
     ];

@@ -27,7 +27,12 @@ impl Place {
     fn new(bootstrap: String, name: &str) -> Place {
         let topic = |kind: &str| format!("sinks-{name}-{kind}-{}", std::process::id());
         let properties = BTreeMap::from([("bootstrap.servers".to_owned(), bootstrap.clone())]);
-        let target = KafkaTarget { properties, topic: topic("events"), state_topic: topic("state"), mode: Mode::Structured };
+        let target = KafkaTarget {
+            properties,
+            topic: topic("events"),
+            state_topic: topic("state"),
+            mode: Mode::Structured,
+        };
         Place { client: Client { bootstrap }, target }
     }
 

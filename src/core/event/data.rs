@@ -419,9 +419,13 @@ mod tests {
 
     #[test]
     fn percentages_become_exact_ratios() {
-        for (percent, ratio) in
-            [("99.9", "0.999"), ("99.999999", "0.99999999"), ("50", "0.5"), ("0.000001", "0.00000001"), ("100", "1")]
-        {
+        for (percent, ratio) in [
+            ("99.9", "0.999"),
+            ("99.999999", "0.99999999"),
+            ("50", "0.5"),
+            ("0.000001", "0.00000001"),
+            ("100", "1"),
+        ] {
             assert_eq!(DecimalText::ratio(Decimal::parse(percent).unwrap()), DecimalText(ratio.into()));
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn document() -> String {
     let mut schemas = Map::from_iter([("CloudEventHeaders".to_owned(), headers)]);
     schemas.extend(generator.take_definitions(true));
     let references = |place: &str| -> Map<String, Value> {
-        let reference = |name: &String| (name.clone(), json!({ "$ref": format!("{place}/{}", pointer(name)) }));
+        let reference =
+            |name: &String| (name.clone(), json!({ "$ref": format!("{place}/{}", pointer(name)) }));
         messages.keys().map(reference).collect()
     };
     let document = json!({

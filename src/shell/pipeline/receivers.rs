@@ -71,13 +71,8 @@ fn alertmanager(written: &AlertmanagerFile, number: usize, checker: &mut Checker
         }
         labels.insert(name.clone(), value.value.clone());
     }
-    let mut http = target(
-        &written.url,
-        written.timeout.as_ref(),
-        written.tls.as_ref(),
-        written.auth.as_ref(),
-        checker,
-    );
+    let mut http =
+        target(&written.url, written.timeout.as_ref(), written.tls.as_ref(), written.auth.as_ref(), checker);
     let base = http.url.trim_end_matches('/');
     if base.ends_with("/api/v2/alerts") {
         checker.warn(&written.url.span, "the API's path is added to the address", "end it before `/api`");
@@ -117,13 +112,8 @@ fn webhook(written: &WebhookFile, number: usize, checker: &mut Checker) -> Recei
             checker.error_hint(&wanted.span, format!("there is no event type `{}`", wanted.value), hint);
         }
     }
-    let http = target(
-        &written.url,
-        written.timeout.as_ref(),
-        written.tls.as_ref(),
-        written.auth.as_ref(),
-        checker,
-    );
+    let http =
+        target(&written.url, written.timeout.as_ref(), written.tls.as_ref(), written.auth.as_ref(), checker);
     Receiver {
         name: name(written.name.as_ref(), "webhook", number, checker),
         http,
@@ -169,7 +159,11 @@ fn target(
         );
     }
     if host.is_some_and(|host| host.contains('@')) {
-        checker.error_hint(&url.span, "a secret stands in the address", "write `auth: { username: …, password_file: … }`");
+        checker.error_hint(
+            &url.span,
+            "a secret stands in the address",
+            "write `auth: { username: …, password_file: … }`",
+        );
     }
     let ca_file = tls.and_then(|tls| tls.ca_file.as_ref());
     if let Some(file) = ca_file.filter(|_| !secure) {

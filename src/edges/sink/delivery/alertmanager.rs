@@ -98,7 +98,8 @@ impl Alerts {
     fn restored(delivery: &Delivery, labels: BTreeMap<String, String>) -> Result<Alerts, OutboxError> {
         let kept = delivery.outbox.kept(&delivery.receiver)?;
         // what we kept is JSON of ours
-        let known = kept.into_iter().filter_map(|(name, json)| Some((name, serde_json::from_slice(&json).ok()?)));
+        let known =
+            kept.into_iter().filter_map(|(name, json)| Some((name, serde_json::from_slice(&json).ok()?)));
         Ok(Alerts { labels, known: known.collect(), changed: Vec::new() })
     }
 
@@ -163,8 +164,10 @@ impl Alerts {
         all: bool,
     ) -> Result<(), String> {
         let now = (delivery.now)();
-        let over = |a: &Alert| a.ends_at.is_some() && a.told_at.is_some_and(|at| passed(at, now) > RESOLVED_FOR);
-        let forgotten: Vec<String> = self.known.iter().filter(|(_, a)| over(a)).map(|(f, _)| f.clone()).collect();
+        let over =
+            |a: &Alert| a.ends_at.is_some() && a.told_at.is_some_and(|at| passed(at, now) > RESOLVED_FOR);
+        let forgotten: Vec<String> =
+            self.known.iter().filter(|(_, a)| over(a)).map(|(f, _)| f.clone()).collect();
         for fingerprint in forgotten {
             self.known.remove(&fingerprint);
             self.changed.push(fingerprint);

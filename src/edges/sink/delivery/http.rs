@@ -85,7 +85,8 @@ impl Http {
             let _ = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
             return Ok(Answer::Taken);
         }
-        let said = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).lossy_utf8(true).read_to_string();
+        let said =
+            response.body_mut().with_config().limit(ANSWER_BYTES_MAX).lossy_utf8(true).read_to_string();
         let why = format!("{status}: {}", said.unwrap_or_default().trim());
         match status.as_u16() {
             400 | 413 | 415 | 422 | 431 => Ok(Answer::Refused(why)),
@@ -95,7 +96,8 @@ impl Http {
 }
 
 fn open(target: &HttpTarget) -> Result<Agent, String> {
-    let mut tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
+    let mut tls =
+        TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier);
     if let Some(path) = &target.ca_file {
         tls = tls.root_certs(RootCerts::Specific(Arc::new(certificates(path)?)));
     }
@@ -111,7 +113,8 @@ fn open(target: &HttpTarget) -> Result<Agent, String> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let place = |why: String| format!("cannot read the certificates of `tls.ca_file` {}: {why}", path.display());
+    let place =
+        |why: String| format!("cannot read the certificates of `tls.ca_file` {}: {why}", path.display());
     let pem = std::fs::read(path).map_err(|e| place(e.to_string()))?;
     let mut certificates = Vec::new();
     for item in parse_pem(&pem) {

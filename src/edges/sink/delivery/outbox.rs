@@ -8,7 +8,9 @@ use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
 use crate::edges::sink::delivery::Receiver;
 use crate::edges::sink::events::envelope;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Events that wait at most; at some 2 KiB each.
-pub(super) const EVENTS_MAX: u64 = 50_000;
+const EVENTS_MAX: u64 = 50_000;
 /// Memory for the database's pages, bytes.
 const CACHE_BYTES: usize = 4 << 20;
 
@@ -61,6 +63,8 @@ pub struct Outbox {
     pipeline: Arc<str>,
     journal: Arc<str>,
     receivers: Vec<Receiver>,
+    /// Events that wait at most.
+    pub(super) events_max: u64,
     /// None after a failed write, until it is opened again.
     database: Mutex<Option<Database>>,
     puts: Mutex<u64>,
@@ -93,6 +97,7 @@ impl Outbox {
             pipeline,
             journal,
             receivers,
+            events_max: EVENTS_MAX,
             database: Mutex::new(None),
             puts: Mutex::new(0),
             changed: Condvar::new(),
@@ -130,7 +135,7 @@ impl Outbox {
             }
             let taken = transaction.open_table(TAKEN)?;
             let mut lost = BTreeMap::new();
-            while table.len()? > EVENTS_MAX {
+            while table.len()? > self.events_max {
                 let Some((at, bytes)) = table.pop_first()? else { break };
                 let event: Value = serde_json::from_slice(bytes.value()).unwrap_or_default();
                 for receiver in self.receivers.iter().filter(|r| wants(r, &event)) {
@@ -186,7 +191,10 @@ impl Outbox {
     pub(super) fn waiting(&self, at: OutputPosition) -> Result<usize, OutboxError> {
         self.read(|database| {
             let table = database.begin_read()?.open_table(EVENTS)?;
-            Ok(table.range(key(at)..)?.filter(|item| item.as_ref().is_ok_and(|(k, _)| k.value() > key(at))).count())
+            Ok(table
+                .range(key(at)..)?
+                .filter(|item| item.as_ref().is_ok_and(|(k, _)| k.value() > key(at)))
+                .count())
         })
     }
 
@@ -277,7 +285,9 @@ impl Outbox {
     fn read<T>(&self, look: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, OutboxError> {
         let held = self.held()?;
         // it was opened just now if it was not
-        let Some(database) = &*held else { return Err(self.error("reading", redb::Error::DatabaseAlreadyOpen)) };
+        let Some(database) = &*held else {
+            return Err(self.error("reading", redb::Error::DatabaseAlreadyOpen));
+        };
         look(database).map_err(|e| self.error("reading", e))
     }
 

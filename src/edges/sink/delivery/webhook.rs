@@ -46,7 +46,8 @@ pub(super) fn run(delivery: &Delivery, mode: Mode, more: &BTreeMap<String, Strin
                 Answer::Taken => retry.succeeded(),
                 Answer::Refused(why) => {
                     retry.succeeded();
-                    delivery.log(&format!("refuses event {}, which it will not get: {why}", waiting.event["id"]));
+                    delivery
+                        .log(&format!("refuses event {}, which it will not get: {why}", waiting.event["id"]));
                     let label = ReceiverLabel { receiver: receiver.name.clone() };
                     delivery.metrics.delivery_dropped.get_or_create(&label).inc();
                 }
