@@ -270,6 +270,40 @@ fn odd_factors_survive_printing() {
 }
 
 #[test]
+fn receivers_survive_printing_and_their_secrets_stay_in_their_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    let sinks = "sinks:
+  alertmanager:
+    - { url: \"https://a.example.com\", labels: { cluster: eu-1 }, tls: { ca_file: ca.pem }, auth: { bearer_token_file: token } }
+    - { url: \"https://b.example.com/am/\", resend_every: 30s }
+  webhook: { url: \"https://c.example.com/x\", mode: binary, headers: { X-A: b }, types: [slo.data.gap], replay: true, auth: { username: u, password_file: password } }
+";
+    for secret in ["token", "password"] {
+        std::fs::write(folder.path().join(secret), "hunter2").expect("written");
+    }
+    let (path, copy) = (folder.path().join("p.yaml"), folder.path().join("copy.yaml"));
+    std::fs::write(&path, text.replacen("sinks:\n", sinks, 1)).expect("written");
+    let print =
+        |path: &Path| done(&ninetail(&["check", "--offline", "--print", path.to_str().expect("UTF-8")]));
+    let printed = print(&path);
+    std::fs::write(&copy, &printed).expect("written");
+    assert_eq!(printed, print(&copy));
+    for words in [
+        "https://b.example.com/am\n",
+        "alertmanager-2",
+        "eu-1",
+        "slo.data.gap",
+        "binary",
+        "username: u",
+        "ca.pem",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    assert!(!printed.contains("hunter2"));
+}
+
+#[test]
 fn an_unreachable_broker_is_said_and_fails() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("p.yaml");

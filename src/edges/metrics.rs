@@ -150,7 +150,7 @@ metrics! {
     events: Family<TypeLabel, Counter>, "events published by type";
     deliveries: Family<DeliveryLabels, Counter>, "requests to receivers of events by outcome";
     delivery_duration_seconds: Histogram = seconds(), "one request to a receiver of events";
-    delivery_waiting: Family<ReceiverLabel, Gauge>, "events in the outbox that wait for a receiver";
+    delivery_waiting: Family<ReceiverLabel, Gauge>, "events that wait for a webhook, or alerts whose state an Alertmanager lacks";
     delivery_dropped: Family<ReceiverLabel, Counter>, "events that a receiver will not get: refused, or too many waited";
     delivery_alerts_firing: Family<ReceiverLabel, Gauge>, "alerts that fire, as an Alertmanager is told";
     cuts: Counter, "cuts written";

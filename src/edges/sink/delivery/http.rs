@@ -145,6 +145,15 @@ fn secret(what: &str, path: &Path) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use openssl::asn1::Asn1Time;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::{PKey, Private};
+    use openssl::rsa::Rsa;
+    use openssl::ssl::{SslAcceptor, SslMethod};
+    use openssl::x509::extension::SubjectAlternativeName;
+    use openssl::x509::{X509, X509Name};
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
 
     #[test]
     fn secrets_are_read_and_written_as_http_has_them() {
@@ -155,5 +164,62 @@ mod tests {
         let basic = Auth::Basic("Aladdin".into(), path.clone());
         assert_eq!(authorization(&basic).unwrap().unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(authorization(&Auth::Bearer(path)).unwrap().unwrap(), "Bearer open sesame");
+    }
+
+    /// A key, and a certificate of localhost that it signed itself, PEM.
+    fn certificate() -> (PKey<Private>, X509) {
+        let key = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        let mut name = X509Name::builder().unwrap();
+        name.append_entry_by_text("CN", "localhost").unwrap();
+        let name = name.build();
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_subject_name(&name).unwrap();
+        builder.set_issuer_name(&name).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
+        let names = SubjectAlternativeName::new()
+            .dns("localhost")
+            .build(&builder.x509v3_context(None, None))
+            .unwrap();
+        builder.append_extension(names).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        (key, builder.build())
+    }
+
+    #[test]
+    fn a_server_is_trusted_by_the_certificates_named_and_no_other() {
+        let (key, certificate) = certificate();
+        let mut acceptor = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).unwrap();
+        acceptor.set_private_key(&key).unwrap();
+        acceptor.set_certificate(&certificate).unwrap();
+        let (acceptor, listener) = (acceptor.build(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // who does not trust us goes away
+                let Ok(mut stream) = acceptor.accept(stream) else { continue };
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let _ = stream.write_all(b"HTTP/1.1 204 Said\r\nconnection: close\r\n\r\n");
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let (right, other) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
+        std::fs::write(&right, certificate.to_pem().unwrap()).unwrap();
+        std::fs::write(&other, self::certificate().1.to_pem().unwrap()).unwrap();
+        let post = |ca_file: Option<PathBuf>| {
+            let timeout = Duration::from_secs(10);
+            let target = HttpTarget { url: url.clone(), timeout, ca_file, auth: Auth::None };
+            Http::new(&target).post(&[], b"x")
+        };
+        assert_eq!(post(Some(right)), Answer::Taken);
+        for stranger in [None, Some(other)] {
+            assert!(matches!(post(stranger), Answer::Failed(why) if why.contains("certificate")));
+        }
+        let empty = folder.path().join("empty.pem");
+        std::fs::write(&empty, "").unwrap();
+        assert!(matches!(post(Some(empty)), Answer::Failed(why) if why.contains("it holds none")));
     }
 }
