@@ -408,7 +408,9 @@ fn the_asyncapi_document_holds_together() {
     let mut found = Vec::new();
     references(&document, &mut found);
     assert!(found.len() > 40);
-    found.iter().for_each(|reference| drop(at(reference)));
+    for reference in found {
+        at(reference);
+    }
     // what version 3 requires
     assert_eq!(document["asyncapi"], "3.1.0");
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());

@@ -200,8 +200,13 @@ mod tests {
             for stream in listener.incoming().flatten() {
                 // who does not trust us goes away
                 let Ok(mut stream) = acceptor.accept(stream) else { continue };
-                let mut request = [0; 4096];
-                let _ = stream.read(&mut request);
+                let (mut request, mut part) = (Vec::new(), [0; 4096]);
+                while !request.ends_with(b"\r\n\r\nx") {
+                    match stream.read(&mut part) {
+                        Ok(read) if read > 0 => request.extend(&part[..read]),
+                        _ => break,
+                    }
+                }
                 let _ = stream.write_all(b"HTTP/1.1 204 Said\r\nconnection: close\r\n\r\n");
             }
         });

@@ -308,7 +308,7 @@ fn an_alertmanager_is_told_again_and_again() {
     let running = Running::start(folder.path(), &receivers);
     running.put(&[event(2, FIRING, true), event(3, CONSUMED, false), event(4, FIRING, false)]);
     let posted = server.wait(3);
-    let told: Vec<Value> = posted.iter().flat_map(|p| alerts(p)).collect();
+    let told: Vec<Value> = posted.iter().flat_map(alerts).collect();
     assert_eq!(told.len(), 3, "one alert, three times: {told:?}");
     let labels = json!({
         "alertname": "ErrorBudgetBurn", "cluster": "eu-1", "pipeline": "edge", "service": "shop é",
@@ -333,7 +333,7 @@ fn an_alertmanager_is_told_again_and_again() {
     running.put(&[event(9, RESOLVED, true)]);
     running.metric("ninetail_delivery_alerts_firing{receiver=\"alertmanager\"} 0");
     let seen = server.posted().len();
-    let told: Vec<Value> = server.wait(seen + 3).iter().skip(seen + 1).flat_map(|p| alerts(p)).collect();
+    let told: Vec<Value> = server.wait(seen + 3).iter().skip(seen + 1).flat_map(alerts).collect();
     assert!(told.len() >= 2, "it is told again");
     for alert in &told {
         assert_eq!(at(alert, "endsAt"), event(9, RESOLVED, true).time);
