@@ -125,6 +125,7 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
         state,
         rollups,
         events: EventTarget::File(events),
+        receivers: Vec::new(), // history pages nobody
         backfill: true,
         take_over: false,
         patient: false,

@@ -21,6 +21,7 @@ use crate::core::time::Slice;
 use crate::edges::http;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::dead_letters::DeadLetters;
+use crate::edges::sink::delivery::Delivery;
 use crate::edges::source::Ends;
 use crate::edges::source::kafka::StopReason;
 use crate::edges::source::topics::{StartAt, Topics};
@@ -108,6 +109,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
         state: pipeline.state.clone(),
         rollups: pipeline.sinks.rollups.clone(),
         events: connect::events(pipeline)?,
+        receivers: pipeline.sinks.receivers.clone(),
         backfill: false,
         take_over: options.take_over,
         patient: true,
@@ -166,6 +168,21 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             }
         })?);
     }
+    // receivers are served until the last event was put out, not only until the stop
+    let done = Arc::new(AtomicBool::new(false));
+    if let Some(outbox) = committer.outbox() {
+        for receiver in outbox.receivers() {
+            let clock = options.clock;
+            let delivery = Delivery {
+                receiver: receiver.clone(),
+                outbox: outbox.clone(),
+                metrics: options.metrics.clone(),
+                control: connect::control(&done),
+                now: Arc::new(move || clock.now()),
+            };
+            threads.push(spawn(&format!("deliver-{}", receiver.name), move || delivery.run())?);
+        }
+    }
     let engine = EngineSide {
         committer,
         chunks,
@@ -184,6 +201,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
     };
     let outcome = engine.turn();
     options.stop.store(true, Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
     for thread in threads {
         // A thread that panicked has aborted the process in a release; in a test build it says so itself.
         let _ = thread.join();

@@ -464,6 +464,7 @@ impl Engine {
             observed_from: self.observed_from,
             complete: waiting.is_none_or(|w| w.accounts.values().all(|a| a.incomplete.is_none())),
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
+            clock: self.clock,
             position: pass.position,
         }
     }

@@ -11,7 +11,7 @@ use crate::core::format::request::{Request, port, request, value, without_bracke
 use crate::core::format::timestamp::timestamp;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
-use crate::core::scan::{Columns, Shape};
+use crate::core::scan::{ColumnRanges, Columns, Shape};
 use crate::core::settings::{Format, Layout};
 use crate::core::time::Time;
 

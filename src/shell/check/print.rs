@@ -8,6 +8,7 @@ use crate::core::settings::{
     Envelope, Failed, Input, LatencyOf, Layout, Mapping, Rule, ServiceRule, Settings, Slo, Source, Tier,
 };
 use crate::core::sli::expand;
+use crate::edges::sink::delivery::{Auth, Receiver, Speaks};
 use crate::shell::config::scalar::{micros_text, seconds_text};
 use crate::shell::pipeline::{Cluster, DeadLetters, Events, KafkaSource, Pipeline};
 use serde_json::{Map, Value, json};
@@ -181,7 +182,9 @@ fn service(rule: &ServiceRule) -> Value {
     if let Some(tier) = rule.tier {
         object.insert("tier".into(), tier.into());
     }
-    for (key, text) in [("owner", &rule.owner), ("runbook_url", &rule.runbook_url)] {
+    let texts =
+        [("owner", &rule.owner), ("runbook_url", &rule.runbook_url), ("dashboard_url", &rule.dashboard_url)];
+    for (key, text) in texts {
         if let Some(text) = text {
             object.insert(key.into(), text.clone().into());
         }
@@ -247,12 +250,24 @@ fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
         "rollups": { "path": path(&pipeline.sinks.rollups), "cut": seconds_text(settings.cut_s.into()) },
     });
     match &pipeline.sinks.events {
-        Events::Kafka { cluster: kafka, topic, state_topic } => {
-            object["events"] = json!({ "topic": topic, "state_topic": state_topic, "kafka": cluster(kafka) });
+        Events::Kafka { cluster: kafka, topic, state_topic, mode } => {
+            object["events"] = json!({
+                "topic": topic,
+                "state_topic": state_topic,
+                "mode": mode.name(),
+                "kafka": cluster(kafka),
+            });
         }
         Events::File(file) => object["events"] = json!({ "file": path(file) }),
         Events::Stdout => object["events"] = json!({ "stdout": true }),
         Events::None => {}
+    }
+    for (key, wanted) in [("alertmanager", true), ("webhook", false)] {
+        let is_wanted = |r: &&Receiver| matches!(r.speaks, Speaks::Alertmanager { .. }) == wanted;
+        let written: Vec<Value> = pipeline.sinks.receivers.iter().filter(is_wanted).map(receiver).collect();
+        if !written.is_empty() {
+            object[key] = written.into();
+        }
     }
     match &pipeline.sinks.dead_letters {
         DeadLetters::Kafka { cluster: kafka, topic } => {
@@ -260,6 +275,39 @@ fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
         }
         DeadLetters::File(file) => object["dead_letters"] = json!({ "file": path(file) }),
         DeadLetters::State => {}
+    }
+    object
+}
+
+fn receiver(receiver: &Receiver) -> Value {
+    let http = &receiver.http;
+    let mut object = json!({
+        "name": receiver.name,
+        "url": http.url,
+        "timeout": seconds_text(http.timeout.as_secs()),
+    });
+    match &receiver.speaks {
+        Speaks::Alertmanager { resend_every, labels } => {
+            object["url"] = http.url.trim_end_matches("/api/v2/alerts").into();
+            object["resend_every"] = seconds_text(resend_every.as_secs()).into();
+            object["labels"] = json!(labels);
+        }
+        Speaks::Webhook { mode, headers, types, replay } => {
+            object["mode"] = mode.name().into();
+            object["headers"] = json!(headers);
+            if !types.is_empty() {
+                object["types"] = json!(types);
+            }
+            object["replay"] = (*replay).into();
+        }
+    }
+    if let Some(file) = &http.ca_file {
+        object["tls"] = json!({ "ca_file": path(file) });
+    }
+    match &http.auth {
+        Auth::None => {}
+        Auth::Bearer(file) => object["auth"] = json!({ "bearer_token_file": path(file) }),
+        Auth::Basic(user, file) => object["auth"] = json!({ "username": user, "password_file": path(file) }),
     }
     object
 }

@@ -6,6 +6,7 @@
 pub mod diagnostic;
 pub mod format;
 pub mod read;
+pub mod receivers;
 pub mod scalar;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
+pub use receivers::{AlertmanagerFile, AuthFile, HttpTlsFile, ModeFile, Several, WebhookFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
@@ -207,6 +209,8 @@ pub struct ServiceFile {
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard lies.
+    pub dashboard_url: Option<String>,
 }
 
 /// A service level objective.
@@ -355,6 +359,10 @@ pub struct SinksFile {
     pub rollups: Option<RollupsFile>,
     /// Error-budget events. Default: none are published.
     pub events: Option<At<EventsFile>>,
+    /// Alertmanagers that are told which alerts fire, one or a list. Default: none.
+    pub alertmanager: Option<Several<AlertmanagerFile>>,
+    /// Webhooks that events are posted to, one or a list. Default: none.
+    pub webhook: Option<Several<WebhookFile>>,
     /// Lines that could not be read. Default: a file in the state folder.
     pub dead_letters: Option<At<DeadLettersFile>>,
 }
@@ -379,6 +387,9 @@ pub struct EventsFile {
     pub topic: Option<At<String>>,
     /// Compacted topic of the progress record. Default: `<topic>-state`.
     pub state_topic: Option<At<String>>,
+    /// How an event lies in a record: `structured` (default), all of it in the value, or `binary`, its
+    /// attributes in headers and its data in the value.
+    pub mode: Option<At<ModeFile>>,
     /// Cluster of both topics. Default: the sources'.
     pub kafka: Option<At<KafkaClusterFile>>,
     /// File of JSON lines; exactly once.

@@ -7,6 +7,7 @@
 mod alerts;
 mod kafka;
 mod load;
+mod receivers;
 mod services;
 mod sinks;
 mod slos;

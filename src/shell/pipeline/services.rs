@@ -52,6 +52,7 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
             tier: service.tier.as_ref().map(|t| t.value),
             owner: service.owner.clone(),
             runbook_url: service.runbook_url.clone(),
+            dashboard_url: service.dashboard_url.clone(),
         });
     }
     rules
@@ -72,6 +73,7 @@ fn rule(name: &str) -> ServiceRule {
         tier: None,
         owner: None,
         runbook_url: None,
+        dashboard_url: None,
     }
 }
 
