@@ -134,6 +134,8 @@ pub struct ServiceRule {
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard is shown.
+    pub dashboard_url: Option<String>,
 }
 
 /// A service level objective over a set of services.

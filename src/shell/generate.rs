@@ -5,6 +5,8 @@ mod duckdb;
 use super::cli::clap_command;
 use super::config::PipelineFile;
 use super::exit::{CommandError, Exit};
+use super::openslo;
+use super::pipeline::Pipeline;
 use super::traffic::{self, TrafficArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -30,6 +32,8 @@ pub enum What {
     Schema,
     /// SQL views that merge the revisions of the rollups, with percentiles and budgets
     Sql(SqlArgs),
+    /// SLOs of a pipeline as OpenSLO v1
+    Openslo(OpenSloArgs),
     /// Completions for a shell
     Completions {
         /// Shell
@@ -61,6 +65,16 @@ pub struct SqlArgs {
     pub rollups: Option<PathBuf>,
 }
 
+/// Which pipeline is written.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  ninetail generate openslo pipelines/quickstart.yaml > slos.yaml")]
+pub struct OpenSloArgs {
+    /// Pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+}
+
 /// A database's SQL.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
@@ -80,6 +94,10 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
             return Ok(Exit::Done);
         }
         What::Schema => bytes = schema().into_bytes(),
+        What::Openslo(args) => {
+            let pipeline = Pipeline::load(&args.pipeline)?;
+            bytes = openslo::text(&pipeline.settings).into_bytes();
+        }
         What::Sql(SqlArgs { dialect: Dialect::Duckdb, pipeline, rollups }) => {
             bytes = duckdb::views(pipeline.as_deref(), rollups.as_deref())?.into_bytes();
         }

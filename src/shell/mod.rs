@@ -10,6 +10,7 @@ pub mod exit;
 pub mod explain;
 pub mod generate;
 pub mod input;
+pub mod openslo;
 pub mod pipeline;
 pub mod report;
 pub mod test;

@@ -48,6 +48,7 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
             tier: None,
             owner: None,
             runbook_url: None,
+            dashboard_url: None,
         }],
         slos: vec![
             slo("availability", Some("client_gone"), Rule::Good("status < 500".into())),

@@ -74,6 +74,7 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
             tier: Some(1),
             owner: Some("payments".into()),
             runbook_url: Some("https://runbooks.example.com/shop".into()),
+            dashboard_url: None,
         }],
         slos,
         limits: Limits::default(),

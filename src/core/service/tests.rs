@@ -29,6 +29,7 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
                 tier: None,
                 owner: None,
                 runbook_url: None,
+                dashboard_url: None,
             })
             .collect(),
         slos: slos

@@ -9,6 +9,7 @@ mod print;
 mod review;
 mod sample;
 
+pub(in crate::shell) use budget::{allowed, bad_share, per_million, spent};
 pub use print::expanded;
 
 use super::cli::Terminal;
@@ -161,10 +162,13 @@ fn text(
 }
 
 fn problem_json(problem: &Problem, text: &str) -> serde_json::Value {
+    let included = problem.file.as_ref();
+    let text = included.map_or(text, |file| &file.text);
     let place = problem.span.as_ref().map(|s| super::config::diagnostic::line_column(text, s.start));
     json!({
         "message": problem.message,
         "hint": problem.hint,
+        "file": included.map(|file| file.path.display().to_string()),
         "line": place.map(|p| p.0),
         "column": place.map(|p| p.1),
     })

@@ -136,7 +136,9 @@ fn service(rule: &ServiceRule) -> Value {
     if let Some(tier) = rule.tier {
         object.insert("tier".into(), tier.into());
     }
-    for (key, text) in [("owner", &rule.owner), ("runbook_url", &rule.runbook_url)] {
+    for (key, text) in
+        [("owner", &rule.owner), ("runbook_url", &rule.runbook_url), ("dashboard_url", &rule.dashboard_url)]
+    {
         if let Some(text) = text {
             object.insert(key.into(), text.clone().into());
         }
@@ -192,7 +194,7 @@ fn tier(slo: &Slo, tier: &Tier) -> Value {
     if 1_000_000 % tier.factor.den == 0 {
         object["factor"] = tier.factor.to_string().into();
     } else {
-        object["budget"] = format!("{}%", spent(slo, tier)).into();
+        object["budget"] = format!("{}%", spent(slo.window_s, tier)).into();
     }
     object
 }

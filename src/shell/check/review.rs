@@ -8,7 +8,7 @@ use crate::shell::config::diagnostic::Problem;
 pub(super) fn findings(settings: &Settings) -> Vec<Problem> {
     let mut found = Vec::new();
     let mut note = |message: String, hint: &str| {
-        found.push(Problem { span: None, message, hint: Some(hint.to_string()) });
+        found.push(Problem { span: None, message, hint: Some(hint.to_string()), file: None });
     };
     for service in &settings.services {
         let missing: Vec<&str> = [

@@ -7,6 +7,7 @@ pub mod diagnostic;
 pub mod format;
 pub mod read;
 pub mod scalar;
+pub mod slo_entry;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use std::fmt;
 
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+pub use slo_entry::{OpenSloFile, PresetFile, SloEntryFile};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
 #[derive(Clone, Deserialize, JsonSchema, Debug)]
@@ -36,7 +38,7 @@ pub struct PipelineFile {
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
     /// Service level objectives.
-    pub slos: At<Vec<At<SloFile>>>,
+    pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
     pub alerts: Option<At<AlertsFile>>,
     /// Where the results go.
@@ -195,6 +197,8 @@ pub struct ServiceFile {
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard is shown.
+    pub dashboard_url: Option<String>,
 }
 
 /// A service level objective.
@@ -221,8 +225,15 @@ pub struct SloFile {
     pub consumed_step: Option<At<DecimalText>>,
 }
 
+impl SloFile {
+    /// An SLO that says no more than it must.
+    pub fn new(name: At<String>, objective: At<DecimalText>, indicator: At<IndicatorFile>) -> SloFile {
+        SloFile { name, service: None, objective, window: None, indicator, alerts: None, consumed_step: None }
+    }
+}
+
 /// Decides good, bad or excluded for a record: `exclude` first, then one of `good` and `latency`.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[derive(Clone, Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Indicator")]
 pub struct IndicatorFile {

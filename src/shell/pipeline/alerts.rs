@@ -115,7 +115,7 @@ pub fn workbook(objective: Decimal, window_s: u64, slice_s: u64) -> (Vec<Tier>, 
 }
 
 /// The burn rate when every request is bad: 1 / (1 − objective).
-pub(super) fn burn_max(objective: Decimal) -> Ratio {
+pub fn burn_max(objective: Decimal) -> Ratio {
     Ratio::new(HUNDRED.0, HUNDRED.0 - objective.0)
 }
 

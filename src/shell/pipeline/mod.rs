@@ -7,15 +7,17 @@
 mod alerts;
 mod kafka;
 mod load;
+mod presets;
 mod services;
 mod sinks;
 mod slos;
 mod sources;
 mod tests_block;
+mod written;
 #[cfg(test)]
 mod tests;
 
-pub use alerts::workbook;
+pub use alerts::{burn_max, workbook};
 pub use kafka::{Cluster, Sasl, SecretError, Tls};
 pub use load::LoadError;
 pub use sinks::{DeadLetters, Events, Sinks};

@@ -4,6 +4,7 @@
 
 use super::alerts::Choice;
 use super::load::Checker;
+use super::written::WrittenSlo;
 use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
@@ -16,6 +17,7 @@ const WINDOW_MAX_S: u64 = 400 * 86_400;
 
 pub(super) fn build(
     file: &PipelineFile,
+    written: &[WrittenSlo],
     services: &[ServiceRule],
     default_alerts: &Choice<'_>,
     checker: &mut Checker,
@@ -27,17 +29,19 @@ pub(super) fn build(
             "without one only the rollups of requests are written",
         );
     }
-    if file.slos.len() > usize::from(u16::MAX) {
+    if written.len() > usize::from(u16::MAX) {
         checker.error(&file.slos.span, "too many SLOs");
     }
     let mut slos = Vec::new();
     let mut earlier: Vec<(String, Vec<String>)> = Vec::new();
-    for written in file.slos.iter() {
+    for WrittenSlo { file, slo: written } in written {
+        checker.included = file.clone();
         let slo = slo(written, services, default_alerts, checker);
         shadowed(written, &slo, &earlier, checker);
         earlier.push((slo.name.to_string(), slo.services.clone()));
         slos.push(slo);
     }
+    checker.included = None;
     slos
 }
 
@@ -76,10 +80,14 @@ fn slo(
     let objective = objective(&written.objective, checker);
     let own = written.alerts.as_ref().map(|alerts| Choice::of(Some(alerts), checker));
     let alerts = own.as_ref().unwrap_or(default_alerts);
+    // the pipeline's own tiers stand in the pipeline file, whatever file the SLO is of
+    let elsewhere = own.is_none() && matches!(alerts, Choice::Tiers(_));
+    let included = if elsewhere { checker.included.take() } else { None };
     let tiers = match objective {
         Some(objective) if window_s > 0 => alerts.tiers(&name.span, name, objective, window_s, checker),
         _ => Vec::new(),
     };
+    checker.included = checker.included.take().or(included);
     Slo {
         name: Arc::from(name.value.as_str()),
         services: selectors.into_iter().map(|s| s.value).collect(),

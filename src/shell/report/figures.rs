@@ -157,7 +157,7 @@ impl Report {
     }
 }
 
-fn slices(length: SliceLength, since: Time, until: Time) -> u64 {
+pub(super) fn slices(length: SliceLength, since: Time, until: Time) -> u64 {
     u64::try_from(length.slice(until).0 - length.slice(since).0).unwrap_or(0)
 }
 
@@ -241,7 +241,7 @@ impl SloFigures {
 }
 
 /// Good of all in percent, rounded down: one place more than the objective has, and at least two.
-fn sli(counts: Counts, objective: Decimal) -> Option<String> {
+pub(super) fn sli(counts: Counts, objective: Decimal) -> Option<String> {
     let total = u128::from(counts.good) + u128::from(counts.bad);
     if total == 0 {
         return None;
@@ -254,7 +254,7 @@ fn sli(counts: Counts, objective: Decimal) -> Option<String> {
     Some(format!("{}.{:0width$}", scaled / scale, scaled % scale, width = places as usize))
 }
 
-fn met(counts: Counts, objective: Decimal) -> Option<bool> {
+pub(super) fn met(counts: Counts, objective: Decimal) -> Option<bool> {
     let total = u128::from(counts.good) + u128::from(counts.bad);
     // 100 % is 100,000,000 millionths of a percent
     (total > 0).then(|| u128::from(counts.good) * 100_000_000 >= total * u128::from(objective.0))

@@ -85,6 +85,8 @@ fn request(dir: &Path) -> Request {
         rules: Vec::new(),
         since: None,
         until: None,
+        window_s: None,
+        series: false,
     }
 }
 
