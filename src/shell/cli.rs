@@ -3,7 +3,7 @@
 //! Invariant: data on stdout, all else on stderr.
 
 use super::exit::{CommandError, Exit};
-use super::{args, backfill, check, demo, explain, generate, report, run, test};
+use super::{args, backfill, check, demo, explain, gate, generate, report, run, test};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -105,7 +105,9 @@ pub enum Command {
     Test(test::TestArgs),
     /// Show SLIs, budgets left, burn rates and latencies from rollups
     Report(args::ReportArgs),
-    /// Generate traffic, schemas, SQL, completions, manuals
+    /// Answer whether the error budgets of a service allow a release
+    Gate(gate::GateArgs),
+    /// Generate traffic, schemas, SQL, OpenSLO, completions, manuals
     Generate(generate::GenerateArgs),
 }
 
@@ -163,6 +165,7 @@ fn execute(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
         Command::Explain(args) => explain::command(&args, terminal),
         Command::Test(args) => test::command(&args, terminal),
         Command::Report(args) => report::command(&args, terminal),
+        Command::Gate(args) => gate::command(&args, terminal),
         Command::Generate(args) => generate::command(&args),
     }
 }

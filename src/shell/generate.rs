@@ -1,4 +1,4 @@
-//! `generate`: what ninetail can write for others: traffic, the schema, SQL, completions, manuals.
+//! `generate`: what ninetail can write for others: traffic, the schema, SQL, OpenSLO, completions, manuals.
 
 mod duckdb;
 
@@ -13,7 +13,7 @@ use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Generates traffic, schemas, SQL, completions, manuals.
+/// Generates traffic, schemas, SQL, OpenSLO, completions, manuals.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
     /// What to generate.

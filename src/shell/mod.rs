@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod exit;
 pub mod explain;
+pub mod gate;
 pub mod generate;
 pub mod input;
 pub mod openslo;

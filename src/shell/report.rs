@@ -9,8 +9,11 @@ mod latencies;
 mod nines;
 mod print;
 mod quality;
+mod standing;
 mod sums;
 mod what_if;
+
+pub(super) use standing::{Standing, Standings, standings, unjudged};
 
 use super::args::{OtherReport, ReportArgs, ReportOutput};
 use super::cli::Terminal;

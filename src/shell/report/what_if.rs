@@ -6,6 +6,7 @@
 use super::Request;
 use super::figures::{met, sli, slices};
 use super::print::percent;
+use super::standing::{newest, whole};
 use super::sums::{Counts, Question, SloSum};
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
@@ -18,7 +19,7 @@ use crate::shell::pipeline::{Pipeline, workbook};
 use crate::shell::words::duration;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One SLO of one service, judged by one objective.
 #[derive(Clone, PartialEq, Debug)]
@@ -56,11 +57,10 @@ pub(super) fn text(args: &WhatIfArgs) -> Result<String, CommandError> {
     let since = sums.first.unwrap_or(question.since).max(question.since);
     let mut rows = Vec::new();
     for (service, slos) in &sums.slos {
-        for (slo, generations) in slos {
+        for slo in slos.keys() {
             let wanted = args.service.as_ref().is_none_or(|s| s == service)
                 && args.slo.as_ref().is_none_or(|s| s == slo);
-            let newest = generations.iter().max_by_key(|(generation, sum)| (sum.newest, **generation));
-            let Some((_, sum)) = newest.filter(|_| wanted) else { continue };
+            let Some(sum) = newest(&sums, service, slo).filter(|_| wanted) else { continue };
             let chosen: BTreeSet<Decimal> = args.objective.iter().copied().chain([sum.objective]).collect();
             let judged =
                 chosen.into_iter().map(|objective| judge(&question, since, sum, objective)).collect();
@@ -85,10 +85,7 @@ pub(super) fn text(args: &WhatIfArgs) -> Result<String, CommandError> {
 }
 
 fn judge(question: &Question, since: Time, sum: &SloSum, objective: Decimal) -> Judged {
-    let whole = question.slice.slices_in(sum.window_s).max(1);
-    let seen = slices(question.slice, since, question.until).min(whole);
-    let Counts { good, bad } = sum.window;
-    let window = Window { good, bad, slices: whole, seen };
+    let window = whole(question, since, sum);
     let (tiers, _) = workbook(objective, sum.window_s, question.slice.0.into());
     let alerts =
         tiers.iter().map(|tier| (tier.name.to_string(), fired(question, since, sum, objective, tier)));
@@ -234,9 +231,8 @@ fn to_json(pipeline: &str, question: &Question, since: Time, rows: &[Row<'_>]) -
             })
         })
         .collect();
-    let by: BTreeMap<&str, String> =
-        [("since", since.to_string()), ("until", question.until.to_string())].into();
-    json!({ "pipeline": pipeline, "since": by["since"], "until": by["until"], "slos": slos })
+    let (since, until) = (since.to_string(), question.until.to_string());
+    json!({ "pipeline": pipeline, "since": since, "until": until, "slos": slos })
 }
 
 #[cfg(test)]
