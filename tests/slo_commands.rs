@@ -195,3 +195,69 @@ fn openslo_goes_out_and_comes_back() {
     let object = json(&ninetail(&["check", "--offline", "--output", "json", text(&pipeline)]), 78);
     assert!(object["errors"][0]["file"].as_str().is_some_and(|file| file.ends_with("slos.yaml")), "{object}");
 }
+
+/// What a review finds: nobody to call, nothing to read, no alert, traffic that nobody judges.
+#[test]
+fn a_review_finds_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let write = |services: &str, slos: &str| {
+        let text = format!(
+            "version: 1\nname: quickstart\nsources: [{{ name: alb, format: aws_alb }}]\nservices:\n{services}\nslos:\n{slos}\n"
+        );
+        std::fs::write(&path, text).expect("written");
+    };
+    let review =
+        |more: &[&str]| ninetail(&[&["check", "--offline", "--review", text(&path)][..], more].concat());
+    let checkout = "  - { name: checkout, when: 'path.startsWith(\"/checkout\")', tier: 1, owner: payments, runbook_url: https://r.example }";
+    let rest = "  - { name: other, tier: 4, owner: web }";
+    let slo =
+        "  - { name: availability, indicator: { specification: Buyers get an answer., good: status < 500 } }";
+    write(&format!("{checkout}\n{rest}"), slo);
+    let ready = review(&[]);
+    exits(&ready, 0);
+    assert!(!stderr(&ready).contains("warning"), "{}", stderr(&ready));
+    // tiers gave objectives and alerts; the specification stands beside the predicate
+    let shown = stdout(&ready);
+    for words in [
+        "availability of checkout: 99.99 %",
+        "availability of other: 99 %",
+        "alerts   none",
+        "    Buyers get an answer.\n",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    let printed = exits(&ninetail(&["check", "--offline", "--print", text(&path)]), 0);
+    assert!(printed.contains("specification: Buyers get an answer."), "{printed}");
+
+    let cases = [
+        (checkout.replace(", owner: payments", ""), slo.to_string(), "service checkout has no owner"),
+        (checkout.replace(", runbook_url: https://r.example", ""), slo.to_string(), "no runbook_url"),
+        (
+            checkout.to_string(),
+            slo.replace("availability,", "availability, alerts: none,"),
+            "alerts nobody for checkout",
+        ),
+        (
+            checkout.to_string(),
+            slo.replace("availability,", "availability, service: checkout,"),
+            "service other has no SLO",
+        ),
+    ];
+    for (service, slo, words) in cases {
+        write(&format!("{service}\n{rest}"), &slo);
+        let found = review(&[]);
+        exits(&found, 3);
+        assert!(stderr(&found).contains(words), "{words}: {}", stderr(&found));
+    }
+
+    // the quick start's rollups hold services that this pipeline's SLO is not for
+    let counted = counted();
+    write(checkout, &slo.replace("availability,", "availability, service: checkout, objective: 99.9,"));
+    let found = review(&["--rollups", text(&counted.rollups)]);
+    exits(&found, 3);
+    let said = stderr(&found);
+    assert!(said.contains("was seen with") && said.contains("and no SLO is for it"), "{said}");
+    assert!(!said.contains("service checkout was seen"), "{said}");
+    exits(&review(&["--rollups", text(folder.path())]), 1);
+}

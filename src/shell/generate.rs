@@ -95,8 +95,7 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
         }
         What::Schema => bytes = schema().into_bytes(),
         What::Openslo(args) => {
-            let pipeline = Pipeline::load(&args.pipeline)?;
-            bytes = openslo::text(&pipeline.settings).into_bytes();
+            bytes = openslo::text(&Pipeline::load(&args.pipeline)?).into_bytes();
         }
         What::Sql(SqlArgs { dialect: Dialect::Duckdb, pipeline, rollups }) => {
             bytes = duckdb::views(pipeline.as_deref(), rollups.as_deref())?.into_bytes();

@@ -68,6 +68,8 @@ struct Request {
     /// Only tables of these slices.
     slice: Option<SliceLength>,
     slos: Arc<[Slo]>,
+    /// What each SLO is to say: its name and services, and the prose.
+    specifications: Vec<(String, String)>,
     rules: Vec<ServiceRule>,
     since: Option<Time>,
     until: Option<Time>,
@@ -98,6 +100,10 @@ impl Request {
         let rollups =
             rollups.map(Path::to_owned).or_else(|| pipeline.as_ref().map(|p| p.sinks.rollups.clone()));
         let rollups = rollups.ok_or_else(|| CommandError::Usage("name a pipeline or --rollups".into()))?;
+        let specified = pipeline.iter().flat_map(|p| p.specified());
+        let named = |slo: &Slo| format!("{} of {}", slo.name, slo.services.join(", "));
+        let specifications =
+            specified.filter_map(|(slo, text)| Some((named(slo), text?.to_owned()))).collect();
         let settings = pipeline.map(|p| p.settings);
         Ok(Request {
             rollups,
@@ -105,6 +111,7 @@ impl Request {
             slice: settings.as_ref().map(|s| s.slice),
             rules: settings.as_ref().map(|s| s.services.clone()).unwrap_or_default(),
             slos: settings.map(|s| s.slos).unwrap_or_default().into(),
+            specifications,
             since,
             until,
             window_s: None,
@@ -114,7 +121,8 @@ impl Request {
 
     fn report(&self) -> Result<Report, CommandError> {
         let (pipeline, question, sums) = self.sums()?;
-        Ok(Report::new(&pipeline, &question, &sums, &self.rules))
+        let report = Report::new(&pipeline, &question, &sums, &self.rules);
+        Ok(Report { specifications: self.specifications.clone(), ..report })
     }
 
     /// The pipeline's name, what was asked in full, and the sums.

@@ -56,8 +56,8 @@ fn scaled(ratio: Ratio, num: u64, den: u64) -> Ratio {
     Ratio::new(top as u64, (bottom as u64).max(1))
 }
 
-/// For people.
-pub(super) fn text(slo: &Slo) -> String {
+/// For people; with what the SLO is to say, in prose, if somebody wrote it.
+pub(super) fn text(slo: &Slo, specification: Option<&str>) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -67,6 +67,9 @@ pub(super) fn text(slo: &Slo) -> String {
         slo.objective,
         seconds_text(slo.window_s)
     );
+    for line in specification.unwrap_or_default().lines() {
+        let _ = writeln!(out, "    {line}");
+    }
     for line in expand(slo).lines() {
         let _ = writeln!(out, "    {line}");
     }
@@ -96,7 +99,7 @@ pub(super) fn text(slo: &Slo) -> String {
 }
 
 /// For programs; decimals as text.
-pub(super) fn to_json(slo: &Slo) -> Value {
+pub(super) fn to_json(slo: &Slo, specification: Option<&str>) -> Value {
     let tiers: Vec<Value> = slo
         .tiers
         .iter()
@@ -117,6 +120,7 @@ pub(super) fn to_json(slo: &Slo) -> Value {
         "services": slo.services,
         "objective_percent": slo.objective.to_string(),
         "window_s": slo.window_s,
+        "specification": specification,
         "decides": expand(slo),
         "budget": { "bad_per_million": per_million(slo.objective).to_string(), "outage_minutes": minutes(slo).to_string() },
         "alerts": tiers,

@@ -190,7 +190,8 @@ pub struct ServiceFile {
     /// Regular expressions by field, all of which must match; named groups become captures.
     #[serde(rename = "match")]
     pub matches: Option<BTreeMap<String, At<String>>>,
-    /// Service tier, 1 the most critical.
+    /// Service tier, 1 the most critical. It gives to SLOs that leave them open: tier 1 an objective of 99.99, tier 2
+    /// 99.9, tier 3 99.5, tier 4 99; and tier 3 the alerts `tickets`, tier 4 `none` (it is measured and alerts nobody).
     #[schemars(range(min = 1, max = 9))]
     pub tier: Option<At<u8>>,
     /// Team that owns it.
@@ -212,8 +213,8 @@ pub struct SloFile {
     /// A service's name, a list of them, or patterns with `*`. `*` alone stands for every service but
     /// `__unmatched__` and `__other__`. Default: `*`.
     pub service: Option<At<OneOrMany>>,
-    /// Objective in percent, above 0 and below 100, at most six places.
-    pub objective: At<DecimalText>,
+    /// Objective in percent, above 0 and below 100, at most six places. Default: by the tier of each service.
+    pub objective: Option<At<DecimalText>>,
     /// Rolling window. Default: 30d.
     pub window: Option<At<DurationText>>,
     /// What is good, and what is left out.
@@ -226,19 +227,38 @@ pub struct SloFile {
 }
 
 impl SloFile {
+    /// What it is to say, in prose, if anybody wrote it.
+    pub fn specification(&self) -> Option<String> {
+        let text = self.indicator.specification.as_deref().unwrap_or_default().trim();
+        (!text.is_empty()).then(|| text.to_string())
+    }
+
     /// An SLO that says no more than it must.
     pub fn new(name: At<String>, objective: At<DecimalText>, indicator: At<IndicatorFile>) -> SloFile {
-        SloFile { name, service: None, objective, window: None, indicator, alerts: None, consumed_step: None }
+        SloFile {
+            name,
+            service: None,
+            objective: Some(objective),
+            window: None,
+            indicator,
+            alerts: None,
+            consumed_step: None,
+        }
     }
 }
 
-/// Decides good, bad or excluded for a record: `exclude` first, then one of `good` and `latency`.
+/// Decides good, bad or excluded for a record: `exclude` first, then one of `good`, `bad` and `latency`.
 #[derive(Clone, Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Indicator")]
 pub struct IndicatorFile {
+    /// What users want of the service, in prose: the specification that the keys beside it implement. `check` and
+    /// `report` show it.
+    pub specification: Option<String>,
     /// Good where it holds, else bad.
     pub good: Option<At<PredicateText>>,
+    /// Errors: bad where it holds, good where it is known not to; `bad: X` is `good: "!(X)"`.
+    pub bad: Option<At<PredicateText>>,
     /// Good where the latency lies below a bound.
     pub latency: Option<At<LatencyFile>>,
     /// Records for which it holds are left out.
@@ -275,7 +295,7 @@ pub enum FailedFile {
 /// Burn-rate alerts: a preset or a list.
 #[derive(Clone, Debug)]
 pub enum AlertsFile {
-    /// A preset by name: `workbook` or `none`.
+    /// A preset by name: `workbook`, `tickets` or `none`.
     Preset(String),
     /// Own tiers, most urgent first.
     Tiers(Vec<At<TierFile>>),
@@ -308,7 +328,7 @@ impl<'de> Deserialize<'de> for AlertsFile {
             type Value = AlertsFile;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`workbook`, `none`, or a list of tiers")
+                f.write_str("`workbook`, `tickets`, `none`, or a list of tiers")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<AlertsFile, E> {
@@ -336,9 +356,9 @@ impl JsonSchema for AlertsFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let tier = generator.subschema_for::<TierFile>();
         json_schema!({
-            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `none`, or a list of tiers.",
+            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `tickets` (the same, none of them a page), `none`, or a list of tiers.",
             "anyOf": [
-                { "enum": ["workbook", "none"] },
+                { "enum": ["workbook", "tickets", "none"] },
                 { "type": "array", "items": tier }
             ]
         })

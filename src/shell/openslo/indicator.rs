@@ -34,7 +34,8 @@ pub(super) fn indicator(
             return None;
         }
     };
-    Some(site.at(&spec.span, indicator))
+    let specification = objects.text(site, spec, "description").map(|text| text.value);
+    Some(site.at(&spec.span, IndicatorFile { specification, ..indicator }))
 }
 
 fn ratio(objects: &mut Objects, site: &Site, ratio: &At<Node>) -> Option<IndicatorFile> {
@@ -55,23 +56,14 @@ fn ratio(objects: &mut Objects, site: &Site, ratio: &At<Node>) -> Option<Indicat
         }
         text
     };
-    let good = match (ratio.get("good").is_some(), ratio.get("bad").is_some()) {
-        (true, false) => {
-            let good = predicate(objects, "good")?;
-            site.at(&good.span, PredicateText(good.value))
-        }
-        (false, true) => {
-            let bad = predicate(objects, "bad")?;
-            site.at(&bad.span, PredicateText(format!("!({})", bad.value)))
-        }
+    let place = |predicate: At<String>| site.at(&predicate.span, PredicateText(predicate.value));
+    let (good, bad) = match (ratio.get("good").is_some(), ratio.get("bad").is_some()) {
+        (true, false) => (Some(place(predicate(objects, "good")?)), None),
+        (false, true) => (None, Some(place(predicate(objects, "bad")?))),
         _ => {
             let message = "a ratio has either good or bad, beside total";
-            objects.error(
-                site,
-                &ratio.span,
-                message,
-                "good: { metricSource: … }, total: { metricSource: … }",
-            );
+            let hint = "good: { metricSource: … }, total: { metricSource: … }";
+            objects.error(site, &ratio.span, message, hint);
             return None;
         }
     };
@@ -86,7 +78,7 @@ fn ratio(objects: &mut Objects, site: &Site, ratio: &At<Node>) -> Option<Indicat
             None
         }
     };
-    Some(IndicatorFile { good: Some(good), exclude, ..IndicatorFile::default() })
+    Some(IndicatorFile { good, bad, exclude, ..IndicatorFile::default() })
 }
 
 /// `exclude`, or what `filter` (of all that count) leaves out.

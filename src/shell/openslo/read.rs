@@ -80,10 +80,11 @@ fn slos(objects: &mut Objects, object: &Object) -> Vec<At<SloFile>> {
     let window = exact.map(|exact| exact.with(DurationText(exact.value.clone()))).or(window);
     let step = objects.annotation(site, node, "consumed_step").map(|s| s.with(DecimalText(s.value.clone())));
     let alerts = alerts::alerts(objects, site, node, &spec);
+    let description = objects.text(site, &spec, "description").map(|text| text.value);
     let several = objectives.len() > 1;
     let mut slos = Vec::new();
     for objective in &objectives {
-        let Some((at, indicator)) = sli(objects, site, &spec, objective) else { continue };
+        let Some((at, mut indicator)) = sli(objects, site, &spec, objective) else { continue };
         if several && at {
             let hint = "a bound of latency has one objective in OpenSLO v1; write an SLO for each";
             objects.warn(site, &objective.span, "a threshold has several objectives", hint);
@@ -97,6 +98,9 @@ fn slos(objects: &mut Objects, object: &Object) -> Vec<At<SloFile>> {
                 name.with(format!("{}-{suffix}", name.value))
             }
         };
+        if indicator.specification.is_none() {
+            indicator.value.specification = description.clone();
+        }
         let mut slo = SloFile::new(name, percent, indicator);
         slo.service = service.clone();
         slo.window = window.clone();

@@ -70,7 +70,8 @@ pub(super) fn documents(text: &str) -> Result<Vec<At<Node>>, serde_saphyr::Error
 fn keep_text(node: &mut At<Node>, text: &str) {
     match &mut node.value {
         Node::Scalar(scalar) => {
-            let number = |t: &str| t.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+            // what was a number comes back from a float
+            let number = |t: &str| t.trim().parse::<f64>().is_ok();
             if let Some(written) = text.get(node.span.clone()).filter(|w| number(scalar) && number(w)) {
                 *scalar = written.trim().to_string();
             }

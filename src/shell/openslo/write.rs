@@ -6,19 +6,22 @@
 use super::{PREFIX, SOURCE, VERSION, is_label, label, shifted};
 use crate::core::format::preset;
 use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Tier};
-use crate::core::sli::expand;
 use crate::shell::check::spent;
 use crate::shell::config::scalar::seconds_text;
+use crate::shell::pipeline::Pipeline;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
+/// Longest description, characters.
+const DESCRIPTION_MAX: usize = 1_050;
+
 /// The objects of a pipeline as YAML documents.
-pub fn text(settings: &Settings) -> String {
+pub fn text(pipeline: &Pipeline) -> String {
     let mut out = format!(
         "# The SLOs of the pipeline {}. A pipeline takes them in with\n#   slos: [{{ openslo: <path of this file> }}]\n",
-        settings.name
+        pipeline.settings.name
     );
-    for object in objects(settings) {
+    for object in objects(pipeline) {
         out.push_str("---\n");
         // a tree of texts, numbers and lists has a YAML form
         out.push_str(&serde_saphyr::to_string(&object).unwrap_or_default());
@@ -27,7 +30,8 @@ pub fn text(settings: &Settings) -> String {
 }
 
 /// All objects, those that others refer to first.
-fn objects(settings: &Settings) -> Vec<Value> {
+fn objects(pipeline: &Pipeline) -> Vec<Value> {
+    let settings = &pipeline.settings;
     let mut names = Names::default();
     let source = names.of(&settings.name, "pipeline");
     let mut objects = vec![data_source(settings, &source)];
@@ -42,9 +46,13 @@ fn objects(settings: &Settings) -> Vec<Value> {
         objects.push(object("AlertNotificationTarget", metadata(name, severity, Map::new()), spec));
     }
     let mut names = Names::default();
-    for slo in &settings.slos {
+    for (slo, specification) in pipeline.specified() {
         let name = names.of(&slo.name, "slo");
-        objects.push(self::slo(slo, &name, &source, &targets));
+        let mut object = self::slo(slo, &name, &source, &targets);
+        if let Some(text) = specification {
+            object["spec"]["description"] = text.chars().take(DESCRIPTION_MAX).collect::<String>().into();
+        }
+        objects.push(object);
     }
     objects
 }
@@ -99,7 +107,7 @@ fn services(settings: &Settings) -> Vec<Value> {
         let name = service_name(slo);
         if seen.insert(name.clone()) {
             let description = format!("Services: {}.", slo.services.join(", "));
-            let description: String = description.chars().take(1_050).collect();
+            let description: String = description.chars().take(DESCRIPTION_MAX).collect();
             objects.push(object(
                 "Service",
                 metadata(&name, &name, Map::new()),
@@ -160,7 +168,6 @@ fn slo(slo: &Slo, name: &str, source: &str, targets: &[(&str, String)]) -> Value
         objective["value"] = number(&bound);
     }
     let mut spec = json!({
-        "description": format!("Decided by the first line that holds:\n{}", expand(slo)),
         "service": service,
         "indicator": { "metadata": { "name": name }, "spec": sli },
         "timeWindow": [{ "duration": window(slo.window_s), "isRolling": true }],

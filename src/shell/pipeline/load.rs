@@ -205,7 +205,7 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
     let (core_sources, kafka_sources) = sources::build(file, checker);
     let services = services::build(file, checker);
     let default_alerts = alerts::Choice::of(file.alerts.as_ref(), checker);
-    let written = written::slos(file, checker);
+    let written = written::slos(file, &services, checker);
     let slos = slos::build(file, &written, &services, &default_alerts, checker);
     let sinks = sinks::build(file, &kafka_sources, checker);
     let limits_file = file.limits.clone().unwrap_or_default();
@@ -237,6 +237,7 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         bounds: bounds(&limits_file, checker),
         shutdown_timeout: Duration::from_secs(checker.seconds(file.shutdown_timeout.as_ref(), 30)),
         settings,
+        specifications: written.iter().map(|w| w.slo.specification()).collect(),
         tests,
         warnings: Vec::new(),
     }

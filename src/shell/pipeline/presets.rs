@@ -55,3 +55,64 @@ pub(super) fn expand<T>(entry: &At<T>, preset: &PresetFile, checker: &mut Checke
     }
     slos
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::core::sli::expand;
+    use crate::shell::pipeline::Pipeline;
+    use std::collections::HashMap;
+    use std::path::Path;
+
+    fn load(slos: &str) -> Pipeline {
+        let text =
+            format!("version: 1\nname: shop\nsources: [{{ name: alb, format: aws_alb }}]\nslos:\n{slos}");
+        Pipeline::parse(Path::new("p.yaml"), &text, HashMap::new()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn a_preset_is_shorthand() {
+        let short = "  - { preset: batch, service: nightly, alerts: none }
+  - { preset: web, window: 28d, objective: 99.95 }
+";
+        let long = "  - { name: availability, service: nightly, objective: 99, alerts: none, indicator: { good: status < 500, exclude: client_gone } }
+  - { name: availability, objective: 99.95, window: 28d, indicator: { good: status < 500, exclude: client_gone } }
+  - { name: latency, objective: 95, window: 28d, indicator: { latency: { below: 1s, of: client } } }
+  - { name: latency-slow, objective: 99, window: 28d, indicator: { latency: { below: 3s, of: client } } }
+";
+        assert_eq!(load(short).settings.slos, load(long).settings.slos);
+    }
+
+    #[test]
+    fn several_thresholds_are_several_slos() {
+        let slos = load("  - preset: web\n").settings.slos;
+        let bounds: Vec<bool> = ["1s", "3s"]
+            .iter()
+            .zip(&slos[1..])
+            .map(|(bound, slo)| expand(slo).contains(&format!("client_latency < duration(\"{bound}\")")))
+            .collect();
+        assert_eq!(bounds, [true, true]);
+    }
+
+    #[test]
+    fn errors_are_the_other_side_of_good() {
+        let text = "  - name: errors
+    objective: 99.9
+    indicator:
+      specification: At most one request of a thousand fails.
+      bad: status >= 500 || error_reason != null
+";
+        let pipeline = load(text);
+        let decided = expand(&pipeline.settings.slos[0]);
+        assert!(decided.contains("good     !(status >= 500 || error_reason != null)"), "{decided}");
+        let specification = pipeline.specifications[0].as_deref();
+        assert_eq!(specification, Some("At most one request of a thousand fails."));
+        // carets stand where the text stands
+        let wrong = text.replace("error_reason", "eror_reason");
+        let wrong =
+            format!("version: 1\nname: shop\nsources: [{{ name: alb, format: aws_alb }}]\nslos:\n{wrong}");
+        let said = Pipeline::parse(Path::new("p.yaml"), &wrong, HashMap::new())
+            .expect_err("no such field")
+            .to_string();
+        assert!(said.contains("p.yaml:9:29") && said.contains("^^^^^^^^^^^"), "{said}");
+    }
+}

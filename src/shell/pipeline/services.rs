@@ -87,7 +87,7 @@ pub(super) fn compile(file: &PipelineFile, slos: &[WrittenSlo], settings: &Setti
         let Err(failed) = Classifier::compile(&settings, &mut Labels::default()) else { return };
         if let Some((scalar, text)) = place(file, slos, &failed.place) {
             checker.included = of_slo(&failed.place).and_then(|i| slos.get(i)?.file.clone());
-            let span = checker.inside(&scalar, &text, &failed.error.span);
+            let span = checker.inside(&scalar, &text, &within(&failed.place, slos, &failed.error.span));
             match &failed.error.hint {
                 Some(hint) => checker.error_hint(&span, &failed.error.message, hint),
                 None => checker.error(&span, &failed.error.message),
@@ -99,6 +99,15 @@ pub(super) fn compile(file: &PipelineFile, slos: &[WrittenSlo], settings: &Setti
         checker.included = None;
         neutralise(&mut settings, &failed.place);
     }
+}
+
+/// A span of a text that was compiled, in the text that was written: `bad: X` was compiled as `!(X)`.
+fn within(place: &Place, slos: &[WrittenSlo], span: &Range<usize>) -> Range<usize> {
+    let before = match *place {
+        Place::SloGood(i) if slos.get(i).is_some_and(|s| s.slo.indicator.bad.is_some()) => 2,
+        _ => 0,
+    };
+    span.start.saturating_sub(before)..span.end.saturating_sub(before)
 }
 
 /// The SLO whose text it is.
@@ -122,7 +131,8 @@ fn place(file: &PipelineFile, slos: &[WrittenSlo], place: &Place) -> Option<(Ran
             matcher(i, m).map(|(_, regex)| (regex.span.clone(), regex.value.clone()))
         }
         Place::SloGood(i) => {
-            let good = slos.get(i)?.slo.indicator.good.as_ref()?;
+            let indicator = &slos.get(i)?.slo.indicator;
+            let good = indicator.good.as_ref().or(indicator.bad.as_ref())?;
             Some((good.span.clone(), good.value.0.clone()))
         }
         Place::SloLatency(i) => {

@@ -4,6 +4,7 @@
 
 use super::alerts::Choice;
 use super::load::Checker;
+use super::tiers;
 use super::written::WrittenSlo;
 use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
@@ -77,7 +78,8 @@ fn slo(
         }
     }
     let window_s = window(written, checker);
-    let objective = objective(&written.objective, checker);
+    // one that is still open was told already
+    let objective = written.objective.as_ref().and_then(|text| objective(text, checker));
     let own = written.alerts.as_ref().map(|alerts| Choice::of(Some(alerts), checker));
     let alerts = own.as_ref().unwrap_or(default_alerts);
     // the pipeline's own tiers stand in the pipeline file, whatever file the SLO is of
@@ -186,9 +188,10 @@ fn step(text: Option<&At<DecimalText>>, checker: &mut Checker) -> Decimal {
 }
 
 fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
-    let rule = match (&written.good, &written.latency) {
-        (Some(good), None) => Rule::Good(good.value.0.clone()),
-        (None, Some(latency)) => {
+    let rule = match (&written.good, &written.bad, &written.latency) {
+        (Some(good), None, None) => Rule::Good(good.value.0.clone()),
+        (None, Some(bad), None) => Rule::Good(format!("!({})", bad.value.0)),
+        (None, None, Some(latency)) => {
             let below_us = checker.micros(&latency.below).unwrap_or(1);
             if below_us == 0 {
                 checker.error(&latency.below.span, "nothing is faster than 0");
@@ -207,11 +210,11 @@ fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
                 },
             }
         }
-        (good, _) => {
-            let message = if good.is_some() {
-                "an indicator has either `good` or `latency`, not both"
-            } else {
-                "an indicator needs `good` or `latency`"
+        (good, bad, latency) => {
+            let message = match (good, bad, latency) {
+                (None, None, None) => "an indicator needs `good` or `latency`",
+                (Some(_), None, Some(_)) => "an indicator has either `good` or `latency`, not both",
+                _ => "an indicator has one of `good`, `bad` and `latency`",
             };
             checker.error_hint(
                 &written.span,
@@ -255,20 +258,7 @@ fn covers(earlier: &str, selector: &str) -> bool {
 
 /// Whether a rule's name or template can make this name.
 fn may_name(template: &str, name: &str) -> bool {
-    let mut pattern = String::new();
-    let mut inside = false;
-    for c in template.chars() {
-        match c {
-            '{' => {
-                inside = true;
-                pattern.push('*');
-            }
-            '}' => inside = false,
-            _ if !inside => pattern.push(c),
-            _ => {}
-        }
-    }
-    selects(&pattern, name)
+    selects(&tiers::pattern(template), name)
 }
 
 #[cfg(test)]

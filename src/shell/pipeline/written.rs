@@ -5,7 +5,8 @@
 //! file, and what is wrong with it is shown where it stands.
 
 use super::load::Checker;
-use super::presets;
+use super::{presets, tiers};
+use crate::core::settings::ServiceRule;
 use crate::shell::config::diagnostic::Included;
 use crate::shell::config::{At, PipelineFile, SloEntryFile, SloFile};
 use crate::shell::openslo;
@@ -20,7 +21,7 @@ pub(super) struct WrittenSlo {
 }
 
 /// All SLOs, in the order of the entries.
-pub(super) fn slos(file: &PipelineFile, checker: &mut Checker) -> Vec<WrittenSlo> {
+pub(super) fn slos(file: &PipelineFile, services: &[ServiceRule], checker: &mut Checker) -> Vec<WrittenSlo> {
     let library = library(file, checker);
     let mut slos = Vec::new();
     for entry in file.slos.iter() {
@@ -44,7 +45,7 @@ pub(super) fn slos(file: &PipelineFile, checker: &mut Checker) -> Vec<WrittenSlo
             }
         }
     }
-    slos
+    tiers::fill(file, slos, services, checker)
 }
 
 /// What all OpenSLO files define: one may refer to another.

@@ -36,6 +36,8 @@ pub(super) struct Report {
     pub(super) quality: QualityFigures,
     /// What people should know beside the numbers.
     pub(super) notes: Vec<String>,
+    /// What SLOs are to say, in prose: name and services, and the text.
+    pub(super) specifications: Vec<(String, String)>,
 }
 
 /// One SLO of one service.
@@ -145,6 +147,7 @@ impl Report {
             services: sums.services.iter().map(service).collect(),
             quality: figures,
             notes,
+            specifications: Vec::new(),
         }
     }
 

@@ -82,6 +82,7 @@ fn request(dir: &Path) -> Request {
         name: None,
         slice: None,
         slos: Arc::new([]),
+        specifications: Vec::new(),
         rules: Vec::new(),
         since: None,
         until: None,
