@@ -83,6 +83,10 @@ fn divide(
     let plain = Filled { objective: None, alerts: None };
     if is_open {
         without.extend(not_in(&parts, selectors));
+        // of a pattern such as `*` only that is left which no rule can make
+        if !parts.is_empty() {
+            without.retain(|selector| !selector.contains('*'));
+        }
         told_open(&slo, &without, checker);
     } else {
         // what comes after the last rule that the table speaks of is as it is written
@@ -119,8 +123,6 @@ fn alerts(defaults: &Defaults, common: Option<&AlertsFile>) -> Option<&'static s
 
 /// Tells of services that are left without an objective.
 fn told_open(slo: &WrittenSlo, without: &[String], checker: &mut Checker) {
-    // what templates leave over of a pattern, such as the `*` of an SLO for all
-    let without: Vec<&str> = without.iter().map(String::as_str).filter(|s| !s.contains('*')).collect();
     if without.is_empty() {
         return;
     }
@@ -228,6 +230,12 @@ services:
         let said =
             load(&format!("slos: [{{ name: a, service: __unmatched__, {GOOD} }}]")).expect_err("no rule");
         assert!(said.contains("`__unmatched__`"), "{said}");
+        let none = "services: [{ name: checkout, tier: 1 }]\n";
+        let (head, _) = HEAD.split_once("services:").expect("services");
+        let text = format!("{head}{none}slos: [{{ name: a, service: shop-*, {GOOD} }}]");
+        let said =
+            Pipeline::parse(Path::new("p.yaml"), &text, HashMap::new()).expect_err("nothing").to_string();
+        assert!(said.contains("gives it one for `shop-*`"), "{said}");
     }
 
     #[test]
