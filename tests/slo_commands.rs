@@ -196,6 +196,41 @@ fn openslo_goes_out_and_comes_back() {
     assert!(object["errors"][0]["file"].as_str().is_some_and(|file| file.ends_with("slos.yaml")), "{object}");
 }
 
+/// What an SLO is to say stands beside what decides it, wherever it is shown.
+#[test]
+fn specifications_and_presets_are_shown() {
+    let counted = counted();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let quickstart = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    let specified = quickstart
+        .replacen(
+            "      good: status < 500",
+            "      specification: Shoppers get an answer.\n      good: status < 500",
+            1,
+        )
+        .replacen("\nslos:\n", "\nslos:\n  - preset: web\n    service: web-*\n", 1);
+    std::fs::write(&path, specified).expect("written");
+    let report = ["report", text(&path), "--rollups", text(&counted.rollups)];
+    let shown = exits(&ninetail(&report), 0);
+    assert!(shown.contains("availability of *: Shoppers get an answer."), "{shown}");
+    let object = json(&ninetail(&[&report[..], &["--output", "json"]].concat()), 0);
+    assert_eq!(object["specifications"]["availability of *"], "Shoppers get an answer.");
+    let checked = exits(&ninetail(&["check", "--offline", text(&path)]), 0);
+    assert!(checked.contains("    Shoppers get an answer.\n    excluded client_gone"), "{checked}");
+    // a preset is printed as the plain SLOs that it stands for
+    let printed = exits(&ninetail(&["check", "--offline", "--print", text(&path)]), 0);
+    assert!(printed.contains("name: latency-slow") && printed.contains("below: 3s"), "{printed}");
+    assert!(!printed.contains("preset"), "{printed}");
+    let copy = folder.path().join("copy.yaml");
+    std::fs::write(&copy, &printed).expect("written");
+    let again = exits(&ninetail(&["check", "--offline", "--print", text(&copy)]), 0);
+    assert!(
+        again.contains("specification: Shoppers get an answer.") && again.contains("name: latency-slow"),
+        "{again}"
+    );
+}
+
 /// What a review finds: nobody to call, nothing to read, no alert, traffic that nobody judges.
 #[test]
 fn a_review_finds_what_is_missing() {

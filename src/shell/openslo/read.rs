@@ -309,7 +309,7 @@ fn target(objects: &mut Objects, site: &Site, objective: &At<Node>) -> Option<At
         objects.error(site, &text.span, format!("`{}` is no decimal", text.value), "target: 0.999");
         return None;
     };
-    if places == 2 && !decimal.split('.').next().is_some_and(|whole| whole.len() < 3) {
+    if places == 2 && decimal.split('.').next().is_none_or(|whole| whole.len() >= 3) {
         objects.error(
             site,
             &text.span,
