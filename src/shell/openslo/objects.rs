@@ -105,7 +105,7 @@ impl Objects {
             Some((_, VERSION)) => {}
             Some((version, text)) => {
                 let message = format!("apiVersion `{text}` is not read");
-                let hint = "this is for openslo/v1; `oslo convert` makes it of older files";
+                let hint = "openslo/v1 is the version that is read: write the object in it";
                 return self.error(site, &version.span, message, hint);
             }
             None => self.warn(site, &node.span, "apiVersion is missing", "it is read as openslo/v1"),

@@ -208,7 +208,7 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "apiVersion: openslo/v1\nkind: SLI",
         "apiVersion: openslo/v1alpha\nkind: SLI",
         "openslo/v1alpha",
-        &["is not read", "oslo convert"],
+        &["is not read", "openslo/v1 is the version"],
     ),
     ("kind: SLI", "kind: SLX", "SLX", &["unknown kind `SLX`", "did you mean"]),
     ("target: 0.9995", "target: 99.95", "99.95", &["is not below 1", "targetPercent"]),
