@@ -400,7 +400,7 @@ fn what_is_carried_goes_with_the_position_that_it_belongs_to() {
     assert_eq!(coverage(&mut accumulator, b"2025-03-04T10:00:00.5Z stdout F x", 6), (Some(0), 0));
     // a repair gives it up: it belonged to the place where the partition stood
     coverage(&mut accumulator, &parts[0], 7);
-    let repair = Start { partition: partition(0), offset: 100, had_data: true };
+    let repair = Start { partition: partition(0), offset: 100, had_data: true, topic_id: None };
     step(&mut engine, 8, &Entry::Starts(vec![repair]));
     assert_eq!(engine.carry(&partition(0)), b"");
 }

@@ -3,7 +3,7 @@
 //! Invariant: data on stdout, all else on stderr.
 
 use super::exit::{CommandError, Exit};
-use super::{args, backfill, check, demo, explain, formats, generate, report, run, test};
+use super::{args, backfill, check, demo, explain, formats, gate, generate, report, run, test};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -107,7 +107,9 @@ pub enum Command {
     Test(test::TestArgs),
     /// Show SLIs, budgets left, burn rates and latencies from rollups
     Report(args::ReportArgs),
-    /// Generate traffic, schemas, SQL, completions, manuals
+    /// Answer whether the error budgets of a service allow a release
+    Gate(gate::GateArgs),
+    /// Generate traffic, schemas, SQL, OpenSLO, completions, manuals
     Generate(generate::GenerateArgs),
 }
 
@@ -166,6 +168,7 @@ fn execute(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
         Command::Formats(args) => formats::command(&args),
         Command::Test(args) => test::command(&args, terminal),
         Command::Report(args) => report::command(&args, terminal),
+        Command::Gate(args) => gate::command(&args, terminal),
         Command::Generate(args) => generate::command(&args),
     }
 }

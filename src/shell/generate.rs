@@ -1,4 +1,4 @@
-//! `generate`: what ninetail can write for others: traffic, the schema, SQL, completions, manuals.
+//! `generate`: what ninetail can write for others: traffic, the schema, SQL, OpenSLO, completions, manuals.
 
 mod asyncapi;
 mod duckdb;
@@ -8,13 +8,15 @@ pub use schemas::{documents, schema};
 
 use super::cli::clap_command;
 use super::exit::{CommandError, Exit};
+use super::openslo;
+use super::pipeline::Pipeline;
 use super::traffic::{self, TrafficArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Generates traffic, schemas, SQL, completions, manuals.
+/// Generates traffic, schemas, SQL, OpenSLO, completions, manuals.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
     /// What to generate.
@@ -33,6 +35,8 @@ pub enum What {
     Schema(SchemaArgs),
     /// SQL views that merge the revisions of the rollups, with percentiles and budgets
     Sql(SqlArgs),
+    /// SLOs of a pipeline as OpenSLO v1
+    Openslo(OpenSloArgs),
     /// Completions for a shell
     Completions {
         /// Shell
@@ -77,6 +81,16 @@ pub struct SqlArgs {
     pub rollups: Option<PathBuf>,
 }
 
+/// Which pipeline is written.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  ninetail generate openslo pipelines/quickstart.yaml > slos.yaml")]
+pub struct OpenSloArgs {
+    /// Pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+}
+
 /// A database's SQL.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
@@ -98,6 +112,9 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
         What::Schema(SchemaArgs { of }) => {
             // the parser takes only names that are there
             bytes = schema(of).unwrap_or_default().into_bytes();
+        }
+        What::Openslo(args) => {
+            bytes = openslo::text(&Pipeline::load(&args.pipeline)?).into_bytes();
         }
         What::Sql(SqlArgs { dialect: Dialect::Duckdb, pipeline, rollups }) => {
             bytes = duckdb::views(pipeline.as_deref(), rollups.as_deref())?.into_bytes();

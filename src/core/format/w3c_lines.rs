@@ -310,7 +310,7 @@ mod tests {
             (mapped("||"), "`||` cannot separate columns", 0, 0..2),
         ];
         for (layout, message, item, span) in cases {
-            let error = Parser::new(&Input { format: Format::W3c, layout }, &Labels::default()).unwrap_err();
+            let error = Parser::new(&Input { layout, ..Format::W3c.into() }, &Labels::default()).unwrap_err();
             assert_eq!((error.message.as_str(), error.item, error.span), (message, item, span));
         }
     }

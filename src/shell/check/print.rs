@@ -46,7 +46,7 @@ fn file(pipeline: &Pipeline) -> Value {
         "sources": sources,
         "slice": seconds_text(settings.slice.0.into()),
         "services": settings.services.iter().map(service).collect::<Vec<_>>(),
-        "slos": settings.slos.iter().map(slo).collect::<Vec<_>>(),
+        "slos": pipeline.specified().map(|(one, text)| slo(one, text)).collect::<Vec<_>>(),
         "sinks": sinks(pipeline, settings),
         "state": path(&pipeline.state),
         "history_after": seconds_text(settings.history_after_s.into()),
@@ -192,8 +192,11 @@ fn service(rule: &ServiceRule) -> Value {
     object.into()
 }
 
-fn slo(slo: &Slo) -> Value {
+fn slo(slo: &Slo, specification: Option<&str>) -> Value {
     let mut indicator = Map::new();
+    if let Some(text) = specification {
+        indicator.insert("specification".into(), text.into());
+    }
     match &slo.indicator.rule {
         Rule::Good(good) => indicator.insert("good".into(), good.clone().into()),
         Rule::Latency { below_us, of, failed } => {
@@ -240,7 +243,7 @@ fn tier(slo: &Slo, tier: &Tier) -> Value {
     if 1_000_000 % tier.factor.den == 0 {
         object["factor"] = tier.factor.to_string().into();
     } else {
-        object["budget"] = format!("{}%", spent(slo, tier)).into();
+        object["budget"] = format!("{}%", spent(slo.window_s, tier)).into();
     }
     object
 }

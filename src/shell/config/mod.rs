@@ -8,6 +8,7 @@ pub mod format;
 pub mod read;
 pub mod receivers;
 pub mod scalar;
+pub mod slo_entry;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -19,6 +20,7 @@ use std::fmt;
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use receivers::{AlertmanagerFile, AuthFile, HttpTlsFile, ModeFile, Several, WebhookFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+pub use slo_entry::{OpenSloFile, PresetFile, SloEntryFile};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
 #[derive(Clone, Deserialize, JsonSchema, Debug)]
@@ -38,7 +40,7 @@ pub struct PipelineFile {
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
     /// Service level objectives.
-    pub slos: At<Vec<At<SloFile>>>,
+    pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
     pub alerts: Option<At<AlertsFile>>,
     /// Where the results go.
@@ -202,7 +204,8 @@ pub struct ServiceFile {
     /// Regular expressions by field, all of which must match; named groups become captures.
     #[serde(rename = "match")]
     pub matches: Option<BTreeMap<String, At<String>>>,
-    /// Service tier, 1 the most critical.
+    /// Service tier, 1 the most critical. It gives to SLOs that leave them open: tier 1 an objective of 99.99, tier 2
+    /// 99.9, tier 3 99.5, tier 4 99; and tier 3 the alerts `tickets`, tier 4 `none` (it is measured and alerts nobody).
     #[schemars(range(min = 1, max = 9))]
     pub tier: Option<At<u8>>,
     /// Team that owns it.
@@ -224,8 +227,8 @@ pub struct SloFile {
     /// A service's name, a list of them, or patterns with `*`. `*` alone stands for every service but
     /// `__unmatched__` and `__other__`. Default: `*`.
     pub service: Option<At<OneOrMany>>,
-    /// Objective in percent, above 0 and below 100, at most six places.
-    pub objective: At<DecimalText>,
+    /// Objective in percent, above 0 and below 100, at most six places. Default: by the tier of each service.
+    pub objective: Option<At<DecimalText>>,
     /// Rolling window. Default: 30d.
     pub window: Option<At<DurationText>>,
     /// What is good, and what is left out.
@@ -237,13 +240,39 @@ pub struct SloFile {
     pub consumed_step: Option<At<DecimalText>>,
 }
 
-/// Decides good, bad or excluded for a record: `exclude` first, then one of `good` and `latency`.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
+impl SloFile {
+    /// What it is to say, in prose, if anybody wrote it.
+    pub fn specification(&self) -> Option<String> {
+        let text = self.indicator.specification.as_deref().unwrap_or_default().trim();
+        (!text.is_empty()).then(|| text.to_string())
+    }
+
+    /// An SLO that says no more than it must.
+    pub fn new(name: At<String>, objective: At<DecimalText>, indicator: At<IndicatorFile>) -> SloFile {
+        SloFile {
+            name,
+            service: None,
+            objective: Some(objective),
+            window: None,
+            indicator,
+            alerts: None,
+            consumed_step: None,
+        }
+    }
+}
+
+/// Decides good, bad or excluded for a record: `exclude` first, then one of `good`, `bad` and `latency`.
+#[derive(Clone, Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Indicator")]
 pub struct IndicatorFile {
+    /// What users want of the service, in prose: the specification that the keys beside it implement. `check` and
+    /// `report` show it.
+    pub specification: Option<String>,
     /// Good where it holds, else bad.
     pub good: Option<At<PredicateText>>,
+    /// Errors: bad where it holds, good where it is known not to; `bad: X` is `good: "!(X)"`.
+    pub bad: Option<At<PredicateText>>,
     /// Good where the latency lies below a bound.
     pub latency: Option<At<LatencyFile>>,
     /// Records for which it holds are left out.
@@ -280,7 +309,7 @@ pub enum FailedFile {
 /// Burn-rate alerts: a preset or a list.
 #[derive(Clone, Debug)]
 pub enum AlertsFile {
-    /// A preset by name: `workbook` or `none`.
+    /// A preset by name: `workbook`, `tickets` or `none`.
     Preset(String),
     /// Own tiers, most urgent first.
     Tiers(Vec<At<TierFile>>),
@@ -313,7 +342,7 @@ impl<'de> Deserialize<'de> for AlertsFile {
             type Value = AlertsFile;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`workbook`, `none`, or a list of tiers")
+                f.write_str("`workbook`, `tickets`, `none`, or a list of tiers")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<AlertsFile, E> {
@@ -341,9 +370,9 @@ impl JsonSchema for AlertsFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let tier = generator.subschema_for::<TierFile>();
         json_schema!({
-            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `none`, or a list of tiers.",
+            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `tickets` (the same, none of them a page), `none`, or a list of tiers.",
             "anyOf": [
-                { "enum": ["workbook", "none"] },
+                { "enum": ["workbook", "tickets", "none"] },
                 { "type": "array", "items": tier }
             ]
         })
