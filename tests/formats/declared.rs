@@ -55,7 +55,7 @@ fn cloudfront_agrees_with_the_slow_parser() {
 #[test]
 fn iis_agrees_with_the_slow_parser() {
     let columns = w3c_slow::IIS.map(str::to_owned).to_vec();
-    let input = Input { format: Format::Iis, layout: Layout::Columns(columns) };
+    let input = Input { layout: Layout::Columns(columns), ..Format::Iis.into() };
     agree(&mut parser(&input), &seeds(Format::Iis), w3c_slow::iis);
 }
 
@@ -132,7 +132,7 @@ proptest! {
         agent in "[!#-*,-~]{2,30}( [!#-*,-~]{1,9})?",
     ) {
         let columns = w3c_slow::IIS.map(str::to_owned).to_vec();
-        let mut parser = parser(&Input { format: Format::Iis, layout: Layout::Columns(columns) });
+        let mut parser = parser(&Input { layout: Layout::Columns(columns), ..Format::Iis.into() });
         let agent_written = agent.replace(' ', "+");
         let line = format!(
             "2024-03-04 10:00:{second:02} 10.0.0.1 GET {path} - 443 - 192.0.2.1 {agent_written} - {status} 0 0 {ms}"

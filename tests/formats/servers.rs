@@ -82,7 +82,7 @@ fn a_declared_layout_reads_as_the_usual_one() {
         (Format::Apache, common, "trap_13_escaped_quotes"),
     ] {
         let layout = Layout::Text(text.to_string());
-        let mut declared = parser(&Input { format, layout });
+        let mut declared = parser(&Input { layout, ..format.into() });
         let case = cases(format).into_iter().find(|case| case.name == case_name).expect("a case");
         for (line, expected) in case.lines.iter().zip(&case.expected) {
             let place = String::from_utf8_lossy(line);
@@ -109,7 +109,7 @@ fn a_label_takes_any_variable() {
         ),
     ];
     for (format, text, line, label) in cases {
-        let input = Input { format, layout: Layout::Text(text.to_string()) };
+        let input = Input { layout: Layout::Text(text.to_string()), ..format.into() };
         let name = labels.name(label).unwrap_or_default();
         assert!(names(&input).iter().any(|n| n == name), "{text} declares {name}");
         let mut parser = Parser::new(&input, &labels).unwrap_or_else(|e| panic!("{text}: {e}"));
