@@ -93,7 +93,7 @@ fn benches(c: &mut Criterion) {
         );
     });
     let combined = lines(combined);
-    let text = |format, text: &str| Input { layout: Layout::Text(text.to_string()), ..format.into() };
+    let text = |format: Format, text: &str| Input { layout: Layout::Text(text.to_string()), ..format.into() };
     let declared = format!("{COMBINED} $request_time $upstream_response_time");
     let wanted: Fields = [Field::Host, Field::Path, Field::Upstream].into_iter().collect();
     for (name, log, input) in [
