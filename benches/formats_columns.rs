@@ -111,7 +111,7 @@ fn inputs() -> Vec<(&'static str, Input, &'static str)> {
         (Format::Envoy, usual.clone(), ENVOY),
         (Format::Istio, usual.clone(), ISTIO),
     ]
-    .map(|(format, layout, line)| (preset(format).name, Input { format, layout }, line))
+    .map(|(format, layout, line)| (preset(format).name, Input { layout, ..format.into() }, line))
     .into()
 }
 
