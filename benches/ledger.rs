@@ -37,6 +37,7 @@ fn close(c: &mut Criterion) {
             observed_from: Some(Slice(25_000_000 - 40_000)),
             complete: true,
             watermark: Time(0),
+            clock: Time(0),
             position: 1,
         };
         let mut out = Vec::new();

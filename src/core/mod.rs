@@ -8,7 +8,10 @@ pub mod record;
 pub mod settings;
 // from bytes to verdicts
 pub mod scan;
+pub mod json;
+pub mod envelope;
 pub mod format;
+pub mod reader;
 pub mod predicate;
 pub mod sli;
 pub mod route;

@@ -274,6 +274,9 @@ pub struct Coverage {
     pub replayed: u64,
     /// Line counts by slice, ascending; `None` where the line had no usable time.
     pub quality: Vec<(Option<Slice>, Quality)>,
+    /// What reading goes on with at the span's end ([`Carry`](crate::core::reader::Carry)), if that is something else than at
+    /// its start.
+    pub carry: Option<Box<[u8]>>,
 }
 
 /// What one ingest thread counted between two flushes.

@@ -70,6 +70,9 @@ pub struct Input {
     /// What the site declares of its lines beyond the preset.
     #[serde(default)]
     pub layout: Layout,
+    /// What its lines come wrapped in.
+    #[serde(default)]
+    pub envelope: Envelope,
     /// What is done about lines that shippers sent twice.
     #[serde(default)]
     pub duplicates: Duplicates,
@@ -78,7 +81,7 @@ pub struct Input {
 impl From<Format> for Input {
     /// Lines of that format as everybody writes them.
     fn from(format: Format) -> Input {
-        Input { format, layout: Layout::Usual, duplicates: Duplicates::Ignore }
+        Input { format, layout: Layout::Usual, envelope: Envelope::Auto, duplicates: Duplicates::Ignore }
     }
 }
 
@@ -95,12 +98,129 @@ pub enum Duplicates {
     Drop,
 }
 
+/// What lines come wrapped in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Envelope {
+    /// Whatever is recognised by its shape, message by message.
+    #[default]
+    Auto,
+    /// Nothing: a message is a line.
+    None,
+    /// These, from the outside in.
+    Steps(Vec<Step>),
+}
+
+macro_rules! steps {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal;)+) => {
+        /// One way in which lines come wrapped.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+        pub enum Step { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant),+ }
+
+        impl Step {
+            /// All of them.
+            pub const ALL: &'static [Step] = &[$(Step::$variant),+];
+
+            /// Its name in pipeline files.
+            pub const fn name(self) -> &'static str {
+                match self { $(Step::$variant => $name),+ }
+            }
+
+            /// What it is, in one line.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Step::$variant => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Filebeat's event: the line in `message`.
+    Filebeat "filebeat";
+    /// Fluent Bit's record: the line in `log`, `message` or `log_processed`.
+    FluentBit "fluent_bit";
+    /// Fluentd's record: the line in `log` or `message`.
+    Fluentd "fluentd";
+    /// Vector's event: the line in `message`.
+    Vector "vector";
+    /// Logstash's event: the line in `event.original` or `message`.
+    Logstash "logstash";
+    /// OpenTelemetry logs as JSON: a line in the `body` of every log record.
+    OtlpJson "otlp_json";
+    /// Docker's json-file: the line in `log`.
+    Docker "docker";
+    /// A line of a Kubernetes container log: time, stream, `P` or `F`, then the line or a part of it.
+    Cri "cri";
+    /// A syslog message, RFC 3164 or 5424: the line after the header.
+    Syslog "syslog";
+    /// A CloudWatch Logs subscription, gzip and base64 or not: a line in the `message` of every log event.
+    Cloudwatch "cloudwatch";
+    /// What Azure sends to an Event Hub: every object of `records` is a line.
+    AzureRecords "azure_records";
+    /// Kafka Connect's JSON converter: the line is the `payload`, or the one string that the message is.
+    KafkaConnect "kafka_connect";
+    /// A message with a schema's id in front: a zero byte and four more.
+    Confluent "confluent";
+    /// Bytes packed with gzip.
+    Gzip "gzip";
+    /// Several lines in one message.
+    Lines "lines";
+}
+
 /// A log format by its preset's name.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// AWS Application Load Balancer.
     AwsAlb,
+    /// AWS Classic Load Balancer.
+    AwsClb,
+    /// AWS Network Load Balancer, TLS listeners.
+    AwsNlbTls,
+    /// Amazon CloudFront.
+    Cloudfront,
+    /// nginx.
+    Nginx,
+    /// nginx, JSON lines.
+    NginxJson,
+    /// Kubernetes ingress-nginx.
+    IngressNginx,
+    /// Apache httpd.
+    Apache,
+    /// HAProxy.
+    Haproxy,
+    /// Envoy, text.
+    Envoy,
+    /// Envoy, JSON lines.
+    EnvoyJson,
+    /// Istio, text.
+    Istio,
+    /// Istio, JSON lines.
+    IstioJson,
+    /// Google Cloud load balancers.
+    GcpLb,
+    /// Azure Application Gateway.
+    AzureAppgw,
+    /// Azure Front Door.
+    AzureFrontdoor,
+    /// Traefik.
+    Traefik,
+    /// Caddy.
+    Caddy,
+    /// IIS, W3C lines.
+    Iis,
+    /// Cloudflare Logpush.
+    Cloudflare,
+    /// Fastly.
+    Fastly,
+    /// Any JSON lines, fields by path.
+    Json,
+    /// A regular expression with named groups.
+    Regex,
+    /// W3C extended lines with declared columns.
+    W3c,
+    /// Delimited lines with declared columns.
+    Delimited,
 }
 
 /// What a site declares of its lines, beyond the preset that reads them.
@@ -141,11 +261,18 @@ pub struct Mapping {
 impl Layout {
     /// Every name that it gives to something: fields and labels.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let mapped: &[Mapping] = match self {
-            Layout::Mapped { fields, .. } => fields,
-            _ => &[],
+        let (mapped, columns, pattern): (&[Mapping], &[String], &str) = match self {
+            Layout::Mapped { fields, columns, pattern, .. } => {
+                (fields, columns, pattern.as_deref().unwrap_or_default())
+            }
+            Layout::Columns(columns) => (&[], columns, ""),
+            _ => (&[], &[], ""),
         };
-        mapped.iter().map(|m| m.name.as_str())
+        mapped
+            .iter()
+            .map(|m| m.name.as_str())
+            .chain(columns.iter().map(String::as_str))
+            .chain(groups(pattern))
     }
 }
 
@@ -167,6 +294,14 @@ pub struct ServiceMap {
     pub values: Vec<(String, String)>,
 }
 
+/// The names of a regular expression's groups: `(?<name>..)` or `(?P<name>..)`.
+fn groups(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.split("(?").skip(1).filter_map(|group| {
+        let name = group.strip_prefix('P').unwrap_or(group).strip_prefix('<')?;
+        name.split_once('>').map(|(name, _)| name)
+    })
+}
+
 /// A rule that names the service of a record.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct ServiceRule {
@@ -186,6 +321,9 @@ pub struct ServiceRule {
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard lies.
+    #[serde(default)]
+    pub dashboard_url: Option<String>,
 }
 
 impl ServiceRule {

@@ -77,6 +77,7 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
             tier: Some(1),
             owner: Some("payments".into()),
             runbook_url: Some("https://runbooks.example.com/shop".into()),
+            dashboard_url: Some("https://dashboards.example.com/shop".into()),
         }],
         slos,
         limits: Limits::default(),
@@ -103,6 +104,7 @@ impl Bench {
             observed_from: Some(Slice(BEGIN - 1_000_000)),
             complete: true,
             watermark: Time::from_seconds(BEGIN * 60),
+            clock: Time(0),
             position: 0,
         };
         let ledger = Ledger::new(BTreeMap::new());

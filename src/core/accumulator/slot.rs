@@ -124,7 +124,7 @@ impl SlotState {
     }
 
     /// Hands out what it accounts for and goes on from there.
-    pub(super) fn flush(&mut self) -> Coverage {
+    pub(super) fn flush(&mut self, carry: Option<Box<[u8]>>) -> Coverage {
         let mut quality = Vec::with_capacity(self.records.len() + 1);
         let timeless = std::mem::take(&mut self.timeless);
         if timeless.lines > 0 {
@@ -157,6 +157,7 @@ impl SlotState {
             gaps: std::mem::take(&mut self.gaps),
             replayed: std::mem::take(&mut self.replayed),
             quality,
+            carry,
         }
     }
 }

@@ -68,6 +68,8 @@ pub struct Engine {
     /// All configurations, the oldest first.
     configurations: Vec<Configure>,
     positions: Positions,
+    /// What reading goes on with where a partition stands, for those that carry anything.
+    carries: BTreeMap<Partition, Box<[u8]>>,
     /// The ids of the topics that the positions belong to, where brokers tell them.
     topic_ids: BTreeMap<Partition, Arc<str>>,
     watermarks: Watermarks,
@@ -123,6 +125,11 @@ impl Engine {
     /// Where every partition stands.
     pub fn positions(&self) -> &Positions {
         &self.positions
+    }
+
+    /// What reading the partition goes on with where it stands; empty if it carries nothing.
+    pub fn carry(&self, partition: &Partition) -> &[u8] {
+        self.carries.get(partition).map(|carry| &**carry).unwrap_or_default()
     }
 
     /// The id of the topic that the partition's position belongs to, if it is known.
@@ -274,6 +281,9 @@ impl Engine {
             let recreated = known.is_some_and(|known| topic_id.as_ref().is_some_and(|id| *id != known));
             let stood = self.positions.next(partition).filter(|stood| recreated || stood != offset);
             self.positions.set(partition.clone(), *offset);
+            if stood.is_some() {
+                self.carries.remove(partition);
+            }
             if let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) {
                 self.watermarks.add(partition, self.clock, source);
             }
@@ -319,6 +329,11 @@ impl Engine {
             self.watermarks.add(partition, self.clock, source);
         }
         self.positions.advance(partition, coverage.span);
+        match &coverage.carry {
+            None => {}
+            Some(carry) if carry.is_empty() => drop(self.carries.remove(partition)),
+            Some(carry) => drop(self.carries.insert(partition.clone(), carry.clone())),
+        }
         if let (Some(first @ None), Some(time)) = (self.first_times.get_mut(partition), coverage.first_time) {
             *first = Some(time);
         }
@@ -463,6 +478,7 @@ impl Engine {
             observed_from: self.observed_from,
             complete: waiting.is_none_or(|w| w.accounts.values().all(|a| a.incomplete.is_none())),
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
+            clock: self.clock,
             position: pass.position,
         }
     }

@@ -1,17 +1,19 @@
-//! What an event about a budget says: its data, field by field as in schemas/event.schema.json.
+//! What an event about a budget says: its data (`core/event/data.rs`), filled in from the ledger.
 //!
-//! Invariant: counts are JSON integers, ratios and rates decimals in strings, rounded down to six places;
-//! both computed from integers.
+//! Invariant: every number is computed from integers.
 
 use super::CloseContext;
 use super::definition::{Configuration, Definition};
 use super::series::{Finding, Observation, Series};
 use crate::core::burn::{self, Millionths, Window};
+use crate::core::event::data::{
+    self, BudgetData, BudgetFacts, BudgetingMethod, BurnFacts, BurnWindow, Counted, Coverage, DecimalText,
+    Links, Projection, Provenance, SloFacts, Stamp, State, StateFacts, WindowFacts, WindowKind,
+};
 use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
 use crate::core::settings::ServiceRule;
 use crate::core::time::{Slice, Time};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,12 +44,12 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    fn name(self) -> Option<&'static str> {
+    fn said(self) -> Option<data::Cause> {
         match self {
             Cause::Counted => None,
-            Cause::Removed => Some("removed"),
-            Cause::Redefined => Some("redefined"),
-            Cause::LeftHistory => Some("left_history"),
+            Cause::Removed => Some(data::Cause::Removed),
+            Cause::Redefined => Some(data::Cause::Redefined),
+            Cause::LeftHistory => Some(data::Cause::LeftHistory),
         }
     }
 }
@@ -100,130 +102,167 @@ impl Publisher<'_> {
         let position = next_position(self.context.position, self.out);
         let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
         let budget = series.window(definition.budget(), definition, self.seen, self.slice);
-        let data = json!({
-            "slo": self.slo(service, rule, definition),
-            "sli": counts(&budget),
-            "budget": self.budget(definition, &budget, bad),
-            "burn": tier.map(|tier| self.burn(series, definition, tier as usize)),
-            "severity": tier.map(|tier| &*definition.slo.tiers[tier as usize].severity),
-            "links": { "runbook_url": rule.and_then(|r| r.runbook_url.as_deref()) },
-            "state": self.state(series, finding, cause),
-            "provenance": {
-                "window_end": self.end.to_string(),
-                "watermark": self.context.watermark.to_string(),
-                "coverage": { "slices": budget.slices, "observed": budget.seen },
-                "complete": self.context.complete,
-                "replay": self.replay(),
-                "revision": 0,
-                "epoch": self.configuration.epoch,
-                "position": position.position,
+        let subject: Arc<str> = subject.into();
+        let tier = tier.map(usize::from);
+        let data = BudgetData {
+            slo: self.slo(service, &subject, rule, definition),
+            sli: counts(&budget),
+            budget: self.budget(definition, &budget, bad),
+            burn: tier.map(|tier| self.burn(series, definition, tier)),
+            projection: self.projection(series, definition, tier, &budget),
+            severity: tier.map(|tier| definition.slo.tiers[tier].severity.clone()),
+            links: Links {
+                runbook_url: rule.and_then(|r| r.runbook_url.clone()),
+                dashboard_url: rule.and_then(|r| r.dashboard_url.clone()),
             },
-            "replay": self.replay(),
-        });
+            state: self.state(series, finding, cause, event::fingerprint(&subject, named)),
+            provenance: Provenance {
+                window_end: Stamp(self.end),
+                watermark: Stamp(self.context.watermark),
+                recorded_at: Stamp(self.context.clock),
+                coverage: Coverage { slices: budget.slices, observed: budget.seen },
+                complete: self.context.complete,
+                replay: self.replay(),
+                revision: 0,
+                epoch: self.configuration.epoch,
+                position: position.position,
+            },
+            replay: self.replay(),
+        };
         let sequence = number(self.sequences, &subject);
         self.out.push(Event {
             position,
             key: service.clone(),
-            subject: subject.into(),
+            subject,
             kind,
             id,
             time: self.end,
             sequence,
-            data,
+            data: event::plain(&data),
         });
     }
 
-    fn slo(&self, service: &str, rule: Option<&ServiceRule>, definition: &Definition) -> Value {
+    fn slo(
+        &self,
+        service: &Arc<str>,
+        subject: &Arc<str>,
+        rule: Option<&ServiceRule>,
+        definition: &Definition,
+    ) -> SloFacts {
         let slo = &definition.slo;
-        json!({
-            "name": &*slo.name,
-            "service": service,
-            "tier": rule.and_then(|r| r.tier),
-            "owner": rule.and_then(|r| r.owner.as_deref()),
-            "objective": slo.objective.to_string(),
-            "window": {
-                "kind": "rolling",
-                "length": span(slo.window_s),
-                "length_s": slo.window_s,
-                "start": self.end.plus_seconds(-(slo.window_s.min(i64::MAX as u64) as i64)).to_string(),
-                "end": self.end.to_string(),
+        SloFacts {
+            id: subject.clone(),
+            name: slo.name.clone(),
+            service: service.clone(),
+            tier: rule.and_then(|r| r.tier),
+            owner: rule.and_then(|r| r.owner.clone()),
+            objective: slo.objective.into(),
+            target: DecimalText::ratio(slo.objective),
+            window: WindowFacts {
+                kind: WindowKind::Rolling,
+                length: span(slo.window_s),
+                length_s: slo.window_s,
+                start: Stamp(self.end.plus_seconds(-(slo.window_s.min(i64::MAX as u64) as i64))),
+                end: Stamp(self.end),
             },
-            "generation": definition.generation,
-        })
+            budgeting_method: BudgetingMethod::Occurrences,
+            generation: definition.generation,
+        }
     }
 
-    fn budget(&self, definition: &Definition, window: &Window, delta: Option<u64>) -> Value {
+    fn budget(&self, definition: &Definition, window: &Window, delta: Option<u64>) -> BudgetFacts {
         let objective = definition.slo.objective;
-        json!({
-            "allowed_events": text(window.allowed(objective)),
-            "allowed_seconds": burn::allowed_seconds(definition.slo.window_s, objective).to_string(),
-            "consumed_events": window.bad,
-            "consumed_ratio": text(window.rate(objective)),
-            "remaining_ratio": text(window.remaining(objective)),
-            "consumed_delta_events": delta,
-            "consumed_delta": delta.and_then(|bad| text(window.share(bad, objective))),
-        })
+        BudgetFacts {
+            allowed_events: text(window.allowed(objective)),
+            allowed_seconds: DecimalText::of(burn::allowed_seconds(definition.slo.window_s, objective)),
+            consumed_events: window.bad,
+            consumed_ratio: text(window.rate(objective)),
+            remaining_ratio: text(window.remaining(objective)),
+            consumed_delta_events: delta,
+            consumed_delta: delta.and_then(|bad| text(window.share(bad, objective))),
+        }
     }
 
-    fn burn(&self, series: &Series, definition: &Definition, tier: usize) -> Value {
+    fn burn(&self, series: &Series, definition: &Definition, tier: usize) -> BurnFacts {
         let (rule, objective) = (&definition.slo.tiers[tier], definition.slo.objective);
+        let (long, short) = self.windows(series, definition, tier);
+        let said = |window: &Window, seconds| BurnWindow {
+            window: span(seconds),
+            window_s: seconds,
+            rate: text(window.rate(objective)),
+            slices: window.slices,
+            observed: window.seen,
+            good: window.good,
+            bad: window.bad,
+            total: window.total(),
+            value: text(window.sli()),
+        };
+        BurnFacts {
+            rule: rule.name.clone(),
+            factor: rule.factor.into(),
+            long: said(&long, rule.long_s),
+            short: said(&short, rule.short_s),
+            governing_rate: text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),
+        }
+    }
+
+    /// A tier's long and short window.
+    fn windows(&self, series: &Series, definition: &Definition, tier: usize) -> (Window, Window) {
         let window = |index| series.window(index, definition, self.seen, self.slice);
         let (long, short) = definition.tier(tier);
-        let (long, short) = (window(long), window(short));
-        let said = |window: &Window, seconds| {
-            let mut said = json!({
-                "window": span(seconds),
-                "window_s": seconds,
-                "rate": text(window.rate(objective)),
-                "slices": window.slices,
-                "observed": window.seen,
-            });
-            if let (Value::Object(said), Value::Object(counts)) = (&mut said, counts(window)) {
-                said.extend(counts);
-            }
-            said
-        };
-        json!({
-            "rule": &*rule.name,
-            "factor": rule.factor.to_string(),
-            "long": said(&long, rule.long_s),
-            "short": said(&short, rule.short_s),
-            "governing_rate": text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),
-        })
+        (window(long), window(short))
     }
 
-    fn state(&self, series: &Series, finding: Finding, cause: Cause) -> Value {
+    fn projection(
+        &self,
+        series: &Series,
+        definition: &Definition,
+        tier: Option<usize>,
+        budget: &Window,
+    ) -> Projection {
+        let (objective, period_s) = (definition.slo.objective, definition.slo.window_s);
+        let governing = match tier.map(|tier| self.windows(series, definition, tier)) {
+            Some((long, short)) if short.rate(objective) < long.rate(objective) => short,
+            Some((long, _)) => long,
+            None => *budget,
+        };
+        let remaining = governing.countdown(budget, period_s, objective);
+        let ends = |left: Millionths| {
+            let seconds = i64::try_from(left.0 / 1_000_000).unwrap_or(i64::MAX);
+            Stamp(self.end.plus_seconds(seconds))
+        };
+        Projection {
+            rate: text(governing.rate(objective).filter(|rate| rate.0 > 0)),
+            pace_seconds: text(governing.pace(period_s, objective)),
+            remaining_seconds: text(remaining),
+            exhausts_at: remaining.map(ends),
+        }
+    }
+
+    fn state(&self, series: &Series, finding: Finding, cause: Cause, fingerprint: String) -> StateFacts {
         let (previous, current, since) = match finding {
             Finding::Consumed { .. } if series.exhausted.is_some() => {
-                ("exhausted", "exhausted", series.exhausted)
+                (State::Exhausted, State::Exhausted, series.exhausted)
             }
-            Finding::Consumed { .. } => ("within_budget", "within_budget", None),
-            Finding::Exhausted => ("within_budget", "exhausted", Some(self.end)),
-            Finding::Recovered { since } => ("exhausted", "within_budget", Some(since)),
-            Finding::Fired { .. } if cause != Cause::LeftHistory => ("inactive", "firing", Some(self.end)),
-            Finding::Fired { tier } => ("firing", "firing", series.alerts.since(tier)),
-            Finding::Resolved { since, .. } => ("firing", "resolved", Some(since)),
+            Finding::Consumed { .. } => (State::WithinBudget, State::WithinBudget, None),
+            Finding::Exhausted => (State::WithinBudget, State::Exhausted, Some(self.end)),
+            Finding::Recovered { since } => (State::Exhausted, State::WithinBudget, Some(since)),
+            Finding::Fired { .. } if cause != Cause::LeftHistory => {
+                (State::Inactive, State::Firing, Some(self.end))
+            }
+            Finding::Fired { tier } => (State::Firing, State::Firing, series.alerts.since(tier)),
+            Finding::Resolved { since, .. } => (State::Firing, State::Resolved, Some(since)),
         };
-        json!({
-            "previous": previous,
-            "current": current,
-            "since": since.map(|t| t.to_string()),
-            "cause": cause.name(),
-        })
+        StateFacts { previous, current, since: since.map(Stamp), cause: cause.said(), fingerprint }
     }
 }
 
-fn counts(window: &Window) -> Value {
-    json!({
-        "good": window.good,
-        "bad": window.bad,
-        "total": window.total(),
-        "value": text(window.sli()),
-    })
+fn counts(window: &Window) -> Counted {
+    Counted { good: window.good, bad: window.bad, total: window.total(), value: text(window.sli()) }
 }
 
-fn text(value: Option<Millionths>) -> Option<String> {
-    value.map(|v| v.to_string())
+fn text(value: Option<Millionths>) -> Option<DecimalText> {
+    value.map(DecimalText::of)
 }
 
 /// Seconds in the largest unit that divides them: `30d`, `6h`, `5m`, `10s`.

@@ -53,6 +53,8 @@ pub struct CloseContext {
     pub complete: bool,
     /// The watermark.
     pub watermark: Time,
+    /// The clock as the journal knows it.
+    pub clock: Time,
     /// Position of the journal record that closes it.
     pub position: u64,
 }

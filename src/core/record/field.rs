@@ -202,6 +202,10 @@ fields! {
     Instance "instance" Text;
     /// Server name that the client asked for in TLS.
     Sni "sni" Text;
+    /// How long the connection lasted.
+    ConnectionTime "connection_time" Duration;
+    /// What had to be repaired in a line that is no valid JSON: `value`, `escape`, `comma`.
+    Repair "repair" Text;
 }
 
 impl Field {

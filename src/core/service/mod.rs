@@ -30,6 +30,7 @@ pub(in crate::core) use groups::{GroupId, Groups};
 pub use resolver::{Service, ServiceId, ServiceResolver};
 pub use selector::{is_reserved, selects};
 
+use crate::core::format;
 use crate::core::predicate::{PredicateError, named_field};
 use crate::core::record::{Field, Fields, Kind, Labels, Record};
 use crate::core::route::{self, Router};
@@ -120,6 +121,7 @@ impl Classifier {
     pub fn compile(settings: &Settings, labels: &mut Labels) -> Result<Classifier, CompileError> {
         for source in &settings.sources {
             source.input.layout.names().for_each(|name| labels.declare(name));
+            format::names(&source.input).iter().for_each(|name| labels.declare(name));
         }
         let mut classifier = Classifier {
             rules: Vec::new(),

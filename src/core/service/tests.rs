@@ -32,6 +32,7 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
                 tier: None,
                 owner: None,
                 runbook_url: None,
+                dashboard_url: None,
             })
             .collect(),
         slos: slos
@@ -108,6 +109,28 @@ fn the_first_rule_that_matches_names_the_service() {
             assert_eq!((&*service.name.name, service.name.rule), (*name, *rule), "{fields:?}");
             assert_eq!(service.name.named, *name == "checkout" || *name == UNMATCHED, "{name}");
         }
+    }
+}
+
+/// A label may decide alone: what is remembered must tell records apart by it.
+#[test]
+fn labels_are_remembered_like_fields() {
+    let rules: Rules<'_> =
+        &[("{k8s.app}", None, &[]), ("b", Some("k8s.zone == \"z\""), &[]), ("{host}", None, &[])];
+    let mut labels = Labels::default();
+    let classifier = Classifier::compile(&settings(rules, &[]), &mut labels).expect("compiles");
+    let mut resolver = ServiceResolver::new(&classifier);
+    let field = |name| labels.field(name).expect("asked for");
+    let (app, zone) = (field("k8s.app"), field("k8s.zone"));
+    let cases: [(Texts<'_>, &str); 4] = [
+        (&[(app, b"web"), (Field::Host, b"h")], "web"),
+        (&[(Field::Host, b"h")], "h"),
+        (&[(zone, b"z"), (Field::Host, b"h")], "b"),
+        (&[(app, b"api"), (zone, b"z"), (Field::Host, b"h")], "api"),
+    ];
+    for (texts, name) in cases.iter().chain(cases.iter().rev()) {
+        let id = resolver.resolve(&record(texts));
+        assert_eq!(&*resolver.service(id).name.name, *name, "{texts:?}");
     }
 }
 

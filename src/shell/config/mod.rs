@@ -6,7 +6,9 @@
 pub mod diagnostic;
 pub mod format;
 pub mod read;
+pub mod receivers;
 pub mod scalar;
+pub mod slo_entry;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -16,7 +18,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
+pub use receivers::{AlertmanagerFile, AuthFile, HttpTlsFile, ModeFile, Several, WebhookFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+pub use slo_entry::{OpenSloFile, PresetFile, SloEntryFile};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
 #[derive(Clone, Deserialize, JsonSchema, Debug)]
@@ -39,7 +43,7 @@ pub struct PipelineFile {
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
     /// Service level objectives.
-    pub slos: At<Vec<At<SloFile>>>,
+    pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
     pub alerts: Option<At<AlertsFile>>,
     /// Where the results go.
@@ -80,6 +84,10 @@ pub struct SourceFile {
     pub kafka: Option<At<KafkaSourceFile>>,
     /// Format of its lines: a preset by name, or `{ preset: … }` with what the site declares of it.
     pub format: At<FormatFile>,
+    /// What its lines come wrapped in: `auto` (default) recognises it message by message, `none` takes every
+    /// message for a line, a list names the envelopes from the outside in: `[filebeat, cri]`.
+    #[schemars(extend("anyOf" = envelope_schema()))]
+    pub envelope: Option<At<OneOrMany>>,
     /// How long after a slice's end its lines may still come in time. Default by format: 10m for
     /// `aws_alb`, whose logs arrive as files.
     pub lateness: Option<At<DurationText>>,
@@ -102,6 +110,14 @@ pub enum DuplicatesFile {
     /// The same, and those that repeat one of the latest `limits.duplicate_ids_max` of their partition are dropped. Best
     /// effort: what was read before a restart is not remembered, nor what another partition brought.
     Drop,
+}
+
+/// The words of `envelope:`.
+fn envelope_schema() -> serde_json::Value {
+    let steps: Vec<&str> = crate::core::settings::Step::ALL.iter().map(|step| step.name()).collect();
+    let words: Vec<&str> = ["auto", "none"].into_iter().chain(steps.iter().copied()).collect();
+    let list = serde_json::json!({ "type": "array", "items": { "enum": steps }, "minItems": 1 });
+    serde_json::json!([{ "enum": words }, list, { "type": "null" }])
 }
 
 /// Topics of one Kafka cluster.
@@ -211,13 +227,16 @@ pub struct ServiceFile {
     pub matches: Option<BTreeMap<String, At<String>>>,
     /// A table from the values of a field to services; a value that is not in it = no match.
     pub map: Option<At<ServiceMapFile>>,
-    /// Service tier, 1 the most critical.
+    /// Service tier, 1 the most critical. It gives to SLOs that leave them open: tier 1 an objective of 99.99, tier 2
+    /// 99.9, tier 3 99.5, tier 4 99; and tier 3 the alerts `tickets`, tier 4 `none` (it is measured and alerts nobody).
     #[schemars(range(min = 1, max = 9))]
     pub tier: Option<At<u8>>,
     /// Team that owns it.
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard lies.
+    pub dashboard_url: Option<String>,
 }
 
 /// A table from the values of a field to services, which are named services.
@@ -265,8 +284,8 @@ pub struct SloFile {
     /// A service's name, a list of them, or patterns with `*`. `*` alone stands for every service but
     /// `__unmatched__` and `__other__`. Default: `*`.
     pub service: Option<At<OneOrMany>>,
-    /// Objective in percent, above 0 and below 100, at most six places.
-    pub objective: At<DecimalText>,
+    /// Objective in percent, above 0 and below 100, at most six places. Default: by the tier of each service.
+    pub objective: Option<At<DecimalText>>,
     /// Rolling window. Default: 30d.
     pub window: Option<At<DurationText>>,
     /// What is good, and what is left out.
@@ -278,13 +297,39 @@ pub struct SloFile {
     pub consumed_step: Option<At<DecimalText>>,
 }
 
-/// Decides good, bad or excluded for a record: `exclude` first, then one of `good` and `latency`.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
+impl SloFile {
+    /// What it is to say, in prose, if anybody wrote it.
+    pub fn specification(&self) -> Option<String> {
+        let text = self.indicator.specification.as_deref().unwrap_or_default().trim();
+        (!text.is_empty()).then(|| text.to_string())
+    }
+
+    /// An SLO that says no more than it must.
+    pub fn new(name: At<String>, objective: At<DecimalText>, indicator: At<IndicatorFile>) -> SloFile {
+        SloFile {
+            name,
+            service: None,
+            objective: Some(objective),
+            window: None,
+            indicator,
+            alerts: None,
+            consumed_step: None,
+        }
+    }
+}
+
+/// Decides good, bad or excluded for a record: `exclude` first, then one of `good`, `bad` and `latency`.
+#[derive(Clone, Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Indicator")]
 pub struct IndicatorFile {
+    /// What users want of the service, in prose: the specification that the keys beside it implement. `check` and
+    /// `report` show it.
+    pub specification: Option<String>,
     /// Good where it holds, else bad.
     pub good: Option<At<PredicateText>>,
+    /// Errors: bad where it holds, good where it is known not to; `bad: X` is `good: "!(X)"`.
+    pub bad: Option<At<PredicateText>>,
     /// Good where the latency lies below a bound.
     pub latency: Option<At<LatencyFile>>,
     /// Records for which it holds are left out.
@@ -321,7 +366,7 @@ pub enum FailedFile {
 /// Burn-rate alerts: a preset or a list.
 #[derive(Clone, Debug)]
 pub enum AlertsFile {
-    /// A preset by name: `workbook` or `none`.
+    /// A preset by name: `workbook`, `tickets` or `none`.
     Preset(String),
     /// Own tiers, most urgent first.
     Tiers(Vec<At<TierFile>>),
@@ -354,7 +399,7 @@ impl<'de> Deserialize<'de> for AlertsFile {
             type Value = AlertsFile;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`workbook`, `none`, or a list of tiers")
+                f.write_str("`workbook`, `tickets`, `none`, or a list of tiers")
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<AlertsFile, E> {
@@ -382,9 +427,9 @@ impl JsonSchema for AlertsFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let tier = generator.subschema_for::<TierFile>();
         json_schema!({
-            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `none`, or a list of tiers.",
+            "description": "Burn-rate alerts: `workbook` (2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window), `tickets` (the same, none of them a page), `none`, or a list of tiers.",
             "anyOf": [
-                { "enum": ["workbook", "none"] },
+                { "enum": ["workbook", "tickets", "none"] },
                 { "type": "array", "items": tier }
             ]
         })
@@ -445,6 +490,10 @@ pub struct SinksFile {
     pub rollups: Option<RollupsFile>,
     /// Error-budget events. Default: none are published.
     pub events: Option<At<EventsFile>>,
+    /// Alertmanagers that are told which alerts fire, one or a list. Default: none.
+    pub alertmanager: Option<Several<AlertmanagerFile>>,
+    /// Webhooks that events are posted to, one or a list. Default: none.
+    pub webhook: Option<Several<WebhookFile>>,
     /// Lines that could not be read. Default: a file in the state folder.
     pub dead_letters: Option<At<DeadLettersFile>>,
 }
@@ -472,6 +521,9 @@ pub struct EventsFile {
     pub topic: Option<At<String>>,
     /// Compacted topic of the progress record. Default: `<topic>-state`.
     pub state_topic: Option<At<String>>,
+    /// How an event lies in a record: `structured` (default), all of it in the value, or `binary`, its
+    /// attributes in headers and its data in the value.
+    pub mode: Option<At<ModeFile>>,
     /// Cluster of both topics. Default: the sources'.
     pub kafka: Option<At<KafkaClusterFile>>,
     /// File of JSON lines; exactly once.

@@ -29,6 +29,8 @@ const WORKBOOK: [(&str, u64, u64, u64); 4] = [
 pub(super) enum Choice<'a> {
     /// The workbook's tiers.
     Workbook,
+    /// The workbook's tiers, all of them tickets.
+    Tickets,
     /// No alert.
     None,
     /// Own tiers.
@@ -41,12 +43,13 @@ impl<'a> Choice<'a> {
         let Some(written) = written else { return Choice::Workbook };
         match &written.value {
             AlertsFile::Preset(name) if name == "workbook" => Choice::Workbook,
+            AlertsFile::Preset(name) if name == "tickets" => Choice::Tickets,
             AlertsFile::Preset(name) if name == "none" => Choice::None,
             AlertsFile::Preset(name) => {
                 checker.error_hint(
                     &written.span,
                     format!("unknown alerts `{name}`"),
-                    "write workbook, none, or a list of tiers with severity, factor or budget, long and short",
+                    "write workbook, tickets, none, or a list of tiers with severity, factor or budget, long and short",
                 );
                 Choice::None
             }
@@ -65,8 +68,11 @@ impl<'a> Choice<'a> {
     ) -> Vec<Tier> {
         match self {
             Choice::None => Vec::new(),
-            Choice::Workbook => {
-                let (tiers, left_out) = workbook(objective, window_s, checker.slice_s);
+            Choice::Workbook | Choice::Tickets => {
+                let (mut tiers, left_out) = workbook(objective, window_s, checker.slice_s);
+                if matches!(self, Choice::Tickets) {
+                    tiers.iter_mut().for_each(ticket);
+                }
                 for reason in left_out {
                     checker.warn(
                         span,
@@ -114,8 +120,14 @@ pub fn workbook(objective: Decimal, window_s: u64, slice_s: u64) -> (Vec<Tier>, 
     (tiers, left_out)
 }
 
+/// Makes a ticket of a tier; windows tell the workbook's apart.
+fn ticket(tier: &mut Tier) {
+    tier.severity = Arc::from("ticket");
+    tier.name = Arc::from(format!("ticket-{}", seconds_text(tier.long_s)));
+}
+
 /// The burn rate when every request is bad: 1 / (1 − objective).
-pub(super) fn burn_max(objective: Decimal) -> Ratio {
+pub fn burn_max(objective: Decimal) -> Ratio {
     Ratio::new(HUNDRED.0, HUNDRED.0 - objective.0)
 }
 

@@ -8,24 +8,29 @@ mod alerts;
 mod dimensions;
 mod kafka;
 mod load;
+mod receivers;
+mod presets;
 mod routes;
 mod services;
 mod sinks;
 mod slos;
 mod sources;
 mod tests_block;
+mod tiers;
+mod written;
 #[cfg(test)]
 mod tests;
 
-pub use alerts::workbook;
+pub use alerts::{burn_max, workbook};
 pub use kafka::{Cluster, Sasl, SecretError, Tls};
 pub use load::LoadError;
 pub use sinks::{DeadLetters, Events, Sinks};
 pub use sources::{KafkaSource, Start};
 pub use tests_block::{Expect, LineTest};
+pub(super) use tiers::{SILENT, pattern};
 
 use super::config::diagnostic::{Level, Problem, render};
-use crate::core::settings::{Settings, Source};
+use crate::core::settings::{Settings, Slo, Source};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +62,8 @@ pub struct Pipeline {
     pub bounds: Bounds,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
+    /// What each SLO is to say, in prose, in the order of `settings.slos`.
+    pub specifications: Vec<Option<String>>,
     /// The file's `tests:`.
     pub tests: Vec<LineTest>,
     /// What deserves a warning.
@@ -130,6 +137,12 @@ impl Pipeline {
         };
         let topics = vec![Arc::from(BACKFILL_TOPIC)];
         Ok(Settings { sources: vec![Source { topics, ..chosen.clone() }], ..self.settings.clone() })
+    }
+
+    /// The SLOs, each with what it is to say, in prose.
+    pub fn specified(&self) -> impl Iterator<Item = (&Slo, Option<&str>)> {
+        let specifications = self.specifications.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+        self.settings.slos.iter().zip(specifications)
     }
 
     /// The warnings as text, with places.

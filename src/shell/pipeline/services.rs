@@ -1,6 +1,7 @@
 //! The file's `services:`, and the compilation of every predicate, template and regular expression.
 
 use super::load::Checker;
+use super::written::WrittenSlo;
 use crate::core::format::{by_name, preset};
 use crate::core::record::Labels;
 use crate::core::service::{Classifier, Place};
@@ -63,6 +64,7 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
             tier: service.tier.as_ref().map(|t| t.value),
             owner: service.owner.clone(),
             runbook_url: service.runbook_url.clone(),
+            dashboard_url: service.dashboard_url.clone(),
         });
     }
     rules
@@ -125,12 +127,13 @@ fn rule(name: &str) -> ServiceRule {
         tier: None,
         owner: None,
         runbook_url: None,
+        dashboard_url: None,
     }
 }
 
 /// Compiles everything, and notes each text that does not: one that fails is replaced by a harmless one
 /// and compilation begins anew, so that one run shows all.
-pub(super) fn compile(file: &PipelineFile, settings: &Settings, checker: &mut Checker) {
+pub(super) fn compile(file: &PipelineFile, slos: &[WrittenSlo], settings: &Settings, checker: &mut Checker) {
     let mut settings = settings.clone();
     let values: usize = settings.services.iter().filter_map(|s| s.map.as_ref()).map(|m| m.values.len()).sum();
     let routes = settings.routes.as_ref().map_or(0, Vec::len);
@@ -141,8 +144,9 @@ pub(super) fn compile(file: &PipelineFile, settings: &Settings, checker: &mut Ch
         + settings.dimensions.len();
     for _ in 0..=texts {
         let Err(failed) = Classifier::compile(&settings, &mut Labels::default()) else { return };
-        if let Some((scalar, text)) = place(file, &settings, &failed.place) {
-            let span = checker.inside(&scalar, &text, &failed.error.span);
+        if let Some((scalar, text)) = place(file, &settings, slos, &failed.place) {
+            checker.included = of_slo(&failed.place).and_then(|i| slos.get(i)?.file.clone());
+            let span = checker.inside(&scalar, &text, &within(&failed.place, slos, &failed.error.span));
             match &failed.error.hint {
                 Some(hint) => checker.error_hint(&span, &failed.error.message, hint),
                 None => checker.error(&span, &failed.error.message),
@@ -151,12 +155,35 @@ pub(super) fn compile(file: &PipelineFile, settings: &Settings, checker: &mut Ch
             let whole = file.sources.span.clone();
             checker.error(&whole, failed.to_string());
         }
+        checker.included = None;
         neutralise(&mut settings, &failed.place);
     }
 }
 
-/// Where a text of the settings stands in the file.
-fn place(file: &PipelineFile, settings: &Settings, place: &Place) -> Option<(Range<usize>, String)> {
+/// A span of a text that was compiled, in the text that was written: `bad: X` was compiled as `!(X)`.
+fn within(place: &Place, slos: &[WrittenSlo], span: &Range<usize>) -> Range<usize> {
+    let before = match *place {
+        Place::SloGood(i) if slos.get(i).is_some_and(|s| s.slo.indicator.bad.is_some()) => 2,
+        _ => 0,
+    };
+    span.start.saturating_sub(before)..span.end.saturating_sub(before)
+}
+
+/// The SLO whose text it is.
+fn of_slo(place: &Place) -> Option<usize> {
+    match *place {
+        Place::SloGood(i) | Place::SloLatency(i) | Place::SloExclude(i) => Some(i),
+        _ => None,
+    }
+}
+
+/// Where a text of the settings stands in its file.
+fn place(
+    file: &PipelineFile,
+    settings: &Settings,
+    slos: &[WrittenSlo],
+    place: &Place,
+) -> Option<(Range<usize>, String)> {
     let service = |i: usize| file.services.as_ref()?.get(i);
     let matcher = |i: usize, m: usize| service(i)?.matches.as_ref()?.iter().nth(m);
     match *place {
@@ -191,15 +218,16 @@ fn place(file: &PipelineFile, settings: &Settings, place: &Place) -> Option<(Ran
             matcher(i, m).map(|(_, regex)| (regex.span.clone(), regex.value.clone()))
         }
         Place::SloGood(i) => {
-            let good = file.slos.get(i)?.indicator.good.as_ref()?;
+            let indicator = &slos.get(i)?.slo.indicator;
+            let good = indicator.good.as_ref().or(indicator.bad.as_ref())?;
             Some((good.span.clone(), good.value.0.clone()))
         }
         Place::SloLatency(i) => {
-            let latency = file.slos.get(i)?.indicator.latency.as_ref()?;
+            let latency = slos.get(i)?.slo.indicator.latency.as_ref()?;
             Some((latency.of.span.clone(), latency.of.value.clone()))
         }
         Place::SloExclude(i) => {
-            let exclude = file.slos.get(i)?.indicator.exclude.as_ref()?;
+            let exclude = slos.get(i)?.slo.indicator.exclude.as_ref()?;
             Some((exclude.span.clone(), exclude.value.0.clone()))
         }
     }

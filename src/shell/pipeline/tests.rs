@@ -2,9 +2,12 @@
 
 use super::{DeadLetters, Events, LoadError, Pipeline, Start};
 use crate::core::settings::Duplicates;
+use crate::edges::sink::delivery::{Auth, Speaks};
+use crate::edges::sink::events::Mode;
 use crate::shell::config::diagnostic::line_column;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::Duration;
 
 /// The whole grammar, as the manual shows it.
 const EXAMPLE: &str = r#"
@@ -27,6 +30,7 @@ services:                                   # first match wins
     tier: 1
     owner: payments
     runbook_url: https://runbooks.example.com/checkout
+    dashboard_url: https://dashboards.example.com/checkout
   - name: "team-{team}"
     match: { path: '^/(?<team>[a-z]+)/' }
   - name: "{target_group}"
@@ -47,7 +51,16 @@ slos:
 alerts: workbook
 sinks:
   rollups: { path: ./data/rollups, cut: 5m }
-  events: { topic: slo-events, state_topic: slo-state }
+  events: { topic: slo-events, state_topic: slo-state, mode: binary }
+  alertmanager:
+    url: https://alertmanager.example.com/
+    resend_every: 30s
+    labels: { cluster: eu-1 }
+    tls: { ca_file: ./ca.pem }
+    auth: { username: ninetail, password_file: ./password }
+  webhook:
+    - { url: "https://hooks.example.com/slo", types: [slo.burn_rate.firing], headers: { X-Team: sre } }
+    - { url: "http://127.0.0.1:8080/", name: local, mode: binary, replay: true, timeout: 2s }
   dead_letters: { topic: alb-logs-dead }
 state: ./data/state
 http: 127.0.0.1:9464
@@ -78,10 +91,29 @@ fn the_example_is_read_whole() {
     assert_eq!((source.cluster.brokers.as_str(), source.start), ("localhost:9092", Start::Earliest));
     assert_eq!(pipeline.state, Path::new("/etc/ninetail/./data/state"));
     assert_eq!(pipeline.http.map(|a| a.port()), Some(9464));
-    let Events::Kafka { topic, state_topic, .. } = &pipeline.sinks.events else {
+    let Events::Kafka { topic, state_topic, mode, .. } = &pipeline.sinks.events else {
         panic!("events go to Kafka")
     };
-    assert_eq!((topic.as_str(), state_topic.as_str()), ("slo-events", "slo-state"));
+    assert_eq!((topic.as_str(), state_topic.as_str(), *mode), ("slo-events", "slo-state", Mode::Binary));
+    assert_eq!(
+        settings.services[0].dashboard_url.as_deref(),
+        Some("https://dashboards.example.com/checkout")
+    );
+    let [alertmanager, hooks, local] = &pipeline.sinks.receivers[..] else { panic!("three receivers") };
+    assert_eq!(alertmanager.http.url, "https://alertmanager.example.com/api/v2/alerts");
+    assert_eq!(alertmanager.http.ca_file.as_deref(), Some(Path::new("/etc/ninetail/ca.pem")));
+    assert_eq!(alertmanager.http.auth, Auth::Basic("ninetail".into(), "/etc/ninetail/password".into()));
+    let labels = BTreeMap::from([("cluster".to_string(), "eu-1".to_string())]);
+    assert_eq!(alertmanager.speaks, Speaks::Alertmanager { resend_every: Duration::from_secs(30), labels });
+    assert_eq!([&alertmanager.name, &hooks.name, &local.name], ["alertmanager", "webhook", "local"]);
+    assert_eq!((hooks.http.timeout.as_secs(), local.http.timeout.as_secs()), (10, 2));
+    assert!(
+        matches!(&hooks.speaks, Speaks::Webhook { mode: Mode::Structured, replay: false, types, headers }
+        if *types == ["slo.burn_rate.firing"] && headers["X-Team"] == "sre")
+    );
+    assert!(
+        matches!(&local.speaks, Speaks::Webhook { mode: Mode::Binary, replay: true, types, .. } if types.is_empty())
+    );
     assert!(
         matches!(&pipeline.sinks.dead_letters, DeadLetters::Kafka { topic, .. } if topic == "alb-logs-dead")
     );
@@ -97,6 +129,14 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "windw",
         &["unknown key `windw`", "did you mean `window`?"],
     ),
+    ("- name: availability", "- nmae: availability", "nmae", &["unknown key `nmae`", "did you mean `name`?"]),
+    (
+        "- name: availability\n    service: \"*\"\n    objective: 99.95\n    window: 30d\n    indicator:\n      good: status < 500\n      exclude: client_gone",
+        "- preset: wbe",
+        "wbe",
+        &["unknown preset `wbe`", "did you mean `web`?"],
+    ),
+    ("- name: availability", "- openslo: x.yaml", "service: \"*\"", &["unknown key `service`"]),
     ("version: 1", "version: 2", "2\nname", &["version 2"]),
     ("version: 1", "version: one", "one\n", &["not a valid"]),
     ("name: edge ", "name: Edge ", "Edge ", &["`Edge` cannot name a pipeline", "lower-case"]),
@@ -123,6 +163,38 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         &["can never apply", "first match wins"],
     ),
     ("topic: slo-events", "topic: alb-logs", "alb-logs, state", &["is read by a source"]),
+    ("mode: binary }\n  alert", "mode: both }\n  alert", "both", &["binary"]),
+    (
+        "url: https://alertmanager.example.com/",
+        "url: alertmanager:9093",
+        "alertmanager:9093",
+        &["is no address"],
+    ),
+    (
+        "url: https://alertmanager.example.com/",
+        "url: https://u:p@alertmanager.example.com/",
+        "https://u:p@",
+        &["a secret stands in the address", "password_file"],
+    ),
+    ("url: https://alertmanager", "url: http://alertmanager", "./ca.pem", &["`tls` goes with", "https://"]),
+    ("resend_every: 30s", "resend_every: 2h", "2h", &["1s to 1h"]),
+    ("{ cluster: eu-1 }", "{ severity: high }", "high", &["`severity`", "of its own"]),
+    ("{ cluster: eu-1 }", "{ in-cluster: eu-1 }", "eu-1", &["cannot name a label"]),
+    (
+        "{ username: ninetail, password_file",
+        "{ password_file",
+        "{ password_file",
+        &["who we are", "bearer_token_file"],
+    ),
+    ("name: local", "name: webhook", "webhook, mode", &["two receivers are named `webhook`"]),
+    (
+        "types: [slo.burn_rate.firing]",
+        "types: [slo.burn_rate.fired]",
+        "slo.burn_rate.fired",
+        &["did you mean"],
+    ),
+    ("{ X-Team: sre }", "{ Authorization: sre }", "sre }", &["a secret stands", "bearer_token_file"]),
+    ("{ X-Team: sre }", "{ ce-id: sre }", "sre }", &["the event's own"]),
     ("http: 127.0.0.1:9464", "http: nowhere", "nowhere", &["not an address"]),
     (
         "indicator:\n      latency: { below: 200ms, of: upstream }",

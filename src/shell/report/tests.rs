@@ -93,9 +93,12 @@ fn request(dir: &Path) -> Request {
         name: None,
         slice: None,
         slos: Arc::new([]),
+        specifications: Vec::new(),
         rules: Vec::new(),
         since: None,
         until: None,
+        window_s: None,
+        series: false,
     }
 }
 
