@@ -142,7 +142,8 @@ impl Unwrap<'_> {
     fn as_it_looks(&mut self, bytes: &[u8], scope: Option<Document<'_>>, levels: &mut [Level]) {
         let step = match bytes {
             _ if levels.is_empty() => return self.line(bytes),
-            [0, ..] => Step::Confluent,
+            // ids of schemas are counted from 1 and far below 2^24, and text never begins with a zero byte
+            [0, 0, rest @ ..] if rest.get(3) != Some(&0) => Step::Confluent,
             _ if bytes.starts_with(gzip::MAGIC) || bytes.starts_with(gzip::MAGIC_BASE64) => Step::Gzip,
             _ if lines::are_several(bytes) && !is_one_object(bytes, levels) => Step::Lines,
             [b'{', ..] => return self.object(lines::trim(bytes), scope, levels),
