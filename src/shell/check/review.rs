@@ -63,8 +63,9 @@ fn written(settings: &Settings) -> Vec<Problem> {
                 "whoever is paged will look for it",
             );
         }
-        if !settings.slos.iter().any(|slo| may_judge(slo, service)) {
-            note(format!("service {} has no SLO", service.name), "its requests are counted and never judged");
+        for name in made(service).iter().filter(|name| !settings.slos.iter().any(|slo| covers(slo, name))) {
+            let name = if service.map.is_some() { name } else { &service.name };
+            note(format!("service {name} has no SLO"), "its requests are counted and never judged");
         }
     }
     for slo in settings.slos.iter().filter(|slo| slo.tiers.is_empty()) {
@@ -95,8 +96,17 @@ fn written(settings: &Settings) -> Vec<Problem> {
 
 /// Whether the SLO is for services that the rule makes.
 fn may_judge(slo: &Slo, rule: &ServiceRule) -> bool {
-    let made = pattern(&rule.name);
-    slo.services.iter().any(|selector| selects(selector, &made) || selects(&made, selector))
+    made(rule).iter().any(|name| covers(slo, name))
+}
+
+/// The services that the rule makes: the names of its table, else its name as a pattern.
+fn made(rule: &ServiceRule) -> Vec<String> {
+    if rule.map.is_some() { rule.names().into_iter().collect() } else { vec![pattern(&rule.name)] }
+}
+
+/// Whether the SLO may be for a service of that name or pattern.
+fn covers(slo: &Slo, name: &str) -> bool {
+    slo.services.iter().any(|selector| selects(selector, name) || selects(name, selector))
 }
 
 /// Whether it is the first of its name that is for services of the rule.
