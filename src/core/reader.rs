@@ -107,27 +107,18 @@ impl Reader {
     /// another message.
     #[inline]
     pub fn read(&mut self, message: &Message<'_>, wanted: Fields, on: &mut impl FnMut(Line<'_>)) -> bool {
-        if !self.envelope.is_bare(message.payload) {
+        if !self.envelope.is_bare(message) {
             return self.read_wrapped(message, wanted, on);
         }
-        let line = trim(message.payload);
-        let bytes = line;
-        let empty = Record::at(Record::NO_TIME);
-        let reason = match line.len() {
-            0 => Some(Reason::Empty),
-            length if length > self.line_bytes_max => Some(Reason::TooLong),
-            _ => None,
+        let bytes = trim(message.payload);
+        let mut record = Record::at(Record::NO_TIME);
+        let (read, by_format) = match bytes.len() {
+            0 => (Err(Reason::Empty), false),
+            length if length > self.line_bytes_max => (Err(Reason::TooLong), false),
+            _ => (self.format.parse(bytes, wanted, self.envelope.start(message), &mut record), true),
         };
         let length = bytes.len() as u64;
-        if let Some(reason) = reason {
-            let (read, record) = (Err(reason), &empty);
-            on(Line { bytes, length, index: 0, envelope: &[], read, by_format: false, record });
-            return false;
-        }
-        let values = self.envelope.start(message);
-        let mut record = Record::at(Record::NO_TIME);
-        let read = self.format.parse(line, wanted, values, &mut record);
-        on(Line { bytes, length, index: 0, envelope: &[], read, by_format: true, record: &record });
+        on(Line { bytes, length, index: 0, envelope: &[], read, by_format, record: &record });
         false
     }
 

@@ -369,7 +369,7 @@ impl Worker {
             if line.length > line.bytes.len() as u64 {
                 accumulator.reject_cut(slot, line.bytes, line.length, &mut reject);
             } else {
-                accumulator.message(slot, &Message::of(line.bytes), now, &mut reject);
+                accumulator.message(slot, &Message::line(line.bytes), now, &mut reject);
             }
             if kept.is_err() {
                 break;

@@ -230,7 +230,12 @@ impl Ingest {
             let samples = &self.samples;
             consumer.poll(POLL, &mut |delivery| match delivery {
                 Delivery::Message { slot, offset, payload, key, headers } => {
-                    let message = Message { payload: payload.unwrap_or_default(), key, headers: &headers };
+                    let message = Message {
+                        payload: payload.unwrap_or_default(),
+                        key,
+                        headers: &headers,
+                        one_line: false,
+                    };
                     accumulator.message(slot, &message, now, &mut |rejected| {
                         samples.take(&rejected, offset, now);
                         let letter = Letter::of(&rejected, offset, now);

@@ -53,6 +53,8 @@ pub struct Message<'m> {
     pub key: Option<&'m [u8]>,
     /// Its headers: asked only for names that a label asks for.
     pub headers: &'m dyn Headers,
+    /// No line ends before the value does, whoever made it has seen to that.
+    pub one_line: bool,
 }
 
 /// The headers of a message.
@@ -73,7 +75,12 @@ impl Headers for NoHeaders {
 impl<'m> Message<'m> {
     /// A message of nothing but a value.
     pub fn of(payload: &'m [u8]) -> Message<'m> {
-        Message { payload, key: None, headers: &NoHeaders }
+        Message { payload, key: None, headers: &NoHeaders, one_line: false }
+    }
+
+    /// A line of a file.
+    pub fn line(line: &'m [u8]) -> Message<'m> {
+        Message { one_line: true, ..Message::of(line) }
     }
 }
 
@@ -151,10 +158,13 @@ impl Envelope {
     /// Whether the message is one line as it stands, and there is nothing to remember of it. Most are, where lines are sent
     /// bare: so this is one look at the first bytes and one search for a line end.
     #[inline(always)]
-    pub fn is_bare(&self, payload: &[u8]) -> bool {
+    pub fn is_bare(&self, message: &Message<'_>) -> bool {
         match &self.plan {
             settings::Envelope::None => true,
-            settings::Envelope::Auto => !unwrap::may_be_wrapped(payload) && !lines::are_several(payload),
+            settings::Envelope::Auto => {
+                !unwrap::may_be_wrapped(message.payload)
+                    && (message.one_line || !lines::are_several(message.payload))
+            }
             settings::Envelope::Steps(steps) => steps.is_empty(),
         }
     }

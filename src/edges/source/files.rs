@@ -12,7 +12,7 @@
 //! let mut buffer = Buffer::default();
 //! loop {
 //!     match dealer.next(&mut buffer)? {
-//!         Next::Block(block) => for line in block.lines() { accumulator.message(slot, &Message::of(line.bytes), ..) },
+//!         Next::Block(block) => for line in block.lines() { accumulator.message(slot, &Message::line(line.bytes), ..) },
 //!         Next::Pause => hand over what was counted; wait for all; the last one flushes, calls dealer.resume()
 //!         Next::End => the same, for the last time
 //!     }
