@@ -5,6 +5,7 @@
 mod support;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use ninetail::core::envelope::Message;
 use ninetail::core::format::{Parsed, Parser};
 use ninetail::core::record::Record;
 use ninetail::core::time::Time;
@@ -58,7 +59,7 @@ fn bench(c: &mut Criterion) {
         let (mut accumulator, slot) = support::accumulator(&settings, &classifier);
         b.iter(|| {
             for line in support::lines(&log) {
-                accumulator.line(slot, line, CLOCK);
+                accumulator.message(slot, &Message::line(line), CLOCK, &mut |_| {});
             }
             accumulator.flush(CLOCK)
         });

@@ -25,6 +25,7 @@ fn cut(services: u64) -> Cut {
             (0..40).for_each(|n| latency.record(800 + (service * 97 + n * n * 331) % 90_000));
             requests.push(RequestsRow {
                 service: name.clone(),
+                dimensions: Box::default(),
                 slice_start,
                 revision: 0,
                 requests: 40,
@@ -56,6 +57,7 @@ fn cut(services: u64) -> Cut {
         watermark: Time::from_seconds(1_530_570_300),
         slice: SliceLength(60),
         position: 1,
+        dimensions: Vec::new(),
         requests,
         slis,
         quality: vec![],

@@ -38,6 +38,7 @@ fn close(c: &mut Criterion) {
             complete: true,
             unread: 0,
             watermark: Time(0),
+            clock: Time(0),
             position: 1,
         };
         let mut out = Vec::new();

@@ -1,5 +1,6 @@
 //! The command line as a user meets it: the real binary, its output and exit codes.
 
+use ninetail::shell::generate::documents;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -79,19 +80,47 @@ fn every_pipeline_fits_the_schema() {
     }
 }
 
-/// `UPDATE=1 cargo test --test cli` writes it anew.
+/// `UPDATE=1 cargo test --test cli` writes them anew.
 #[test]
-fn the_schema_in_the_repository_is_the_one_printed() {
-    let path = root().join("schemas/pipeline.schema.json");
-    let printed = done(&ninetail(&["generate", "schema"]));
-    if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, &printed).expect("written");
+fn the_schemas_in_the_repository_are_those_printed() {
+    let documents = documents();
+    for (of, file) in &documents {
+        let path = root().join("schemas").join(file);
+        let printed = done(&ninetail(&["generate", "schema", "--of", of]));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(&path, &printed).expect("written");
+        }
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            kept == printed,
+            "schemas/{file} is not what `generate schema --of {of}` prints; UPDATE=1 writes it"
+        );
     }
-    let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == printed,
-        "schemas/pipeline.schema.json is not what `generate schema` prints; UPDATE=1 writes it"
-    );
+    let default = done(&ninetail(&["generate", "schema"]));
+    assert_eq!(default, done(&ninetail(&["generate", "schema", "--of", "pipeline"])));
+    // none is left of a type that is gone
+    for entry in std::fs::read_dir(root().join("schemas/events")).expect("listed") {
+        let name = format!("events/{}", entry.expect("listed").file_name().to_string_lossy());
+        assert!(documents.iter().any(|(_, file)| *file == name), "schemas/{name} is of no event type");
+    }
+    assert_eq!(ninetail(&["generate", "schema", "--of", "slo.nothing"]).status.code(), Some(2));
+}
+
+/// Every event field says what it means.
+#[test]
+fn every_event_field_is_described() {
+    for (of, _) in documents().iter().filter(|(of, _)| *of != "pipeline" && *of != "asyncapi") {
+        let schema: Value =
+            serde_json::from_str(&done(&ninetail(&["generate", "schema", "--of", of]))).expect("JSON");
+        jsonschema::meta::validate(&schema).unwrap_or_else(|e| panic!("{of}: {e}"));
+        let named = schema["$defs"].as_object().into_iter().flatten().map(|(name, s)| (name.as_str(), s));
+        for (name, object) in named.chain([("root", &schema)]) {
+            for (key, field) in object["properties"].as_object().into_iter().flatten() {
+                assert!(field["description"].is_string(), "{of}: {name}.{key} is not described");
+            }
+        }
+    }
 }
 
 /// Every key of the grammar says what it means.
@@ -136,11 +165,12 @@ fn an_invalid_pipeline_exits_with_78_and_shows_where() {
 
 #[test]
 fn exit_codes_tell_what_happened() {
-    let cases: [(&[&str], i32); 6] = [
+    let cases: [(&[&str], i32); 7] = [
         (&["--version"], 0),
         (&["frobnicate"], 2),
         (&["explain"], 2),
-        (&["explain", "--format", "nginx"], 2),
+        (&["explain", "--format", "nginx_kombined"], 2),
+        (&["formats", "nginx_kombined"], 2),
         (&["test", "pipelines/absent.yaml"], 1),
         (&["check", "pipelines/quickstart.yaml", "--offline", "--review", "--deny-warnings"], 3),
     ];
@@ -180,6 +210,56 @@ fn explain_prints_one_object_a_line() {
 }
 
 #[test]
+fn explain_shows_route_dimensions_and_the_service_of_a_table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let pipeline = "version: 1
+name: edge
+sources: [{ name: alb, format: aws_alb, duplicates: estimate }]
+routes: [{ match: '^/u/[^/]+$', route: '/u/{name}' }]
+services:
+  - map: { field: host, values: { shop.example.com: shop } }
+  - name: rest
+slos:
+  - { name: availability, objective: 99.9, indicator: { good: status < 500, exclude: 'route == \"/u/{name}\"' } }
+sinks: { rollups: { dimensions: [route, method, rule_priority] } }
+tests:
+  - name: an id is taken out
+    line: LINE
+    expect: { service: shop, slis: { availability: good }, record: { route: '/cart/{id}' } }
+";
+    let line = |path: &str| {
+        format!(
+            "https 2025-03-04T10:00:00.000001Z app/prod/0123456789abcdef 203.0.113.7:51234 10.0.0.1:8080 0.001 0.010 0.000 200 200 \
+             120 4300 \"GET https://shop.example.com:443{path} HTTP/2.0\" \"curl/8.5.0\" TLS_AES_128_GCM_SHA256 TLSv1.3 - \
+             \"Root=1-67c6d0a0-000000000000000000000001\" \"shop.example.com\" \"session-reused\" - 2025-03-04T09:59:59.980000Z \
+             \"forward\" \"-\" \"-\" \"10.0.0.1:8080\" \"200\" \"-\" \"-\"\n"
+        )
+    };
+    let text = pipeline.replace("LINE", &format!("'{}'", line("/cart/17").trim_end()));
+    std::fs::write(&path, text).expect("written");
+    let path = path.to_str().expect("UTF-8");
+    assert!(done(&ninetail(&["test", path])).contains("1 of 1 tests passed"));
+    let input = [line("/cart/17?x=1"), line("/u/anna")].concat();
+    let printed = done(&ninetail_with(&["explain", path, "--output", "json"], input.as_bytes()));
+    let said: Vec<Value> = printed.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    assert_eq!(said[0]["service"], "shop");
+    assert_eq!(
+        (&said[0]["record"]["route"], &said[1]["record"]["route"]),
+        (&"/cart/{id}".into(), &"/u/{name}".into())
+    );
+    let dimensions = serde_json::json!({ "route": "/cart/{id}", "method": "GET", "rule_priority": null });
+    assert_eq!(said[0]["dimensions"], dimensions);
+    let verdicts = [&said[0]["slis"]["availability"], &said[1]["slis"]["availability"]];
+    assert_eq!(verdicts, ["good", "excluded"]);
+    let text = done(&ninetail_with(&["explain", path], input.as_bytes()));
+    assert!(
+        text.contains("→ by route") && text.contains("/u/{name}") && text.contains("(rule 1: {map})"),
+        "{text}"
+    );
+}
+
+#[test]
 fn explain_shows_the_facts_of_a_format() {
     let text = done(&ninetail(&["explain", "--format", "aws_alb"]));
     assert!(text.contains("request_creation_time") && text.contains("lateness"), "{text}");
@@ -187,6 +267,165 @@ fn explain_shows_the_facts_of_a_format() {
         serde_json::from_str(&done(&ninetail(&["explain", "--format", "aws_alb", "--output", "json"])))
             .expect("JSON");
     assert_eq!(json["lateness_s"], 600);
+}
+
+/// The pipeline of the quickstart, changed.
+fn changed(from: &str, to: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&path, text.replacen(from, to, 1)).expect("written");
+    let path = path.to_str().expect("UTF-8").to_string();
+    (folder, path)
+}
+
+/// A message as Filebeat sends it.
+fn filebeat(message: &str) -> String {
+    serde_json::json!({
+        "@timestamp": "2020-12-03T11:41:57.000Z",
+        "@metadata": { "beat": "filebeat" },
+        "message": message,
+        "fields": { "service": "edge" },
+    })
+    .to_string()
+}
+
+#[test]
+fn explain_takes_messages_as_shippers_send_them() {
+    let cri = |tag: &str, text: &str| format!("2025-12-31T17:37:40.4930+01:00 stdout {tag} {text}");
+    let (start, end) = LINE.split_at(200);
+    let input = [filebeat(&cri("F", LINE)), cri("P", start), cri("F", end), cri("P", "open"), filebeat("x")]
+        .join("\n");
+    let (_folder, path) = changed("services:\n", "services:\n  - name: \"{fields.service}\"\n");
+    let output = ninetail_with(&["explain", &path, "--output", "json"], input.as_bytes());
+    let objects: Vec<Value> =
+        done(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let said: Vec<String> = objects
+        .iter()
+        .map(|o| {
+            format!("{} {} {} {}", o["outcome"], o["envelope"], o["service"], o["reason"]).replace('"', "")
+        })
+        .collect();
+    let wanted = [
+        "record [filebeat,cri] edge null",
+        "partial [] null null",
+        "record [cri] my-targets null",
+        "partial [] null null",
+        "rejected [filebeat] null not_this_format",
+        "rejected [] null torn_line",
+    ];
+    assert_eq!(said, wanted);
+    assert_eq!(objects[0]["labels"], serde_json::json!({ "fields.service": "edge" }));
+    let text = done(&ninetail_with(&["explain", &path], input.as_bytes()));
+    assert!(text.contains("(filebeat › cri › aws_alb)"), "{text}");
+}
+
+#[test]
+fn check_counts_the_outcomes_of_a_sample_by_envelope() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sample = folder.path().join("sample");
+    std::fs::write(&sample, [filebeat(LINE), LINE.to_string(), filebeat(""), "x".into()].join("\n"))
+        .expect("written");
+    let sample = sample.to_str().expect("UTF-8");
+    let arguments = ["check", "pipelines/quickstart.yaml", "--offline", "--sample", sample];
+    let text = done(&ninetail(&arguments));
+    for words in
+        ["sample: 4 lines = 2 records + 0 skipped + 2 rejected", "filebeat", "not_this_format", "empty"]
+    {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let json: Value =
+        serde_json::from_str(&done(&ninetail(&[&arguments[..], &["--output", "json"]].concat())))
+            .expect("JSON");
+    let wanted = serde_json::json!({
+        "none": { "records": 1, "skipped": 0, "rejects": { "not_this_format": 1 } },
+        "filebeat": { "records": 1, "skipped": 0, "rejects": { "empty": 1 } },
+    });
+    assert_eq!(json["sample"]["envelopes"], wanted);
+}
+
+#[test]
+fn a_wrong_envelope_is_said_with_its_place() {
+    let format = "format: aws_alb";
+    let cases = [
+        ("[filebeat, crri]", "unknown envelope `crri`", "did you mean `cri`?"),
+        ("[auto, cri]", "unknown envelope `auto`", "it stands alone"),
+        ("[]", "no envelope is named", "write `none`"),
+    ];
+    for (written, error, hint) in cases {
+        let (_folder, path) = changed(format, &format!("{format}\n    envelope: {written}"));
+        let output = ninetail(&["check", "--offline", &path]);
+        assert_eq!(output.status.code(), Some(78), "{written}");
+        let said = stderr(&output);
+        assert!(said.contains(error) && said.contains(hint), "{said}");
+    }
+    for written in ["auto", "none", "cri", "[filebeat, cri]"] {
+        let (folder, path) = changed(format, &format!("{format}\n    envelope: {written}"));
+        done(&ninetail(&["check", "--offline", &path]));
+        let print = |path: &str| done(&ninetail(&["check", "--offline", "--print", path]));
+        let (printed, copy) = (print(&path), folder.path().join("copy.yaml"));
+        assert!(
+            printed.contains("envelope")
+                && printed.contains(written.trim_matches(['[', ']']).split(',').next().expect("one")),
+            "{printed}"
+        );
+        std::fs::write(&copy, &printed).expect("written");
+        assert_eq!(print(copy.to_str().expect("UTF-8")), printed);
+    }
+}
+
+#[test]
+fn formats_are_listed_from_their_presets() {
+    let text = done(&ninetail(&["formats"]));
+    assert!(text.contains("aws_alb") && text.contains("filebeat"), "{text}");
+    let json: Value = serde_json::from_str(&done(&ninetail(&["formats", "--output", "json"]))).expect("JSON");
+    let formats = json["formats"].as_array().expect("a list");
+    assert!(formats.len() > 20 && json["envelopes"].as_array().is_some_and(|e| e.len() > 10));
+    let alb = formats.iter().find(|f| f["name"] == "aws_alb").expect("ALB");
+    for fact in
+        ["time", "client_latency", "upstream_latency", "service", "client_gone", "websocket", "skipped"]
+    {
+        assert!(alb[fact].as_str().is_some_and(|text| !text.is_empty()), "{fact}");
+    }
+    let unit = |name: &str| alb["fields"].as_array()?.iter().find(|f| f["name"] == name)?["unit"].as_str();
+    assert_eq!((unit("client_latency"), unit("bytes_sent"), unit("host")), (Some("us"), Some("bytes"), None));
+    assert!(done(&ninetail(&["formats", "aws_alb"])).contains("request_creation_time"));
+}
+
+/// Lines in parts stay whole wherever a block of the archive ends, however many threads read.
+#[test]
+fn a_backfill_of_lines_in_parts_loses_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = std::fs::read_to_string(root().join("pipelines/quickstart.log")).expect("read");
+    for (file, turns) in [("a.log", 9), ("b.log", 1)] {
+        let mut text = String::new();
+        for (i, line) in (0..turns).flat_map(|_| log.lines()).enumerate() {
+            let (start, end) = line.split_at(line.len().min(30 + i % 300));
+            let filler = "x".repeat(if i % 7 == 0 { 2000 } else { 0 });
+            text +=
+                &format!("2025-12-31T17:37:40Z stdout P {start}\n2025-12-31T17:37:40Z stderr F {filler}\n");
+            text += &format!("2025-12-31T17:37:40Z stdout F {end}\n");
+        }
+        text += "2025-12-31T17:37:40Z stdout P never ends\n";
+        std::fs::write(folder.path().join(file), text).expect("written");
+    }
+    let (out, input) = (folder.path().join("out"), folder.path().join("*.log"));
+    let (out, input) = (out.to_str().expect("UTF-8"), input.to_str().expect("UTF-8"));
+    let whole = folder.path().join("whole.json");
+    std::fs::write(&whole, log.lines().map(|l| format!("{l}\n")).collect::<String>()).expect("written");
+    let sample = ["check", "pipelines/quickstart.yaml", "--offline", "--output", "json", "--sample"];
+    let sample: Value =
+        serde_json::from_str(&done(&ninetail(&[&sample[..], &[whole.to_str().expect("UTF-8")]].concat())))
+            .expect("JSON");
+    let records = sample["sample"]["records"].as_u64().expect("records");
+    let output =
+        ninetail(&["backfill", "pipelines/quickstart.yaml", "--input", input, "--out", out, "--no-progress"]);
+    done(&output);
+    let lines = 10 * log.lines().count() as u64;
+    // each line, the line of stderr beside it, and one torn line in each file
+    let wanted = format!("{} lines, {} rejected", 2 * lines + 2, lines + 10 * (lines / 10 - records) + 2);
+    assert!(stderr(&output).contains(&wanted), "{wanted}: {}", stderr(&output));
 }
 
 #[test]
@@ -238,6 +477,40 @@ fn odd_factors_survive_printing() {
     for words in ["7%", "3.5", "page-11h"] {
         assert!(printed.contains(words), "{words}: {printed}");
     }
+}
+
+#[test]
+fn receivers_survive_printing_and_their_secrets_stay_in_their_files() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    let sinks = "sinks:
+  alertmanager:
+    - { url: \"https://a.example.com\", labels: { cluster: eu-1 }, tls: { ca_file: ca.pem }, auth: { bearer_token_file: token } }
+    - { url: \"https://b.example.com/am/\", resend_every: 30s }
+  webhook: { url: \"https://c.example.com/x\", mode: binary, headers: { X-A: b }, types: [slo.data.gap], replay: true, auth: { username: u, password_file: password } }
+";
+    for secret in ["token", "password"] {
+        std::fs::write(folder.path().join(secret), "hunter2").expect("written");
+    }
+    let (path, copy) = (folder.path().join("p.yaml"), folder.path().join("copy.yaml"));
+    std::fs::write(&path, text.replacen("sinks:\n", sinks, 1)).expect("written");
+    let print =
+        |path: &Path| done(&ninetail(&["check", "--offline", "--print", path.to_str().expect("UTF-8")]));
+    let printed = print(&path);
+    std::fs::write(&copy, &printed).expect("written");
+    assert_eq!(printed, print(&copy));
+    for words in [
+        "https://b.example.com/am\n",
+        "alertmanager-2",
+        "eu-1",
+        "slo.data.gap",
+        "binary",
+        "username: u",
+        "ca.pem",
+    ] {
+        assert!(printed.contains(words), "{words}: {printed}");
+    }
+    assert!(!printed.contains("hunter2"));
 }
 
 #[test]
@@ -316,4 +589,101 @@ fn a_backfill_is_reported() {
     assert!(csv.starts_with("service,slo,objective_percent,"), "{csv}");
     let widths: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
     assert!(widths.len() > 2 && widths.iter().all(|width| *width == widths[0]), "{csv}");
+}
+
+/// The AsyncAPI document holds together: every reference leads somewhere, every operation's message is one of its
+/// channel's, and both modes of every event type are there with schemas that tell a right event from a wrong one.
+#[test]
+fn the_asyncapi_document_holds_together() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                for (key, inner) in object {
+                    match inner.as_str().filter(|_| key == "$ref") {
+                        Some(reference) => found.push(reference),
+                        None => references(inner, found),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+            _ => {}
+        }
+    }
+    let text = done(&ninetail(&["generate", "schema", "--of", "asyncapi"]));
+    let document: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let at = |reference: &str| {
+        let pointer = reference.strip_prefix('#').unwrap_or_else(|| panic!("{reference} leads elsewhere"));
+        document.pointer(pointer).unwrap_or_else(|| panic!("{reference} leads nowhere"))
+    };
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 40);
+    for reference in found {
+        at(reference);
+    }
+    // what version 3 requires
+    assert_eq!(document["asyncapi"], "3.1.0");
+    assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+    let top = ["asyncapi", "info", "defaultContentType", "servers", "channels", "operations", "components"];
+    assert!(document.as_object().expect("an object").keys().all(|k| top.contains(&k.as_str())));
+    for server in document["servers"].as_object().expect("servers").values() {
+        assert!(server["host"].is_string() && server["protocol"] == "kafka");
+    }
+    let channels = document["channels"].as_object().expect("channels");
+    for channel in channels.values() {
+        let address = channel["address"].as_str().expect("an address");
+        for parameter in channel["parameters"].as_object().expect("parameters").keys() {
+            assert!(address.contains(&format!("{{{parameter}}}")));
+        }
+        assert_eq!(channel["bindings"]["kafka"]["bindingVersion"], "0.5.0");
+    }
+    for operation in document["operations"].as_object().expect("operations").values() {
+        assert!(["send", "receive"].contains(&operation["action"].as_str().expect("an action")));
+        let channel = operation["channel"]["$ref"].as_str().expect("a channel");
+        for message in operation["messages"].as_array().expect("messages") {
+            let reference = message["$ref"].as_str().expect("a reference");
+            assert!(reference.starts_with(&format!("{channel}/messages/")), "{reference}");
+        }
+    }
+    let messages = document["components"]["messages"].as_object().expect("messages");
+    let kinds = ninetail::core::event::KINDS;
+    assert_eq!(messages.len(), 2 * kinds.len());
+    // each schema by itself, with the components that it refers to
+    let validator = |schema: &Value| {
+        let whole = serde_json::json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "allOf": [schema],
+            "components": { "schemas": document["components"]["schemas"] },
+        });
+        jsonschema::validator_for(&whole).unwrap_or_else(|e| panic!("{e}"))
+    };
+    for kind in kinds {
+        let (structured, binary) = (&messages[kind.name], &messages[&format!("{}.binary", kind.name)]);
+        assert_eq!(structured["contentType"], "application/cloudevents+json; charset=UTF-8");
+        assert_eq!(structured["summary"], kind.about);
+        assert_eq!(binary["contentType"], "application/json");
+        let whole = validator(&structured["payload"]);
+        assert!(!whole.is_valid(&serde_json::json!({ "specversion": "1.0" })));
+        assert!(!validator(&binary["payload"]).is_valid(&serde_json::json!({})));
+        assert!(!validator(&binary["headers"]).is_valid(&serde_json::json!({ "ce_id": "x" })));
+    }
+    // an event that is published fits its own message, and no other
+    let partition =
+        ninetail::core::position::Partition { source: "alb".into(), topic: "logs".into(), number: 3 };
+    let end = ninetail::core::time::Time::from_seconds(1_530_570_180);
+    let gap = ninetail::core::event::DataGap {
+        origin: ninetail::core::event::Origin::Partition(&partition),
+        reason: "retention",
+        loss: ninetail::core::event::Loss::Offsets { first: 1, next: 9 },
+        end,
+        watermark: end,
+        replay: false,
+    };
+    let event = gap.event(ninetail::core::rollup::OutputPosition::default(), 1).to_json("/ninetail/edge");
+    for kind in kinds {
+        let fits = validator(&messages[kind.name]["payload"]).is_valid(&event);
+        assert_eq!(fits, kind.name == "slo.data.gap", "{}", kind.name);
+        let data = validator(&messages[&format!("{}.binary", kind.name)]["payload"]);
+        assert_eq!(data.is_valid(&event["data"]), kind.name == "slo.data.gap", "{}", kind.name);
+    }
 }

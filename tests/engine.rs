@@ -2,6 +2,8 @@
 //! any way to split and order the same lines gives the same sums over revisions; what does not continue
 //! the chain is refused.
 
+#[path = "engine/breakdown.rs"]
+mod breakdown;
 #[path = "engine/roster.rs"]
 mod roster;
 #[path = "laws/traffic.rs"]
@@ -10,8 +12,10 @@ mod traffic;
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::engine::{Engine, EngineError, Outputs};
 use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::envelope::Message;
 use ninetail::core::partial::{Chunk, Gap, Standing};
 use ninetail::core::position::{Partition, Span};
+use ninetail::core::reader::Carry;
 use ninetail::core::record::Labels;
 use ninetail::core::rollup::Cut;
 use ninetail::core::settings::Format;
@@ -296,4 +300,109 @@ fn late_lines_become_revisions_that_add_up() {
     );
     let quality: Vec<_> = cuts.iter().flat_map(|c| &c.quality).filter(|r| r.slice_start == START).collect();
     assert_eq!(quality.iter().map(|r| r.late).sum::<u64>(), 1);
+}
+
+/// The line as a container's runtime logs it, split into parts of that many bytes.
+fn cri(line: &[u8], part: usize) -> Vec<Vec<u8>> {
+    let pieces: Vec<&[u8]> = line.chunks(part.max(1)).collect();
+    let of = |(i, piece): (usize, &&[u8])| {
+        let tag = if i + 1 < pieces.len() { "P" } else { "F" };
+        [format!("2025-03-04T10:00:00.5Z stdout {tag} ").as_bytes(), piece].concat()
+    };
+    pieces.iter().enumerate().map(of).collect()
+}
+
+/// Counts messages of one partition, at an offset each, flushing after each of the sizes. Where `kills` says, the process is gone
+/// before the chunk is durable; it goes on from what the engine knows, which was itself restored from a snapshot.
+fn count_with_kills(messages: &[Vec<u8>], sizes: &[usize], kills: &[bool]) -> (Sums, u64) {
+    let (mut engine, mut position, mut cuts) = (Engine::new(), 0, Vec::new());
+    let mut apply = |engine: &mut Engine, entry: Entry| {
+        position += 1;
+        let mut out = Outputs::default();
+        engine.apply(position, &entry, &mut out).expect("applies");
+        cuts.extend(out.cuts);
+    };
+    opening(1).into_iter().for_each(|entry| apply(&mut engine, entry));
+    let start = |engine: &Engine| {
+        let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16, Labels::default());
+        accumulator.configure(vec![(None, 1, classifier(200_000))]);
+        let next = engine.positions().next(&partition(0)).expect("a position");
+        let slot = accumulator.register(partition(0), &Format::AwsAlb.into(), next).expect("a slot");
+        accumulator.resume(slot, Carry::from_bytes(engine.carry(&partition(0))).expect("a carry"));
+        (accumulator, slot)
+    };
+    let (mut accumulator, slot) = start(&engine);
+    let (mut turn, mut rejected) = (0, 0);
+    loop {
+        let from = accumulator.next(slot) as usize;
+        let until = (from + sizes[turn % sizes.len()]).min(messages.len());
+        for (offset, message) in messages[from..until].iter().enumerate() {
+            accumulator.message(slot, &Message::of(message), CLOCK, &mut |_| rejected += 1);
+            accumulator.advance(slot, (from + offset) as i64 + 1);
+        }
+        turn += 1;
+        if turn < 200 && kills[turn % kills.len()] {
+            engine = Engine::restore(&engine.snapshot().expect("a snapshot")).expect("restores");
+            accumulator = start(&engine).0;
+            continue;
+        }
+        if until == messages.len() {
+            accumulator.standing(slot, Standing::Finished);
+        }
+        let clock = CLOCK.plus_seconds(turn as i64);
+        apply(&mut engine, Entry::Chunk(accumulator.flush(clock)));
+        if until == messages.len() {
+            break;
+        }
+    }
+    apply(&mut engine, Entry::Cut(ForcedCut::All));
+    (sums(&cuts), rejected)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lines_in_parts_are_counted_once_wherever_the_process_dies(
+        lines in prop::collection::vec((0i64..600_000, 0u32..5, 20usize..700), 1..60),
+        sizes in prop::collection::vec(1usize..12, 1..6),
+        kills in prop::collection::vec(prop::bool::weighted(0.4), 1..8),
+    ) {
+        let whole: Vec<Vec<u8>> = lines.iter().map(|(at, service, _)| line(*at, *service, 200, 5)).collect();
+        let parts: Vec<Vec<u8>> =
+            whole.iter().zip(&lines).flat_map(|(line, (_, _, part))| cri(line, *part)).collect();
+        let (one, _) = count_with_kills(&whole, &[1000], &[false]);
+        let (other, rejected) = count_with_kills(&parts, &sizes, &kills);
+        prop_assert_eq!(&one, &other);
+        prop_assert_eq!(one.2, [lines.len() as u64, lines.len() as u64, 0, 0]);
+        prop_assert_eq!(rejected, 0);
+    }
+}
+
+#[test]
+fn what_is_carried_goes_with_the_position_that_it_belongs_to() {
+    let parts = cri(&line(0, 1, 200, 5), 300);
+    let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16, Labels::default());
+    accumulator.configure(vec![(None, 1, classifier(200_000))]);
+    let slot = accumulator.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
+    let mut engine = Engine::new();
+    let entries = opening(1);
+    entries.iter().zip(1..).for_each(|(entry, position)| drop(step(&mut engine, position, entry)));
+    let mut coverage = |accumulator: &mut Accumulator, message: &[u8], position| {
+        accumulator.message(slot, &Message::of(message), CLOCK, &mut |_| {});
+        accumulator.advance(slot, accumulator.next(slot) + 1);
+        let chunk = accumulator.flush(CLOCK);
+        step(&mut engine, position, &Entry::Chunk(chunk.clone()));
+        (chunk.coverage[0].carry.as_ref().map(|c| c.len()), engine.carry(&partition(0)).len())
+    };
+    let first = coverage(&mut accumulator, &parts[0], 4);
+    assert!(matches!(first, (Some(bytes), kept) if bytes > 300 && bytes == kept), "{first:?}");
+    let (_, kept) = coverage(&mut accumulator, &line(1, 1, 200, 5), 5);
+    assert_eq!(kept, first.1, "what does not change is not said again");
+    assert_eq!(coverage(&mut accumulator, b"2025-03-04T10:00:00.5Z stdout F x", 6), (Some(0), 0));
+    // a repair gives it up: it belonged to the place where the partition stood
+    coverage(&mut accumulator, &parts[0], 7);
+    let repair = Start { partition: partition(0), offset: 100, had_data: true, topic_id: None };
+    step(&mut engine, 8, &Entry::Starts(vec![repair]));
+    assert_eq!(engine.carry(&partition(0)), b"");
 }

@@ -2,6 +2,8 @@
 //! on how the input was split or ordered, the chain of offsets refuses what it should, and counting a
 //! line allocates nothing.
 
+#[path = "laws/breakdown.rs"]
+mod breakdown;
 #[path = "laws/counting.rs"]
 mod counting;
 #[path = "laws/traffic.rs"]
@@ -183,6 +185,19 @@ fn counting_a_line_allocates_nothing() {
         .collect();
     let mut a = accumulator(Limits::default());
     let slot = a.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
+    let cri = |line: &str| format!("2025-12-31T17:37:40.493035218+01:00 stdout F {line}");
+    let filebeat = |line: &str| {
+        serde_json::json!({ "@metadata": { "beat": "filebeat" }, "message": line, "log": { "offset": 0 } })
+            .to_string()
+    };
+    // every other line comes wrapped
+    let wrap = |(i, line): (usize, Vec<u8>)| match (i % 6, String::from_utf8(line).expect("text")) {
+        (1, line) => cri(&line).into_bytes(),
+        (3, line) => filebeat(&line).into_bytes(),
+        (5, line) => filebeat(&cri(&line)).into_bytes(),
+        (_, line) => line.into_bytes(),
+    };
+    let lines: Vec<Vec<u8>> = lines.into_iter().enumerate().map(wrap).collect();
     let pass = |a: &mut Accumulator| {
         for (i, line) in lines.iter().enumerate() {
             assert_eq!(a.line(slot, line, CLOCK), Outcome::Record);

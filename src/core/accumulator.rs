@@ -7,25 +7,29 @@
 //! let mut accumulator = Accumulator::new(settings.limits, settings.slice, settings.watermark_quorum, labels);
 //! accumulator.configure(vec![(None, 1, classifier)]);        // before the first line
 //! let slot = accumulator.register(partition, &input, start)?; // the offset that the journal says
-//! accumulator.line(slot, payload, clock);                    // Outcome: a rejected line is a dead letter
+//! accumulator.message(slot, &message, clock, |rejected| …);  // every line in it; a rejected one is a dead letter
 //! accumulator.advance(slot, offset + 1);                     // after each message, and at an end mark
 //! let chunk = accumulator.flush(clock);                      // every second, or beyond so many bytes()
 //! ```
 
 mod cells;
 mod counting;
+mod ids;
 mod latencies;
 mod slot;
 mod times;
 
-use crate::core::accumulator::counting::Counting;
+use crate::core::accumulator::counting::{Counted, Counting};
+use crate::core::accumulator::ids::Ids;
 use crate::core::accumulator::slot::SlotState;
-use crate::core::format::{LayoutError, Parsed, Parser};
+use crate::core::envelope::Message;
+use crate::core::format::{LayoutError, Parsed};
 use crate::core::partial::{Chunk, Gap, Standing};
 use crate::core::position::Partition;
-use crate::core::record::{Labels, Outcome, Reason, Record};
+use crate::core::reader::{Carry, Line, Reader};
+use crate::core::record::{Fields, Labels, Outcome, Reason, Record};
 use crate::core::service::Classifier;
-use crate::core::settings::{Input, Limits};
+use crate::core::settings::{Input, Limits, Step};
 use crate::core::time::{Slice, SliceLength, Time};
 use std::sync::Arc;
 
@@ -44,13 +48,47 @@ pub struct Accumulator {
     labels: Labels,
     counting: Counting,
     lanes: Vec<Option<Lane>>,
+    /// Where the route of a record is put together.
+    route: Vec<u8>,
 }
 
 /// A registered partition.
 #[derive(Debug)]
 struct Lane {
-    parser: Parser,
+    reader: Reader,
+    /// Fields wanted beside those of the configurations.
+    wanted: Fields,
     state: SlotState,
+}
+
+/// A line that was rejected, lent for one call.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'l> {
+    /// The partition that it was read from.
+    pub partition: &'l Partition,
+    /// Its bytes, or as many as were kept.
+    pub line: &'l [u8],
+    /// How long it truly is.
+    pub length: u64,
+    /// Its number within the message, from 0.
+    pub index: u32,
+    /// The envelopes that it came in, from the outside in.
+    pub envelope: &'l [Step],
+    /// Whether an envelope cannot be read; else the format, or what it read, is wrong.
+    pub in_envelope: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Rejected<'_> {
+    /// What rejected it: `format`, an envelope by its name, or `message` where there was none.
+    pub fn step(&self) -> &'static str {
+        match self.envelope.last() {
+            _ if !self.in_envelope => "format",
+            Some(step) => step.name(),
+            None => "message",
+        }
+    }
 }
 
 impl Accumulator {
@@ -63,6 +101,7 @@ impl Accumulator {
             labels,
             counting: Counting::new(limits.ingest_services_max, slice),
             lanes: Vec::new(),
+            route: Vec::new(),
         }
     }
 
@@ -81,8 +120,10 @@ impl Accumulator {
     /// # Errors
     /// If what the site declares of its lines cannot be read.
     pub fn register(&mut self, partition: Partition, input: &Input, start: i64) -> Result<Slot, LayoutError> {
-        let parser = Parser::new(input, &self.labels)?;
-        let lane = Some(Lane { parser, state: SlotState::new(partition, start, self.quorum) });
+        let reader = Reader::new(input, &partition.topic, &self.labels, self.limits.line_bytes_max)?;
+        let (ids, wanted) = Ids::new(input.duplicates, &self.limits);
+        let state = SlotState::new(partition, start, self.quorum, ids);
+        let lane = Some(Lane { reader, wanted, state });
         match self.lanes.iter().position(Option::is_none) {
             Some(free) => {
                 self.lanes[free] = lane;
@@ -100,40 +141,83 @@ impl Accumulator {
         self.slot(slot).leaving = true;
     }
 
-    /// Counts one line, or a message's whole payload; one newline at its end does not belong to it.
+    /// Goes on with what a reader of the partition carried when it stood where this one starts.
+    pub fn resume(&mut self, slot: Slot, carry: Carry) {
+        lane(&mut self.lanes, slot).reader.resume(carry);
+    }
+
+    /// Begins with lines of another file, whose header in force is this.
+    pub fn begin(&mut self, slot: Slot, header: Option<&[u8]>) {
+        lane(&mut self.lanes, slot).reader.begin(header);
+    }
+
+    /// Counts every line of a message, and hands over those that are rejected.
+    ///
+    /// # Panics
+    /// If the slot is void, or nothing was configured.
+    #[inline]
+    pub fn message(
+        &mut self,
+        slot: Slot,
+        message: &Message<'_>,
+        clock: Time,
+        on: &mut impl FnMut(Rejected<'_>),
+    ) {
+        let Lane { reader, wanted, state } = lane(&mut self.lanes, slot);
+        let (counting, route) = (&mut self.counting, &mut self.route);
+        reader.read(message, counting.wanted().union(*wanted), &mut |line| {
+            if let Outcome::Rejected(reason) = count(counting, state, &line, (route, clock)) {
+                on(rejected(&state.partition, &line, reason));
+            }
+        });
+    }
+
+    /// Counts a message and tells what became of its last line; skipped if there was none.
     ///
     /// # Panics
     /// If the slot is void, or nothing was configured.
     #[inline]
     pub fn line(&mut self, slot: Slot, line: &[u8], clock: Time) -> Outcome {
-        let line = trim(line);
-        let Lane { parser, state } = lane(&mut self.lanes, slot);
-        if line.is_empty() {
-            return state.reject(Reason::Empty);
-        }
-        if line.len() > self.limits.line_bytes_max as usize {
-            return state.reject(Reason::TooLong);
-        }
-        let mut record = Record::at(Time(0));
-        match parser.parse(line, self.counting.wanted(), &mut record) {
-            Ok(Parsed::Record) => self.counting.record(state, &record, clock),
-            Ok(Parsed::Skipped) => state.skip(),
-            Err(reason) => state.reject(reason),
-        }
+        let Lane { reader, wanted, state } = lane(&mut self.lanes, slot);
+        let (counting, route, mut outcome) = (&mut self.counting, &mut self.route, Outcome::Skipped);
+        reader.read(&Message::of(line), counting.wanted().union(*wanted), &mut |line| {
+            outcome = count(counting, state, &line, (route, clock));
+        });
+        outcome
     }
 
-    /// Counts one record: what [`line`](Self::line) does once it has read it.
+    /// Gives up lines whose rest will not come: after lost offsets, at the end of a file.
+    pub fn give_up(&mut self, slot: Slot, on: &mut impl FnMut(Rejected<'_>)) {
+        let Lane { reader, state, .. } = lane(&mut self.lanes, slot);
+        reader.give_up(&mut |line| {
+            if let Err(reason) = line.read {
+                state.reject(reason);
+                on(rejected(&state.partition, &line, reason));
+            }
+        });
+    }
+
+    /// Counts one record: what [`message`](Self::message) does once it has read it.
     ///
     /// # Panics
     /// If the slot is void, or nothing was configured.
     #[inline]
     pub fn record(&mut self, slot: Slot, record: &Record<'_>, clock: Time) -> Outcome {
-        self.counting.record(&mut lane(&mut self.lanes, slot).state, record, clock)
+        let state = &mut lane(&mut self.lanes, slot).state;
+        counted(&mut self.counting, state, record, (&mut self.route, clock))
     }
 
     /// Counts a line that a source could not hand over whole.
     pub fn reject(&mut self, slot: Slot, reason: Reason) -> Outcome {
         self.slot(slot).reject(reason)
+    }
+
+    /// The same, and hands over what there is of it: too long, whatever it is.
+    pub fn reject_cut(&mut self, slot: Slot, line: &[u8], length: u64, on: &mut impl FnMut(Rejected<'_>)) {
+        let (state, reason) = (self.slot(slot), Reason::TooLong);
+        state.reject(reason);
+        let partition = &state.partition;
+        on(Rejected { partition, line, length, index: 0, envelope: &[], in_envelope: true, reason });
     }
 
     /// Everything below this offset is accounted for: a message was read, or an end mark came in order.
@@ -183,8 +267,8 @@ impl Accumulator {
     /// Estimate of the chunk's encoded size, bytes, on the large side. In memory it takes up to three times
     /// as much, before the flush and after.
     pub fn bytes(&self) -> usize {
-        let slices: usize = self.lanes.iter().flatten().map(|lane| lane.state.slices()).sum();
-        self.counting.bytes() + slices * 12
+        let lines: usize = self.lanes.iter().flatten().map(|lane| lane.state.bytes()).sum();
+        self.counting.bytes() + lines
     }
 
     /// Whether nothing was counted or covered since the last flush.
@@ -196,17 +280,18 @@ impl Accumulator {
     ///
     /// Every registered partition has its coverage, even an empty one, so that standing and clock travel.
     pub fn flush(&mut self, clock: Time) -> Chunk {
-        let (services, cells) = self.counting.flush();
+        let Counted { services, cells, combinations, split } = self.counting.flush();
         let mut coverage = Vec::with_capacity(self.lanes.len());
         for place in &mut self.lanes {
-            if let Some(Lane { state, .. }) = place {
-                coverage.push(state.flush());
+            if let Some(Lane { state, reader, .. }) = place {
+                let carry = reader.changed_carry().map(|carry| carry.to_bytes().into());
+                coverage.push(state.flush(carry));
                 if state.leaving {
                     *place = None;
                 }
             }
         }
-        Chunk { clock, coverage, services, cells }
+        Chunk { clock, coverage, services, cells, combinations, split }
     }
 
     fn slot(&mut self, slot: Slot) -> &mut SlotState {
@@ -219,11 +304,36 @@ fn lane(lanes: &mut [Option<Lane>], slot: Slot) -> &mut Lane {
     lanes[slot.0 as usize].as_mut().expect("a registered slot")
 }
 
-/// The line without the one line end that may close it.
 #[inline(always)]
-fn trim(line: &[u8]) -> &[u8] {
-    match line {
-        [line @ .., b'\r', b'\n'] | [line @ .., b'\n'] => line,
-        _ => line,
+fn count(
+    counting: &mut Counting,
+    state: &mut SlotState,
+    line: &Line<'_>,
+    (route, clock): (&mut Vec<u8>, Time),
+) -> Outcome {
+    match line.read {
+        Ok(Parsed::Record) => counted(counting, state, line.record, (route, clock)),
+        Ok(Parsed::Skipped) => state.skip(),
+        Err(reason) => state.reject(reason),
     }
+}
+
+#[inline(always)]
+fn counted(
+    counting: &mut Counting,
+    state: &mut SlotState,
+    record: &Record<'_>,
+    (route, clock): (&mut Vec<u8>, Time),
+) -> Outcome {
+    if counting.routes() {
+        let mut record = record.clone();
+        return counting.routed_record(state, &mut record, route, clock);
+    }
+    counting.record(state, record, clock)
+}
+
+#[cold]
+fn rejected<'l>(partition: &'l Partition, line: &Line<'l>, reason: Reason) -> Rejected<'l> {
+    let &Line { bytes, length, index, envelope, by_format, .. } = line;
+    Rejected { partition, line: bytes, length, index, envelope, in_envelope: !by_format, reason }
 }

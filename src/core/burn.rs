@@ -58,18 +58,6 @@ impl Window {
         self.compare(self.bad, share, objective)
     }
 
-    /// Seconds until a whole budget would be gone at this rate, and until what remains of it would: `P / BR` and
-    /// `remaining · P / BR`. None where blank, without a bad request, or beyond measure.
-    pub fn pace(&self, window_s: u64, objective: Decimal) -> Option<(Millionths, Millionths)> {
-        if self.is_blank() || self.bad == 0 {
-            return None;
-        }
-        let (above, below) = self.fraction(self.bad, objective);
-        let whole = i128::try_from(below.checked_mul(window_s.into())?).ok()?;
-        let left = i128::try_from(below.saturating_sub(above).checked_mul(window_s.into())?).ok()?;
-        Some((Millionths::of(whole, above), Millionths::of(left, above)))
-    }
-
     /// `bad / (total·N/n)` against `factor · (1 − objective)`.
     fn compare(&self, bad: u64, factor: Ratio, objective: Decimal) -> Ordering {
         cmp_products(
@@ -127,6 +115,38 @@ impl Window {
         Some(Millionths::of(above as i128, wide(&[ratio.den, WHOLE])))
     }
 
+    /// How long a whole budget lasts at this window's burn rate: `period / rate`, seconds; `period_s` is the
+    /// SLO's window. None where the rate is unknown or 0.
+    pub fn pace(&self, period_s: u64, objective: Decimal) -> Option<Millionths> {
+        let (above, below) = self.burning(objective)?;
+        Some(quotient([period_s as u128, below], [above, 1]))
+    }
+
+    /// How long what is left of a budget lasts at this window's burn rate: `remaining · period / rate`,
+    /// seconds, 0 where nothing is left. `budget` is the SLO's whole window, of `period_s`. None where
+    /// either is blank, or nothing burns.
+    pub fn countdown(&self, budget: &Window, period_s: u64, objective: Decimal) -> Option<Millionths> {
+        if budget.is_blank() {
+            return None;
+        }
+        let (above, below) = self.burning(objective)?;
+        let (consumed, whole) = budget.fraction(budget.bad, objective);
+        let (left, whole) = lowest(whole.saturating_sub(consumed), whole);
+        match (left.checked_mul(period_s.into()), whole.checked_mul(above)) {
+            (Some(left), Some(above)) => Some(quotient([left, below], [above, 1])),
+            _ => Some(quotient([left, below / above * period_s as u128], [whole, 1])),
+        }
+    }
+
+    /// The burn rate as a fraction in lowest terms. None where it is unknown or 0.
+    fn burning(&self, objective: Decimal) -> Option<(u128, u128)> {
+        if self.is_blank() || self.bad == 0 {
+            return None;
+        }
+        let (above, below) = self.fraction(self.bad, objective);
+        Some(lowest(above, below))
+    }
+
     /// Good over total. None where there is no request.
     pub fn sli(&self) -> Option<Millionths> {
         (self.total() > 0).then(|| Millionths::of(self.good as i128, self.total() as u128))
@@ -138,6 +158,23 @@ impl Window {
         let budget = Ratio::new(WHOLE, allowed(objective).max(1));
         (wide(&[bad, seen.num, budget.num]), wide(&[self.total(), seen.den, budget.den]).max(1))
     }
+}
+
+/// The fraction in lowest terms; `0/1` for nothing.
+fn lowest(above: u128, below: u128) -> (u128, u128) {
+    let (mut a, mut b) = (above, below);
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    (above / a.max(1), below / a.max(1))
+}
+
+/// The quotient of two products, crosswise reduced first; where that is still too wide, held at the widest.
+fn quotient([a, b]: [u128; 2], [c, d]: [u128; 2]) -> Millionths {
+    let ((a, c), (b, d)) = (lowest(a, c), lowest(b, d));
+    let ((a, d), (b, c)) = (lowest(a, d), lowest(b, c));
+    let widest = i128::MAX as u128;
+    Millionths::of(a.saturating_mul(b).min(widest) as i128, c.saturating_mul(d).min(widest))
 }
 
 /// `1 − objective`, millionths of a percent.
@@ -291,14 +328,28 @@ mod tests {
     }
 
     #[test]
-    fn pace_and_countdown_are_two_numbers() {
-        // 94.946 against 94 over 7 days: 8.310 days for a whole budget, 1.310 for what is left
-        let (pace, left) = full(94_946, 5_054).pace(7 * 86_400, percent("94")).unwrap();
-        assert_eq!((pace.to_string(), left.to_string()), ("718005.53997".into(), "113205.53997".into()));
-        // 1 % bad at 99.9: ten times as fast, three days of thirty; all is gone already
-        let (pace, left) = full(99, 1).pace(30 * 86_400, percent("99.9")).unwrap();
-        assert_eq!((pace.to_string(), left.to_string()), ("259200".into(), "0".into()));
-        assert_eq!(full(100, 0).pace(86_400, percent("99")), None);
+    fn budgets_last_as_long_as_the_rate_says() {
+        let month_s = 30 * 86_400;
+        let objective = percent("99.9");
+        // 1 % errors at 99.9 burn ten times as fast: a whole budget lasts three days, half of one 36 hours
+        let burning = full(9_900, 100);
+        assert_eq!(burning.pace(month_s, objective).unwrap().to_string(), "259200");
+        for (bad, left) in [(0, "259200"), (500, "129600"), (1_000, "0"), (5_000, "0")] {
+            let budget = full(1_000_000 - bad, bad);
+            assert_eq!(burning.countdown(&budget, month_s, objective).unwrap().to_string(), left, "{bad}");
+        }
+        // 94.946 % at 94 over a week: 7 d / 0.842333… = 8.31 d, of which the remaining 15.7667 % last
+        let (week, objective) = (full(94_946, 5_054), percent("94"));
+        assert_eq!(week.pace(7 * 86_400, objective).unwrap().to_string(), "718005.540166");
+        assert_eq!(week.countdown(&week, 7 * 86_400, objective).unwrap().to_string(), "113205.540166");
+        for still in [full(10, 0), full(0, 0), Window { seen: 0, ..full(1, 9) }] {
+            assert_eq!(still.pace(month_s, objective), None);
+            assert_eq!(still.countdown(&burning, month_s, objective), None);
+        }
+        assert_eq!(burning.countdown(&full(0, 0), month_s, objective), None);
+        let huge = Window { good: u64::MAX / 2, bad: u64::MAX / 2 - 9, slices: (1 << 22) - 1, seen: 1 << 21 };
+        assert!(huge.pace(month_s, objective).unwrap().0 > 0);
+        assert!(huge.countdown(&full(1_000_000, 1), month_s, objective).unwrap().0 > 0);
     }
 
     #[test]

@@ -2,47 +2,24 @@
 //!
 //! Invariant: an event's id is a function of what it says, never of when it was said.
 
+pub mod data;
+pub mod kinds;
+
+pub use kinds::{
+    CONSUMED, DATA_GAP, EXHAUSTED, FIRING, FROZEN, KINDS, Kind, POLICY_CHANGED, RECOVERED, RESOLVED, THAWED,
+    WINDOW_CLOSED, data_schema, kind,
+};
+
 use crate::core::position::Partition;
 use crate::core::rollup::OutputPosition;
 use crate::core::time::Time;
-use serde_json::{Value, json};
+use data::{GapData, GapFacts, GapProvenance, GapTransition, Stamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 use std::fmt::Write;
 use std::sync::Arc;
-
-/// Both windows of a tier burn faster than its factor.
-pub const FIRING: &str = "slo.burn_rate.firing";
-/// A window of a firing tier no longer does, or the tier or its SLO is gone.
-pub const RESOLVED: &str = "slo.burn_rate.resolved";
-/// Budget was consumed.
-pub const CONSUMED: &str = "slo.budget.consumed";
-/// The whole budget of the window is consumed.
-pub const EXHAUSTED: &str = "slo.budget.exhausted";
-/// It no longer is.
-pub const RECOVERED: &str = "slo.budget.recovered";
-/// What remains of the budget falls under another tier of its policy.
-pub const POLICY_CHANGED: &str = "slo.budget.policy_changed";
-/// A period of the calendar is over.
-pub const WINDOW_CLOSED: &str = "slo.window.closed";
-/// Too little was read for an alert to fire or to resolve.
-pub const FROZEN: &str = "slo.data.frozen";
-/// Enough is read again.
-pub const THAWED: &str = "slo.data.thawed";
-/// Input was lost, or nothing comes.
-pub const DATA_GAP: &str = "slo.data.gap";
-
-/// All event types.
-pub const TYPES: &[&str] = &[
-    FIRING,
-    RESOLVED,
-    CONSUMED,
-    EXHAUSTED,
-    RECOVERED,
-    POLICY_CHANGED,
-    WINDOW_CLOSED,
-    FROZEN,
-    THAWED,
-    DATA_GAP,
-];
+use xxhash_rust::xxh3::xxh3_64;
 
 /// One CloudEvent, ready to be written.
 #[derive(Clone, PartialEq, Debug)]
@@ -65,26 +42,89 @@ pub struct Event {
     pub data: Value,
 }
 
+/// A CloudEvents 1.0 event in structured JSON. Key of the Kafka record: the service, or a gap's source.
+#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+pub struct CloudEvent {
+    /// Version of CloudEvents.
+    #[schemars(extend("const" = "1.0"))]
+    pub specversion: &'static str,
+    /// Deterministic: the same decision has the same id, however often it is made or delivered.
+    /// `<subject>/<generation>/<rule, policy tier, budget, data or window>/<transition>/<slice end>/<revision>`; a gap's is
+    /// `<subject>/<reason>/<transition>/<first lost offset, or slice end>/<revision>`.
+    #[schemars(length(min = 1))]
+    pub id: String,
+    /// `/ninetail/<pipeline>`; with the id it identifies the event.
+    #[schemars(regex(pattern = "^/ninetail/[^/]+$"))]
+    pub source: String,
+    /// The event type.
+    pub r#type: &'static str,
+    /// `<service>/<slo>`, or `source/<source>[/<topic>/<partition>]` of a gap; parts percent-encoded.
+    pub subject: Arc<str>,
+    /// End of the slice that decided it.
+    pub time: Stamp,
+    /// Media type of the data.
+    #[schemars(extend("const" = "application/json"))]
+    pub datacontenttype: &'static str,
+    /// Identifies the schema of the data.
+    pub dataschema: String,
+    /// Number within the subject, from 1, without holes; 20 digits, so that it sorts as text.
+    #[schemars(regex(pattern = "^[0-9]{20}$"))]
+    pub sequence: String,
+    /// Key of the Kafka record.
+    pub partitionkey: Arc<str>,
+    /// `<journal position>/<index within it>`.
+    #[schemars(regex(pattern = "^[0-9]+/[0-9]+$"))]
+    pub ninetailposition: String,
+    /// Id of the journal that decided it.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ninetailjournal: Option<Arc<str>>,
+    /// What it says, by its type.
+    #[schemars(extend("type" = "object"))]
+    pub data: Value,
+}
+
 impl Event {
-    /// The CloudEvent in structured JSON; `source` is [`source`] of the pipeline.
-    ///
-    /// `sequence` is a string of 20 digits, so that it sorts as the number does (the `sequence` extension
-    /// is a string). `ninetailposition` is `<journal position>/<index>`.
-    pub fn to_json(&self, source: &str) -> Value {
-        json!({
-            "specversion": "1.0",
-            "id": self.id,
-            "source": source,
-            "type": self.kind,
-            "subject": &*self.subject,
-            "time": self.time.to_string(),
-            "datacontenttype": "application/json",
-            "sequence": format!("{:020}", self.sequence),
-            "partitionkey": &*self.key,
-            "ninetailposition": format!("{}/{}", self.position.position, self.position.index),
-            "data": self.data,
-        })
+    /// The CloudEvent; `source` is [`source`] of the pipeline, `journal` the id of the journal where it is
+    /// known.
+    pub fn cloud(&self, source: &str, journal: Option<&Arc<str>>) -> CloudEvent {
+        CloudEvent {
+            specversion: "1.0",
+            id: self.id.clone(),
+            source: source.to_owned(),
+            r#type: self.kind,
+            subject: self.subject.clone(),
+            time: Stamp(self.time),
+            datacontenttype: "application/json",
+            dataschema: data_schema(self.kind),
+            sequence: format!("{:020}", self.sequence),
+            partitionkey: self.key.clone(),
+            ninetailposition: format!("{}/{}", self.position.position, self.position.index),
+            ninetailjournal: journal.cloned(),
+            data: self.data.clone(),
+        }
     }
+
+    /// The same in structured JSON.
+    pub fn to_json(&self, source: &str) -> Value {
+        plain(&self.cloud(source, None))
+    }
+
+    /// Whether it is history, which pages nobody.
+    pub fn is_replay(&self) -> bool {
+        self.data["replay"] == Value::Bool(true)
+    }
+}
+
+/// Event data as a JSON value.
+pub fn plain(data: &impl Serialize) -> Value {
+    // texts, numbers, lists and options: nothing that JSON cannot hold
+    serde_json::to_value(data).unwrap_or_default()
+}
+
+/// What groups all events of one alert (`rule` is the tier's name) or of one budget (`budget`): 16 hex digits.
+pub fn fingerprint(subject: &str, rule: &str) -> String {
+    format!("{:016x}", xxh3_64(format!("{subject}/{}", encoded(rule)).as_bytes()))
 }
 
 /// The CloudEvents `source` of a pipeline: `/ninetail/<pipeline>`.
@@ -187,37 +227,45 @@ impl DataGap<'_> {
         let (transition, which, first, next, since) = match self.loss {
             // a topic made anew comes to the same offset again
             Loss::Offsets { first, next } if next <= first => {
-                ("lost", format!("{first}-{}", self.end), Some(first), Some(next), None)
+                (GapTransition::Lost, format!("{first}-{}", self.end), Some(first), Some(next), None)
             }
-            Loss::Offsets { first, next } => ("lost", first.to_string(), Some(first), Some(next), None),
-            Loss::Began => ("began", self.end.to_string(), None, None, None),
-            Loss::Ended { since } => ("ended", self.end.to_string(), None, None, Some(since.to_string())),
+            Loss::Offsets { first, next } => {
+                (GapTransition::Lost, first.to_string(), Some(first), Some(next), None)
+            }
+            Loss::Began => (GapTransition::Began, self.end.to_string(), None, None, None),
+            Loss::Ended { since } => {
+                (GapTransition::Ended, self.end.to_string(), None, None, Some(Stamp(since)))
+            }
         };
         let partition = match self.origin {
             Origin::Source(_) => None,
             Origin::Partition(partition) => Some(partition),
         };
-        let data = json!({
-            "gap": {
-                "source": self.origin.source(),
-                "topic": partition.map(|p| &*p.topic),
-                "partition": partition.map(|p| p.number),
-                "reason": self.reason,
-                "transition": transition,
-                "first_offset": first,
-                "next_offset": next,
-                "offsets": first.zip(next).filter(|(first, next)| first < next).map(|(first, next)| next - first),
-                "since": since,
+        let data = GapData {
+            gap: GapFacts {
+                source: self.origin.source().to_owned(),
+                topic: partition.map(|p| p.topic.clone()),
+                partition: partition.map(|p| p.number),
+                reason: self.reason.to_owned(),
+                transition,
+                first_offset: first,
+                next_offset: next,
+                offsets: first
+                    .zip(next)
+                    .filter(|(first, next)| first < next)
+                    .map(|(first, next)| next - first),
+                since,
             },
-            "provenance": {
-                "window_end": self.end.to_string(),
-                "watermark": self.watermark.to_string(),
-                "replay": self.replay,
-                "revision": 0,
-                "position": position.position,
+            provenance: GapProvenance {
+                window_end: Stamp(self.end),
+                watermark: Stamp(self.watermark),
+                replay: self.replay,
+                revision: 0,
+                position: position.position,
             },
-            "replay": self.replay,
-        });
+            replay: self.replay,
+        };
+        let transition = transition.name();
         Event {
             position,
             key: self.origin.source().into(),
@@ -226,7 +274,7 @@ impl DataGap<'_> {
             kind: DATA_GAP,
             time: self.end,
             sequence,
-            data,
+            data: plain(&data),
         }
     }
 }
@@ -257,6 +305,23 @@ mod tests {
     }
 
     #[test]
+    fn fingerprints_group_an_alert_and_part_rules_and_subjects() {
+        let one = fingerprint("a/b", "page-1h");
+        assert_eq!(one.len(), 16);
+        assert_eq!(one, fingerprint("a/b", "page-1h"));
+        for (subject, rule) in [("a/b", "page-6h"), ("a/c", "page-1h"), ("a", "b/page-1h")] {
+            assert_ne!(one, fingerprint(subject, rule));
+        }
+    }
+
+    #[test]
+    fn every_type_is_listed_once() {
+        let names: std::collections::BTreeSet<_> = KINDS.iter().map(|k| k.name).collect();
+        assert_eq!(names.len(), KINDS.len());
+        assert!(KINDS.iter().all(|k| k.about.ends_with('.') && kind(k.name).is_some()));
+    }
+
+    #[test]
     fn gaps_tell_offsets_from_silence() {
         let partition = Partition { source: "alb".into(), topic: "alb.logs".into(), number: 3 };
         let end = Time::from_seconds(1_530_570_180);
@@ -274,5 +339,7 @@ mod tests {
         assert_eq!(json["sequence"], "00000000000000000007");
         assert_eq!(json["source"], "/ninetail/edge");
         assert_eq!(json["ninetailposition"], "12/1");
+        assert_eq!(json["dataschema"], "https://ninetail.dev/schemas/events/slo.data.gap.schema.json");
+        assert_eq!(json.get("ninetailjournal"), None);
     }
 }

@@ -9,13 +9,18 @@ pub mod record;
 pub mod settings;
 // from bytes to verdicts
 pub mod scan;
+pub mod json;
+pub mod envelope;
 pub mod format;
+pub mod reader;
 pub mod predicate;
 pub mod sli;
+pub mod route;
 pub mod service;
 // the monoid
 pub(crate) mod packed;
 pub mod histogram;
+pub mod duplicates;
 pub mod partial;
 pub mod accumulator;
 // the journal's entries, and what follows from them
@@ -29,6 +34,7 @@ pub mod policy;
 pub mod alert;
 pub mod ledger;
 pub mod roster;
+pub mod breakdown;
 pub mod slices;
 pub mod watermark;
 pub mod engine;

@@ -3,11 +3,12 @@
 //! Invariant: merging is associative and commutative and has an identity; every sum is an integer.
 //! Whatever way the input is split and ordered, the sums are the same.
 
+use crate::core::duplicates::IdSample;
 use crate::core::histogram::{Histogram, add};
 use crate::core::packed::{Packed, put, take};
 use crate::core::position::{Partition, Span};
 use crate::core::record::Reason;
-pub use crate::core::service::ServiceName;
+pub use crate::core::service::{Combination, ServiceName};
 use crate::core::time::{Slice, Time};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -189,6 +190,10 @@ pub struct Quality {
     pub skipped: u64,
     /// Lines that could not be read, by reason, ascending.
     pub rejects: Vec<(Reason, u64)>,
+    /// Records that repeated another and were dropped; part of `skipped`.
+    pub dropped: u64,
+    /// Ids of the records, where repeats are estimated.
+    pub ids: Option<Box<IdSample>>,
 }
 
 impl Quality {
@@ -199,6 +204,12 @@ impl Quality {
         self.skipped += other.skipped;
         for (reason, count) in &other.rejects {
             self.reject(*reason, *count);
+        }
+        self.dropped += other.dropped;
+        match (&mut self.ids, &other.ids) {
+            (_, None) => {}
+            (None, Some(theirs)) => self.ids = Some(theirs.clone()),
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
         }
     }
 
@@ -263,6 +274,9 @@ pub struct Coverage {
     pub replayed: u64,
     /// Line counts by slice, ascending; `None` where the line had no usable time.
     pub quality: Vec<(Option<Slice>, Quality)>,
+    /// What reading goes on with at the span's end ([`Carry`](crate::core::reader::Carry)), if that is something else than at
+    /// its start.
+    pub carry: Option<Box<[u8]>>,
 }
 
 /// What one ingest thread counted between two flushes.
@@ -274,8 +288,21 @@ pub struct Chunk {
     pub coverage: Vec<Coverage>,
     /// The services that `cells` refers to.
     pub services: Vec<ServiceName>,
-    /// (epoch of the settings, slice, index into `services`, cell), sorted by the first three.
+    /// (epoch of the settings, slice, index into `services`, cell), sorted by the first three, then by the
+    /// combination.
     pub cells: Vec<(u32, Slice, u32, Cell)>,
+    /// The combinations that `split` refers to, ascending.
+    pub combinations: Vec<Combination>,
+    /// By cell: 0 where it is not broken down, else the number of its combination, from 1. Empty: no cell is.
+    pub split: Vec<u32>,
+}
+
+impl Chunk {
+    /// The combination that the cell of that index is of, where services are broken down.
+    pub fn combination(&self, cell: usize) -> Option<&Combination> {
+        let number = *self.split.get(cell)? as usize;
+        self.combinations.get(number.checked_sub(1)?)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub struct RequestsRow {
     /// Service.
     pub service: Arc<str>,
+    /// Values of the cut's dimensions; None where the record had none, or was counted without the dimension.
+    pub dimensions: Box<[Option<Arc<str>>]>,
     /// Start of the slice.
     pub slice_start: Time,
     /// 0, or the number of the cut that brought the correction.
@@ -86,6 +88,12 @@ pub struct QualityRow {
     pub replayed: u64,
     /// Offsets lost.
     pub gap_offsets: u64,
+    /// Requests counted under `__other__` in place of the values of their dimensions.
+    pub dimensions_folded: u64,
+    /// Estimate of the records that repeat another; None where nothing was sampled.
+    pub duplicates_estimated: Option<u64>,
+    /// Records that repeated another and were dropped; part of `skipped`.
+    pub duplicates_dropped: u64,
 }
 
 /// A row of `rejects_<slice>`: rejected lines of one partition and slice by reason.
@@ -114,6 +122,8 @@ pub struct Cut {
     pub slice: SliceLength,
     /// Position in the journal of the record that made it.
     pub position: u64,
+    /// Columns that rows of `requests_` are broken down by, in their order.
+    pub dimensions: Vec<Arc<str>>,
     /// Rows of `requests_`.
     pub requests: Vec<RequestsRow>,
     /// Rows of `sli_`.

@@ -7,6 +7,7 @@ use crate::core::calendar::Calendar;
 use crate::core::decimal::{Decimal, Ratio};
 use crate::core::time::SliceLength;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Everything that decides what the rows and events are.
@@ -26,12 +27,25 @@ pub struct Settings {
     pub silent_after_s: u32,
     /// Sources in the order of the file.
     pub sources: Vec<Source>,
+    /// Own rules that name routes, first match wins; None: no record has a route.
+    #[serde(default)]
+    pub routes: Option<Vec<RouteRule>>,
     /// Service rules, first match wins.
     pub services: Vec<ServiceRule>,
     /// SLOs in the order of the file.
     pub slos: Vec<Slo>,
+    /// Fields that rows of `requests_` are broken down by.
+    #[serde(default)]
+    pub dimensions: Vec<String>,
     /// Limits.
     pub limits: Limits,
+}
+
+impl Settings {
+    /// Names of the columns that the dimensions become: a label's dots are underscores there.
+    pub fn dimension_columns(&self) -> Vec<Arc<str>> {
+        self.dimensions.iter().map(|name| name.replace('.', "_").into()).collect()
+    }
 }
 
 /// One source of log lines.
@@ -57,13 +71,101 @@ pub struct Input {
     /// What the site declares of its lines beyond the preset.
     #[serde(default)]
     pub layout: Layout,
+    /// What its lines come wrapped in.
+    #[serde(default)]
+    pub envelope: Envelope,
+    /// What is done about lines that shippers sent twice.
+    #[serde(default)]
+    pub duplicates: Duplicates,
 }
 
 impl From<Format> for Input {
     /// Lines of that format as everybody writes them.
     fn from(format: Format) -> Input {
-        Input { format, layout: Layout::Usual }
+        Input { format, layout: Layout::Usual, envelope: Envelope::Auto, duplicates: Duplicates::Ignore }
     }
+}
+
+/// What is done about records that repeat another: the same request id at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Duplicates {
+    /// Nothing.
+    #[default]
+    Ignore,
+    /// Their number is estimated.
+    Estimate,
+    /// Those that repeat one of the latest are dropped; the number of the others is estimated.
+    Drop,
+}
+
+/// What lines come wrapped in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Envelope {
+    /// Whatever is recognised by its shape, message by message.
+    #[default]
+    Auto,
+    /// Nothing: a message is a line.
+    None,
+    /// These, from the outside in.
+    Steps(Vec<Step>),
+}
+
+macro_rules! steps {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal;)+) => {
+        /// One way in which lines come wrapped.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Debug)]
+        pub enum Step { $($(#[doc = $doc])+ #[serde(rename = $name)] $variant),+ }
+
+        impl Step {
+            /// All of them.
+            pub const ALL: &'static [Step] = &[$(Step::$variant),+];
+
+            /// Its name in pipeline files.
+            pub const fn name(self) -> &'static str {
+                match self { $(Step::$variant => $name),+ }
+            }
+
+            /// What it is, in one line.
+            pub const fn doc(self) -> &'static str {
+                match self { $(Step::$variant => concat!($($doc),+)),+ }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Filebeat's event: the line in `message`.
+    Filebeat "filebeat";
+    /// Fluent Bit's record: the line in `log`, `message` or `log_processed`.
+    FluentBit "fluent_bit";
+    /// Fluentd's record: the line in `log` or `message`.
+    Fluentd "fluentd";
+    /// Vector's event: the line in `message`.
+    Vector "vector";
+    /// Logstash's event: the line in `event.original` or `message`.
+    Logstash "logstash";
+    /// OpenTelemetry logs as JSON: a line in the `body` of every log record.
+    OtlpJson "otlp_json";
+    /// Docker's json-file: the line in `log`.
+    Docker "docker";
+    /// A line of a Kubernetes container log: time, stream, `P` or `F`, then the line or a part of it.
+    Cri "cri";
+    /// A syslog message, RFC 3164 or 5424: the line after the header.
+    Syslog "syslog";
+    /// A CloudWatch Logs subscription, gzip and base64 or not: a line in the `message` of every log event.
+    Cloudwatch "cloudwatch";
+    /// What Azure sends to an Event Hub: every object of `records` is a line.
+    AzureRecords "azure_records";
+    /// Kafka Connect's JSON converter: the line is the `payload`, or the one string that the message is.
+    KafkaConnect "kafka_connect";
+    /// A message with a schema's id in front: a zero byte and four more.
+    Confluent "confluent";
+    /// Bytes packed with gzip.
+    Gzip "gzip";
+    /// Several lines in one message.
+    Lines "lines";
 }
 
 /// A log format by its preset's name.
@@ -72,6 +174,54 @@ impl From<Format> for Input {
 pub enum Format {
     /// AWS Application Load Balancer.
     AwsAlb,
+    /// AWS Classic Load Balancer.
+    AwsClb,
+    /// AWS Network Load Balancer, TLS listeners.
+    AwsNlbTls,
+    /// Amazon CloudFront.
+    Cloudfront,
+    /// nginx.
+    Nginx,
+    /// nginx, JSON lines.
+    NginxJson,
+    /// Kubernetes ingress-nginx.
+    IngressNginx,
+    /// Apache httpd.
+    Apache,
+    /// HAProxy.
+    Haproxy,
+    /// Envoy, text.
+    Envoy,
+    /// Envoy, JSON lines.
+    EnvoyJson,
+    /// Istio, text.
+    Istio,
+    /// Istio, JSON lines.
+    IstioJson,
+    /// Google Cloud load balancers.
+    GcpLb,
+    /// Azure Application Gateway.
+    AzureAppgw,
+    /// Azure Front Door.
+    AzureFrontdoor,
+    /// Traefik.
+    Traefik,
+    /// Caddy.
+    Caddy,
+    /// IIS, W3C lines.
+    Iis,
+    /// Cloudflare Logpush.
+    Cloudflare,
+    /// Fastly.
+    Fastly,
+    /// Any JSON lines, fields by path.
+    Json,
+    /// A regular expression with named groups.
+    Regex,
+    /// W3C extended lines with declared columns.
+    W3c,
+    /// Delimited lines with declared columns.
+    Delimited,
 }
 
 /// What a site declares of its lines, beyond the preset that reads them.
@@ -112,29 +262,80 @@ pub struct Mapping {
 impl Layout {
     /// Every name that it gives to something: fields and labels.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let mapped: &[Mapping] = match self {
-            Layout::Mapped { fields, .. } => fields,
-            _ => &[],
+        let (mapped, columns, pattern): (&[Mapping], &[String], &str) = match self {
+            Layout::Mapped { fields, columns, pattern, .. } => {
+                (fields, columns, pattern.as_deref().unwrap_or_default())
+            }
+            Layout::Columns(columns) => (&[], columns, ""),
+            _ => (&[], &[], ""),
         };
-        mapped.iter().map(|m| m.name.as_str())
+        mapped
+            .iter()
+            .map(|m| m.name.as_str())
+            .chain(columns.iter().map(String::as_str))
+            .chain(groups(pattern))
     }
+}
+
+/// A rule that names the route of a path.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct RouteRule {
+    /// Regular expression that finds the path.
+    pub matches: String,
+    /// The route; `{name}` is filled in where the expression has a group of that name, else it stands as it is.
+    pub route: String,
+}
+
+/// A table from the values of a field to services.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct ServiceMap {
+    /// The field.
+    pub field: String,
+    /// Value and service, by value.
+    pub values: Vec<(String, String)>,
+}
+
+/// The names of a regular expression's groups: `(?<name>..)` or `(?P<name>..)`.
+fn groups(pattern: &str) -> impl Iterator<Item = &str> {
+    pattern.split("(?").skip(1).filter_map(|group| {
+        let name = group.strip_prefix('P').unwrap_or(group).strip_prefix('<')?;
+        name.split_once('>').map(|(name, _)| name)
+    })
 }
 
 /// A rule that names the service of a record.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct ServiceRule {
-    /// The name; `{field}` and `{capture}` are filled in. Without braces it is a named service.
+    /// The name; `{field}` and `{capture}` are filled in, with a table `{map}` and nothing else. Without
+    /// fields and captures it is a named service, as are all of a table.
     pub name: String,
     /// CEL predicate that must hold.
     pub when: Option<String>,
     /// Field name and regular expression, all of which must match; named groups become captures.
     pub matches: Vec<(String, String)>,
+    /// Table that the value of a field must be in.
+    #[serde(default)]
+    pub map: Option<ServiceMap>,
     /// Service tier, 1 the most critical.
     pub tier: Option<u8>,
     /// The owning team.
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard lies.
+    #[serde(default)]
+    pub dashboard_url: Option<String>,
+}
+
+impl ServiceRule {
+    /// The services that it names outright, each once, by name.
+    pub fn names(&self) -> BTreeSet<String> {
+        match &self.map {
+            Some(map) => map.values.iter().map(|(_, service)| self.name.replace("{map}", service)).collect(),
+            None if self.name.contains('{') => BTreeSet::new(),
+            None => BTreeSet::from([self.name.clone()]),
+        }
+    }
 }
 
 /// A service level objective over a set of services.
@@ -439,6 +640,7 @@ impl Default for Tier {
 
 /// Bounds on what input can make grow.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(default)]
 pub struct Limits {
     /// Services made by templates that the engine keeps apart at a time; more go to `__other__`.
     pub services_max: u32,
@@ -448,6 +650,16 @@ pub struct Limits {
     pub line_bytes_max: u32,
     /// Longest service name, bytes; longer ones are cut.
     pub service_name_bytes_max: u32,
+    /// Longest route, bytes; of a longer path the rest is cut.
+    pub route_bytes_max: u32,
+    /// Combinations of dimension values that the engine keeps apart for one service at a time.
+    pub dimension_values_max: u32,
+    /// The same for one ingest thread between two flushes; wider.
+    pub ingest_dimension_values_max: u32,
+    /// Longest value of a dimension, bytes; longer ones are cut.
+    pub dimension_value_bytes_max: u32,
+    /// Latest request ids of a partition that a record may repeat to be dropped.
+    pub duplicate_ids_max: u32,
 }
 
 impl Default for Limits {
@@ -457,11 +669,16 @@ impl Default for Limits {
             ingest_services_max: 50_000,
             line_bytes_max: 1 << 20,
             service_name_bytes_max: 128,
+            route_bytes_max: 256,
+            dimension_values_max: 100,
+            ingest_dimension_values_max: 1_000,
+            dimension_value_bytes_max: 256,
+            duplicate_ids_max: 100_000,
         }
     }
 }
 
 /// Records that no service rule matches are counted under this name.
 pub const UNMATCHED: &str = "__unmatched__";
-/// Template-made services beyond the limit are counted under this name.
+/// Template-made services, and values of dimensions, beyond the limit are counted under this name.
 pub const OTHER: &str = "__other__";

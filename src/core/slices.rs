@@ -4,7 +4,7 @@
 //! it later waits here as a correction and leaves with the next cut as one more row.
 
 use crate::core::ledger::Ledger;
-use crate::core::partial::{Cell, Quality};
+use crate::core::partial::{Cell, Combination, Quality};
 use crate::core::position::Partition;
 use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
 use crate::core::roster::{Roster, ServiceId};
@@ -24,6 +24,8 @@ pub struct Account {
     pub replayed: u64,
     /// Offsets lost.
     pub gap_offsets: u64,
+    /// Requests counted under `__other__` in place of the values of their dimensions.
+    pub dimensions_folded: u64,
     /// Why the slice is not complete, if it is not.
     pub incomplete: Option<Arc<str>>,
     /// How many slices this stands for.
@@ -37,6 +39,7 @@ impl Default for Account {
             late: 0,
             replayed: 0,
             gap_offsets: 0,
+            dimensions_folded: 0,
             incomplete: None,
             slices: 1,
         }
@@ -48,6 +51,8 @@ impl Default for Account {
 pub struct SliceCounts {
     /// By service and epoch of the settings that decided.
     pub cells: BTreeMap<(ServiceId, u32), Cell>,
+    /// The same broken down, where there are dimensions; without verdicts. They add up to the cell.
+    pub splits: BTreeMap<(ServiceId, u32, Combination), Cell>,
     /// By partition.
     pub accounts: BTreeMap<Partition, Account>,
 }
@@ -132,6 +137,7 @@ impl Slices {
             watermark: border.watermark,
             slice: border.slice,
             position: border.position,
+            dimensions: columns(closed.values().chain(corrections.values()), &border.dimensions),
             requests: Vec::new(),
             slis: Vec::new(),
             quality: Vec::new(),
@@ -140,7 +146,8 @@ impl Slices {
         let revised = corrections.into_iter().map(|(slice, counts)| (slice, border.number, counts));
         for (slice, revision, counts) in closed.into_iter().map(|(s, c)| (s, 0, c)).chain(revised) {
             let start = border.slice.start(slice);
-            add_cells(&mut cut, slice, revision, counts.cells, roster, ledger);
+            let at = (slice, revision);
+            add_cells(&mut cut, at, counts.cells, counts.splits, (border, roster, ledger));
             add_accounts(&mut cut, start, revision, counts.accounts);
         }
         cut.requests.sort_by(|a, b| (&a.service, a.slice_start).cmp(&(&b.service, b.slice_start)));
@@ -163,23 +170,51 @@ pub struct Border {
     pub slice: SliceLength,
     /// Position in the journal.
     pub position: u64,
+    /// Columns of the dimensions, by epoch of the settings that have any, ascending.
+    pub dimensions: Vec<(u32, Vec<Arc<str>>)>,
 }
 
 fn sli_order(row: &SliRow) -> (&Arc<str>, &Arc<str>, Time, u32) {
     (&row.service, &row.slo, row.slice_start, row.generation)
 }
 
+/// All columns that any of these counts is broken down by: those of the oldest settings first.
+fn columns<'a>(
+    counts: impl Iterator<Item = &'a SliceCounts>,
+    dimensions: &[(u32, Vec<Arc<str>>)],
+) -> Vec<Arc<str>> {
+    let epochs: BTreeSet<u32> = counts.flat_map(|c| c.splits.keys().map(|(_, epoch, _)| *epoch)).collect();
+    let mut all: Vec<Arc<str>> = Vec::new();
+    for (_, columns) in dimensions.iter().filter(|(epoch, _)| epochs.contains(epoch)) {
+        let new = columns.iter().filter(|c| !all.contains(c)).cloned().collect::<Vec<_>>();
+        all.extend(new);
+    }
+    all
+}
+
+/// A combination's values in the columns of a cut.
+fn placed(
+    columns: &[Arc<str>],
+    epoch: u32,
+    combination: &Combination,
+    dimensions: &[(u32, Vec<Arc<str>>)],
+) -> Box<[Option<Arc<str>>]> {
+    let own = dimensions.iter().find(|(e, _)| *e == epoch).map_or(&[][..], |(_, own)| own);
+    let value = |column| combination.values().get(own.iter().position(|c| c == column)?)?.clone();
+    columns.iter().map(value).collect()
+}
+
 fn add_cells(
     cut: &mut Cut,
-    slice: Slice,
-    revision: u64,
+    (slice, revision): (Slice, u64),
     cells: BTreeMap<(ServiceId, u32), Cell>,
-    roster: &Roster,
-    ledger: &Ledger,
+    splits: BTreeMap<(ServiceId, u32, Combination), Cell>,
+    (border, roster, ledger): (&Border, &Roster, &Ledger),
 ) {
     let first = cut.requests.len();
     let slice_start = cut.slice.start(slice);
     let configuration = ledger.configuration(slice);
+    let mut splits = splits.into_iter().peekable();
     for ((id, epoch), cell) in cells {
         let service = roster.service(id).name.clone();
         let deciding = configuration.filter(|c| c.epoch == epoch);
@@ -198,17 +233,46 @@ fn add_cells(
                 window_s: definition.window_s(slice, cut.slice),
             });
         }
+        let row = |dimensions, cell| requests_row(service.clone(), dimensions, (slice_start, revision), cell);
+        let mut whole = true;
+        while let Some(((_, _, combination), part)) =
+            splits.next_if(|((of, under, _), _)| (*of, *under) == (id, epoch))
+        {
+            whole = false;
+            cut.requests.push(row(placed(&cut.dimensions, epoch, &combination, &border.dimensions), part));
+        }
+        if !whole {
+            continue;
+        }
         // Cells of one service under two configurations make one row: requests do not depend on them.
         match cut.requests[first..].last_mut() {
-            Some(row) if row.service == service => add_to(row, cell),
-            _ => cut.requests.push(requests_row(service, slice_start, revision, cell)),
+            Some(row) if row.service == service && cut.dimensions.is_empty() => add_to(row, cell),
+            _ => cut.requests.push(row(vec![None; cut.dimensions.len()].into(), cell)),
+        }
+    }
+    if !cut.dimensions.is_empty() {
+        let mut rows = cut.requests.split_off(first);
+        rows.sort_by(|a, b| (&a.service, &a.dimensions).cmp(&(&b.service, &b.dimensions)));
+        for row in rows {
+            match cut.requests[first..].last_mut() {
+                Some(last) if (&last.service, &last.dimensions) == (&row.service, &row.dimensions) => {
+                    add_row(last, &row);
+                }
+                _ => cut.requests.push(row),
+            }
         }
     }
 }
 
-fn requests_row(service: Arc<str>, slice_start: Time, revision: u64, cell: Cell) -> RequestsRow {
+fn requests_row(
+    service: Arc<str>,
+    dimensions: Box<[Option<Arc<str>>]>,
+    (slice_start, revision): (Time, u64),
+    cell: Cell,
+) -> RequestsRow {
     RequestsRow {
         service,
+        dimensions,
         slice_start,
         revision,
         requests: cell.requests,
@@ -222,15 +286,20 @@ fn requests_row(service: Arc<str>, slice_start: Time, revision: u64, cell: Cell)
 }
 
 fn add_to(row: &mut RequestsRow, cell: Cell) {
-    row.requests += cell.requests;
-    for (mine, theirs) in row.statuses.iter_mut().zip(cell.statuses) {
+    let more = requests_row(row.service.clone(), Box::default(), (row.slice_start, row.revision), cell);
+    add_row(row, &more);
+}
+
+fn add_row(row: &mut RequestsRow, more: &RequestsRow) {
+    row.requests += more.requests;
+    for (mine, theirs) in row.statuses.iter_mut().zip(more.statuses) {
         *mine += theirs;
     }
-    row.client_gone += cell.client_gone;
-    row.bytes_received += cell.bytes_received;
-    row.bytes_sent += cell.bytes_sent;
-    row.client_latency.merge(&cell.client_latency);
-    row.upstream_latency.merge(&cell.upstream_latency);
+    row.client_gone += more.client_gone;
+    row.bytes_received += more.bytes_received;
+    row.bytes_sent += more.bytes_sent;
+    row.client_latency.merge(&more.client_latency);
+    row.upstream_latency.merge(&more.upstream_latency);
 }
 
 fn add_accounts(cut: &mut Cut, slice_start: Time, revision: u64, accounts: BTreeMap<Partition, Account>) {
@@ -258,6 +327,9 @@ fn add_accounts(cut: &mut Cut, slice_start: Time, revision: u64, accounts: BTree
             late: account.late,
             replayed: account.replayed,
             gap_offsets: account.gap_offsets,
+            dimensions_folded: account.dimensions_folded,
+            duplicates_estimated: account.quality.ids.map(|ids| ids.repeats()),
+            duplicates_dropped: account.quality.dropped,
         });
     }
 }

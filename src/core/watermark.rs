@@ -270,6 +270,7 @@ mod tests {
             gaps: vec![],
             replayed: 0,
             quality: vec![(None, lines)],
+            carry: None,
         };
         let clock = Time::from_seconds(clock);
         w.add(&partition(number), clock, &source());

@@ -74,8 +74,24 @@ pub struct BurnLabels {
 /// Label of a sink.
 #[derive(Clone, Hash, PartialEq, Eq, EncodeLabelSet, Debug)]
 pub struct SinkLabel {
-    /// `journal`, `rollups`, `events` or `dead_letters`.
+    /// `journal`, `rollups`, `events`, `outbox` or `dead_letters`.
     pub sink: &'static str,
+}
+
+/// Label of a receiver of events.
+#[derive(Clone, Hash, PartialEq, Eq, EncodeLabelSet, Debug)]
+pub struct ReceiverLabel {
+    /// Its name in the pipeline.
+    pub receiver: String,
+}
+
+/// Labels of a delivery.
+#[derive(Clone, Hash, PartialEq, Eq, EncodeLabelSet, Debug)]
+pub struct DeliveryLabels {
+    /// Name of the receiver.
+    pub receiver: String,
+    /// `taken`, `refused` or `failed`.
+    pub outcome: &'static str,
 }
 
 /// The metrics from their table: each is a field of this name, registered under it with `ninetail_` before it.
@@ -121,6 +137,8 @@ metrics! {
     slices_open: Gauge, "slices that wait for their cut";
     services: Gauge, "services kept apart";
     services_folded: Gauge, "times a service went to __other__";
+    dimensions_folded: Counter, "requests counted under __other__ in place of their dimensions' values";
+    duplicates_dropped: Counter, "records that repeated another and were dropped";
     queue_chunks: Gauge, "chunks waiting for the engine";
     queue_chunks_max: Gauge, "bound of that queue";
     flush_duration_seconds: Histogram = seconds(), "ingest: making and handing over a chunk";
@@ -132,6 +150,11 @@ metrics! {
     commit_timestamp_seconds: Fraction, "clock at the last commit";
     sink_errors: Family<SinkLabel, Counter>, "failed attempts to write, by sink";
     events: Family<TypeLabel, Counter>, "events published by type";
+    deliveries: Family<DeliveryLabels, Counter>, "requests to receivers of events by outcome";
+    delivery_duration_seconds: Histogram = seconds(), "one request to a receiver of events";
+    delivery_waiting: Family<ReceiverLabel, Gauge>, "events that wait for a webhook, or alerts whose state an Alertmanager lacks";
+    delivery_dropped: Family<ReceiverLabel, Counter>, "events that a receiver will not get: refused, or too many waited";
+    delivery_alerts_firing: Family<ReceiverLabel, Gauge>, "alerts that fire, as an Alertmanager is told";
     cuts: Counter, "cuts written";
     dead_letters: Counter, "dead letters acknowledged";
     slo_objective_ratio: Family<SloLabels, Fraction>, "objective, 0 to 1";

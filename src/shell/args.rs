@@ -3,8 +3,10 @@
 //! Their command files turn them into options; nothing is decided here but what can be typed.
 
 use super::config::scalar::duration_us;
+use super::explain::Output;
+use crate::core::decimal::Decimal;
 use crate::core::time::Time;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -69,11 +71,20 @@ pub struct DemoArgs {
 }
 
 /// Shows services and SLOs from the rollups: SLI, budget left, burn rates, latency percentiles.
+///
+/// Every SLO is shown over its own window, which ends with the newest slice, or at --until. --since leaves out what lies
+/// before it: that part of a window counts as good at the mean rate of the rest.
 #[derive(Args, Clone, Debug)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   ninetail report pipelines/quickstart.yaml
-  ninetail report --rollups ./out/rollups --output json")]
+  ninetail report --rollups ./out/rollups --output json
+  ninetail report nines 99.95
+  ninetail report what-if --objective 99.95 --rollups ./out/rollups")]
 pub struct ReportArgs {
+    /// Another report
+    #[command(subcommand)]
+    pub other: Option<OtherReport>,
     /// Pipeline file, whose rollups are read
     #[arg(value_name = "PIPELINE", required_unless_present = "rollups")]
     pub pipeline: Option<PathBuf>,
@@ -89,6 +100,68 @@ pub struct ReportArgs {
     /// Form of the output
     #[arg(long, short, value_name = "FORM", default_value = "table")]
     pub output: ReportOutput,
+}
+
+/// Reports beside the one of how everything stands.
+#[derive(Subcommand, Clone, Debug)]
+pub enum OtherReport {
+    /// What an objective allows: its budget in time, and the alerts that guard it
+    Nines(NinesArgs),
+    /// What other objectives would have meant for what was counted
+    WhatIf(WhatIfArgs),
+}
+
+/// Shows what objectives allow: downtime by length of window, and burn-rate alerts with what they mean.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ninetail report nines
+  ninetail report nines 99.95
+  ninetail report nines 99.9 99.99 --window 28d --output json")]
+pub struct NinesArgs {
+    /// Objectives in percent [default: the usual ones]
+    #[arg(value_name = "PERCENT", value_parser = objective)]
+    pub objectives: Vec<Decimal>,
+    /// Window of the budget
+    #[arg(long, value_name = "DURATION", value_parser = window, default_value = "30d")]
+    pub window: u64,
+    /// Form of the output
+    #[arg(long, short, value_name = "FORM", default_value = "text")]
+    pub output: Output,
+}
+
+/// Judges stored counts by other objectives: budget allowed, consumed and left, and the alerts that would have fired.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  ninetail report what-if --objective 99.95 pipelines/quickstart.yaml
+  ninetail report what-if --objective 99.5 --objective 99.99 --rollups ./out/rollups --slo availability")]
+pub struct WhatIfArgs {
+    /// Pipeline file, whose rollups are read
+    #[arg(value_name = "PIPELINE", required_unless_present = "rollups")]
+    pub pipeline: Option<PathBuf>,
+    /// Folder of rollups, in place of the pipeline's
+    #[arg(long, value_name = "DIR")]
+    pub rollups: Option<PathBuf>,
+    /// Objective in percent; may be repeated
+    #[arg(long, value_name = "PERCENT", value_parser = objective, required = true)]
+    pub objective: Vec<Decimal>,
+    /// Window of the budget, in place of each SLO's
+    #[arg(long, value_name = "DURATION", value_parser = window)]
+    pub window: Option<u64>,
+    /// Only SLOs of this name
+    #[arg(long, value_name = "NAME")]
+    pub slo: Option<String>,
+    /// Only this service
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
+    /// First instant, RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub since: Option<Time>,
+    /// First instant after the last, RFC 3339
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    pub until: Option<Time>,
+    /// Form of the output
+    #[arg(long, short, value_name = "FORM", default_value = "text")]
+    pub output: Output,
 }
 
 /// Form of a report.
@@ -144,6 +217,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     duration_us(text)
         .map(Duration::from_micros)
         .ok_or_else(|| "write a number and a unit: 30s, 5m, 1h30m".into())
+}
+
+/// Percent above 0 and below 100.
+fn objective(text: &str) -> Result<Decimal, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    Decimal::parse(number)
+        .filter(|d| (1..100_000_000).contains(&d.0))
+        .ok_or_else(|| "write percent above 0 and below 100, with at most six places: 99.95".into())
+}
+
+/// Whole seconds above 0.
+fn window(text: &str) -> Result<u64, String> {
+    duration_us(text)
+        .filter(|us| *us > 0 && us.is_multiple_of(1_000_000))
+        .map(|us| us / 1_000_000)
+        .filter(|seconds| *seconds <= 400 * 86_400)
+        .ok_or_else(|| "write whole seconds, at most 400d: 7d, 30d, 12h".into())
 }
 
 fn instant(text: &str) -> Result<Time, String> {

@@ -3,18 +3,21 @@
 //! Invariant: for the same lines its sums equal the stream's. It never touches the pipeline's state, topics or
 //! transactional ids.
 
-use crate::core::accumulator::{Accumulator, Slot};
+use crate::core::accumulator::{Accumulator, Rejected, Slot};
 use crate::core::entry::{Entry, ForcedCut};
-use crate::core::format::{Parsed, Parser};
+use crate::core::envelope::Message;
+use crate::core::format::{LayoutError, Parsed, header_of};
 use crate::core::partial::Standing;
 use crate::core::position::Partition;
-use crate::core::record::{Fields, Labels, Outcome, Reason, Record};
+use crate::core::reader::{self, Carry, Reader};
+use crate::core::record::{Fields, Labels};
+use crate::core::settings::{Input, Step};
 use crate::core::time::Time;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::Control;
 use crate::edges::sink::dead_letters::{DeadLetters, Letter, LetterTarget, LetterWriter};
 use crate::edges::sink::events::EventTarget;
-use crate::edges::source::files::{Block, Buffer, Dealer, DealerLimits, Next, inputs};
+use crate::edges::source::files::{Block, Buffer, Dealer, DealerLimits, Look, Next, inputs};
 use crate::shell::args::BackfillArgs;
 use crate::shell::cli::Terminal;
 use crate::shell::clock::Clock;
@@ -26,6 +29,7 @@ use crate::shell::gauges;
 use crate::shell::pipeline::{BACKFILL_TOPIC, Pipeline};
 use crate::shell::progress::Progress;
 use crate::shell::run::{self, accumulator, spawn};
+use crate::shell::samples::Samples;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -36,6 +40,8 @@ use std::time::{Duration, Instant};
 const BLOCK_BYTES: usize = 512 << 10;
 /// How long to wait for a chunk before the progress is shown again.
 const TURN: Duration = Duration::from_millis(100);
+/// Lines at the beginning of a file that show what it comes wrapped in.
+const ENVELOPES_LOOKED_AT: usize = 16;
 
 /// `ninetail backfill`.
 ///
@@ -119,6 +125,7 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
         state,
         rollups,
         events: EventTarget::File(events),
+        receivers: Vec::new(), // history pages nobody
         backfill: true,
         take_over: false,
         patient: false,
@@ -129,11 +136,10 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
     let letters = DeadLetters::open(&LetterTarget::File(letters), &control)?;
     let threads = pipeline.threads;
     let limits = DealerLimits { threads, block_bytes: BLOCK_BYTES, line_bytes_max };
-    let parser = Mutex::new(Parser::new(&input, &Labels::default())?);
-    let time_of =
-        move |line: &[u8]| time_of(&mut parser.lock().unwrap_or_else(PoisonError::into_inner), line);
-    let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, time_of)?);
+    let look = ByReader::new(&input, pipeline.settings.limits.line_bytes_max)?;
+    let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, look)?);
     let lines = Arc::new(AtomicU64::new(0));
+    let samples = Arc::new(Samples::default());
     let (chunks, taken) = sync_channel(pipeline.bounds.queue_chunks_max);
     let (meeting, leaving) = (Arc::new(Barrier::new(threads)), Arc::new(AtomicBool::new(false)));
     let mut running = Vec::new();
@@ -152,6 +158,8 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
             leaving: leaving.clone(),
             flush_bytes_max: pipeline.bounds.flush_bytes_max,
             lines: lines.clone(),
+            last: 0,
+            samples: samples.clone(),
             control: control.clone(),
             clock: options.clock,
         };
@@ -210,13 +218,50 @@ fn chunk(entry: &Entry) -> Option<&crate::core::partial::Chunk> {
     }
 }
 
-fn time_of(parser: &mut Parser, line: &[u8]) -> Option<Time> {
-    let mut record = Record::at(Time::default());
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    match parser.parse(line, Fields::NONE, &mut record) {
-        Ok(Parsed::Record) => Some(record.time),
-        _ => None,
+/// What the dealer must know of lines, by the reader that counts them.
+struct ByReader {
+    reader: Mutex<Reader>,
+    header: Option<&'static [u8]>,
+    line_bytes_max: usize,
+}
+
+impl ByReader {
+    fn new(input: &Input, line_bytes_max: u32) -> Result<ByReader, LayoutError> {
+        let reader = Mutex::new(Reader::new(input, BACKFILL_TOPIC, &Labels::default(), line_bytes_max)?);
+        Ok(ByReader { reader, header: header_of(input.format), line_bytes_max: line_bytes_max as usize })
+    }
+
+    /// Hands over every line until one gives something.
+    fn find<T>(
+        &self,
+        mut lines: &mut dyn Iterator<Item = &[u8]>,
+        mut look: impl FnMut(&reader::Line<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        reader.resume(Carry::default());
+        Iterator::find_map(&mut lines, |line| {
+            let mut found = None;
+            let message = Message::of(&line[..line.len().min(self.line_bytes_max)]);
+            reader.read(&message, Fields::NONE, &mut |line| found = found.take().or_else(|| look(&line)));
+            found
+        })
+    }
+}
+
+impl Look for ByReader {
+    fn first_time(&self, lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Time> {
+        self.find(lines, |line| (line.read == Ok(Parsed::Record)).then_some(line.record.time))
+    }
+
+    /// Headers say how the lines after them are to be read; a container's line may go on in another.
+    fn in_order(&self, head: &[u8]) -> bool {
+        let parts = |steps: &[Step]| steps.contains(&Step::Cri) || steps.contains(&Step::Docker);
+        let mut lines = head.split(|byte| *byte == b'\n').take(ENVELOPES_LOOKED_AT);
+        self.header.is_some() || self.find(&mut lines, |line| parts(line.envelope).then_some(())).is_some()
+    }
+
+    fn is_header(&self, line: &[u8]) -> bool {
+        self.header.is_some_and(|begins| line.starts_with(begins))
     }
 }
 
@@ -230,6 +275,9 @@ struct Worker {
     leaving: Arc<AtomicBool>,
     flush_bytes_max: usize,
     lines: Arc<AtomicU64>,
+    /// Position of the last line read.
+    last: i64,
+    samples: Arc<Samples>,
     control: Control,
     clock: Clock,
 }
@@ -247,11 +295,15 @@ impl Worker {
     fn count(&mut self) -> Result<(), RunError> {
         let mut buffer = Buffer::default();
         let mut failed: Option<RunError> = None;
+        let mut file = None;
         loop {
             match self.dealer.next(&mut buffer)? {
                 Next::Block(block) => {
                     if failed.is_none() {
-                        failed = self.count_block(&block).err();
+                        if file.replace(block.file) != Some(block.file) {
+                            failed = self.begin_file().err();
+                        }
+                        failed = failed.or_else(|| self.count_block(&block).err());
                     }
                     if failed.is_some() || self.accumulator.bytes() >= self.flush_bytes_max {
                         self.dealer.pause();
@@ -273,6 +325,7 @@ impl Worker {
                     }
                 }
                 Next::End => {
+                    failed = failed.or_else(|| self.begin_file().err());
                     return failed.map_or_else(|| self.hand_over(Standing::Finished).map(drop), Err);
                 }
             }
@@ -288,32 +341,48 @@ impl Worker {
         Ok(self.chunks.send(Ok(Entry::Chunk(chunk))).is_ok())
     }
 
+    /// Lets go of what the file before left open.
+    fn begin_file(&mut self) -> Result<(), RunError> {
+        let (letters, now, mut kept) = (&mut self.letters, self.clock.now(), Ok(()));
+        let last = self.last;
+        self.accumulator.give_up(self.slot, &mut |rejected| {
+            let sent = letters.send(&letter(&rejected, last, now));
+            kept = std::mem::replace(&mut kept, Ok(())).and(sent);
+        });
+        self.accumulator.begin(self.slot, None);
+        Ok(kept?)
+    }
+
     fn count_block(&mut self, block: &Block<'_>) -> Result<(), RunError> {
         let (slot, now) = (self.slot, self.clock.now());
-        let mut lines = 0;
+        let (letters, accumulator) = (&mut self.letters, &mut self.accumulator);
+        let (mut lines, mut kept) = (0, Ok(()));
         for line in block.lines() {
             lines += 1;
-            let outcome = if line.length > line.bytes.len() as u64 {
-                self.accumulator.reject(slot, Reason::TooLong)
-            } else {
-                self.accumulator.line(slot, line.bytes, now)
+            let offset = block.position(&line);
+            self.last = offset;
+            let mut reject = |rejected: Rejected<'_>| {
+                self.samples.take(&rejected, offset, now);
+                let sent = letters.send(&letter(&rejected, offset, now));
+                kept = std::mem::replace(&mut kept, Ok(())).and(sent);
             };
-            if let Outcome::Rejected(reason) = outcome {
-                let partition = self.accumulator.partition(slot);
-                self.letters.send(&Letter {
-                    source: &partition.source,
-                    topic: BACKFILL_TOPIC,
-                    partition: 0,
-                    offset: block.position(&line),
-                    reason: reason.name(),
-                    line: line.bytes,
-                    length: line.length,
-                    seen: now,
-                })?;
+            if line.length > line.bytes.len() as u64 {
+                accumulator.reject_cut(slot, line.bytes, line.length, &mut reject);
+            } else {
+                accumulator.message(slot, &Message::line(line.bytes), now, &mut reject);
+            }
+            if kept.is_err() {
+                break;
             }
         }
+        kept?;
         self.accumulator.advance(slot, self.accumulator.next(slot) + 1);
         self.lines.fetch_add(lines, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// A dead letter of an archive's line: all threads are one partition outside.
+fn letter<'l>(rejected: &Rejected<'l>, offset: i64, seen: Time) -> Letter<'l> {
+    Letter { topic: BACKFILL_TOPIC, partition: 0, ..Letter::of(rejected, offset, seen) }
 }

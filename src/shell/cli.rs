@@ -3,7 +3,7 @@
 //! Invariant: data on stdout, all else on stderr.
 
 use super::exit::{CommandError, Exit};
-use super::{args, backfill, check, demo, explain, generate, report, run, test};
+use super::{args, backfill, check, demo, explain, formats, gate, generate, report, run, test};
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -101,11 +101,15 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Show what becomes of log lines, field by field
     Explain(explain::ExplainArgs),
+    /// List log formats, their fields, and the envelopes that lines come in
+    Formats(formats::FormatsArgs),
     /// Run the `tests:` of pipeline files
     Test(test::TestArgs),
     /// Show SLIs, budgets left, burn rates and latencies from rollups
     Report(args::ReportArgs),
-    /// Generate traffic, schemas, SQL, completions, manuals
+    /// Answer whether the error budgets of a service allow a release
+    Gate(gate::GateArgs),
+    /// Generate traffic, schemas, SQL, OpenSLO, completions, manuals
     Generate(generate::GenerateArgs),
 }
 
@@ -161,8 +165,10 @@ fn execute(command: Command, terminal: Terminal) -> Result<Exit, CommandError> {
         Command::Demo(args) => demo::command(&args, terminal),
         Command::Check(args) => check::command(&args, terminal),
         Command::Explain(args) => explain::command(&args, terminal),
+        Command::Formats(args) => formats::command(&args),
         Command::Test(args) => test::command(&args, terminal),
         Command::Report(args) => report::command(&args, terminal),
+        Command::Gate(args) => gate::command(&args, terminal),
         Command::Generate(args) => generate::command(&args),
     }
 }

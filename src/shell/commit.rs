@@ -6,12 +6,14 @@
 
 use crate::core::engine::{Engine, Outputs};
 use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Takeover};
+use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
 use crate::core::settings::Settings;
 use crate::core::time::{Slice, Time};
 use crate::edges::crash;
 use crate::edges::journal::{self, JournalError, LocalJournal, StateLock, incarnations};
-use crate::edges::metrics::{Metrics, SinkLabel, TypeLabel};
+use crate::edges::metrics::{Metrics, ReceiverLabel, SinkLabel, TypeLabel};
+use crate::edges::sink::delivery::{Outbox, Receiver};
 use crate::edges::sink::events::{EventSink, EventTarget};
 use crate::edges::sink::parquet::{RollupSink, scan};
 use crate::edges::sink::{Control, Foreign, Owner};
@@ -38,6 +40,8 @@ pub struct Setup {
     pub rollups: PathBuf,
     /// Where events go.
     pub events: EventTarget,
+    /// Who receives events over HTTP beside that.
+    pub receivers: Vec<Receiver>,
     /// Archives: every event is history, and the folder must be new.
     pub backfill: bool,
     /// Begin a new journal beside outputs of an older one.
@@ -58,6 +62,8 @@ pub struct Committer {
     engine: Engine,
     rollups: RollupSink,
     events: EventSink,
+    /// None where nobody receives events over HTTP.
+    outbox: Option<Arc<Outbox>>,
     published: Option<OutputPosition>,
     /// Position of the last entry applied.
     position: u64,
@@ -115,11 +121,14 @@ impl Committer {
         if let Some(found) = found {
             incarnations::forget_before(&lock, &found.incarnation)?;
         }
+        let outbox =
+            Outbox::open(&setup.state, owner.pipeline.clone(), owner.journal.clone(), setup.receivers)?;
         let mut committer = Committer {
             journal,
             engine,
             rollups,
             events,
+            outbox: outbox.map(Arc::new),
             published,
             position,
             snapshot_at: position,
@@ -138,6 +147,11 @@ impl Committer {
     /// The engine as it stands.
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// What waits for receivers over HTTP, if there are any.
+    pub fn outbox(&self) -> Option<&Arc<Outbox>> {
+        self.outbox.as_ref()
     }
 
     /// Position of the last snapshot taken.
@@ -224,6 +238,7 @@ impl Committer {
             self.persist("events", |c| c.events.publish(&out.events, at, before).map_err(RunError::from))?;
             self.metrics.events_duration_seconds.observe(started.elapsed().as_secs_f64());
             self.published = out.events.last().map(|e| e.position);
+            self.put_out(&out.events)?;
             for event in &out.events {
                 self.metrics.events.get_or_create(&TypeLabel { r#type: event.kind }).inc();
             }
@@ -237,6 +252,19 @@ impl Committer {
         }
         if !out.cuts.is_empty() {
             self.snapshot()?;
+        }
+        Ok(())
+    }
+
+    /// Puts events into the outbox, from where receivers are served at their own pace.
+    fn put_out(&mut self, events: &[Event]) -> Result<(), RunError> {
+        let Some(outbox) = self.outbox.clone() else { return Ok(()) };
+        let lost = self.persist("outbox", |_| outbox.put(events).map_err(RunError::from))?;
+        for (receiver, count) in lost {
+            (self.control.log)(&format!(
+                "{receiver}: {count} events will not reach it: too many waited for it"
+            ));
+            self.metrics.delivery_dropped.get_or_create(&ReceiverLabel { receiver }).inc_by(count);
         }
         Ok(())
     }
@@ -272,6 +300,7 @@ impl Committer {
                 RunError::Journal(e) => matches!(e, JournalError::Io { .. } | JournalError::Database { .. }),
                 RunError::Rollups(e) => e.may_pass(),
                 RunError::Events(e) => e.may_pass(),
+                RunError::Outbox(_) => true,
                 _ => false,
             };
             if !passes || !self.patient || self.control.stop.load(Ordering::Relaxed) {

@@ -71,10 +71,11 @@ fn start_at(start: Start) -> StartAt {
 /// If a secret's file cannot be read.
 pub fn events(pipeline: &Pipeline) -> Result<EventTarget, RunError> {
     Ok(match &pipeline.sinks.events {
-        Events::Kafka { cluster, topic, state_topic } => EventTarget::Kafka(KafkaTarget {
+        Events::Kafka { cluster, topic, state_topic, mode } => EventTarget::Kafka(KafkaTarget {
             properties: properties(cluster)?,
             topic: topic.clone(),
             state_topic: state_topic.clone(),
+            mode: *mode,
         }),
         Events::File(path) => EventTarget::File(path.clone()),
         Events::Stdout => EventTarget::Stdout,

@@ -5,6 +5,7 @@ use crate::core::format::LayoutError;
 use crate::core::time::SliceLength;
 use crate::edges::journal::JournalError;
 use crate::edges::sink::dead_letters::LetterError;
+use crate::edges::sink::delivery::OutboxError;
 use crate::edges::sink::events::EventError;
 use crate::edges::sink::parquet::RollupError;
 use crate::edges::source::SourceError;
@@ -23,6 +24,9 @@ pub enum RunError {
     /// The events.
     #[error(transparent)]
     Events(#[from] EventError),
+    /// What waits for receivers of events.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
     /// The dead letters.
     #[error(transparent)]
     Letters(#[from] LetterError),

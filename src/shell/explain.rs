@@ -1,22 +1,27 @@
-//! `explain`: a log line in, its whole fate out.
+//! `explain`: a log line in, or a whole message as a shipper sends it, and its whole fate out.
 //!
 //! Invariant: what is shown is decided by the code that counts, with the same order of checks.
 
 use super::cli::Terminal;
 use super::clock::Clock;
 use super::exit::{CommandError, Exit};
+use super::formats;
 use super::input::LineReader;
 use super::pipeline::Pipeline;
 use super::words::painted;
 use crate::core::accumulator::AHEAD_MAX_S;
-use crate::core::format::{self, LayoutError, Parsed, Parser, Preset, preset};
-use crate::core::record::{Field, Fields, Kind, Labels, Outcome, Reason, Record, to_json};
-use crate::core::service::{Classifier, CompileError, ServiceResolver};
-use crate::core::settings::{Format, Limits, Settings, Source};
+use crate::core::envelope::Message;
+use crate::core::format::{LayoutError, Parsed, preset};
+use crate::core::reader::{Carry, Line, Reader};
+use crate::core::record::{self, Field, Fields, Labels, Outcome, Reason, to_json};
+use crate::core::route::Router;
+use crate::core::service::{Classifier, CompileError, ServiceResolver, dimension_value};
+use crate::core::settings::{Format, Settings, Source, Step};
 use crate::core::sli::Verdict;
 use crate::core::time::Time;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -30,7 +35,7 @@ pub struct ExplainArgs {
     /// Pipeline file
     #[arg(value_name = "PIPELINE", required_unless_present = "format", conflicts_with = "format")]
     pub pipeline: Option<PathBuf>,
-    /// File of log lines (plain, gzip or zstd), `-` for stdin
+    /// File of log lines or of messages, one a line (plain, gzip or zstd), `-` for stdin
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub input: PathBuf,
     /// Source whose format reads the lines [default: the first]
@@ -60,10 +65,11 @@ pub enum Output {
 pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandError> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     if let Some(name) = &args.format {
-        let known = || format::ALL.iter().map(|f| format::preset(*f).name).collect::<Vec<_>>().join(", ");
-        let format = format::by_name(name)
-            .ok_or_else(|| CommandError::Usage(format!("unknown format {name}; known: {}", known())))?;
-        show_preset(&mut out, format::preset(format), args.output)?;
+        let preset = formats::named(name)?;
+        match args.output {
+            Output::Json => writeln!(out, "{}", formats::to_json(preset))?,
+            Output::Text => formats::show(&mut out, preset)?,
+        }
         out.flush()?;
         return Ok(Exit::Done);
     }
@@ -80,29 +86,54 @@ pub fn command(args: &ExplainArgs, terminal: Terminal) -> Result<Exit, CommandEr
             .position(|s| *s.name == **name)
             .ok_or_else(|| CommandError::Usage(format!("the pipeline has no source {name}")))?,
     };
+    let format_of = |source: usize| preset(settings.sources[source].input.format).name;
     let mut explainer = Explainer::new(settings).map_err(CommandError::failed)?;
     let mut lines = LineReader::open(&args.input, settings.limits.line_bytes_max as usize)
         .map_err(CommandError::failed)?;
     let now = Clock::system().now();
     let mut number = 0u64;
-    while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
-        number += 1;
-        let fate = explainer.explain(source, line, Some(now), Fields::ALL);
-        match args.output {
-            Output::Json => writeln!(out, "{}", fate.to_json())?,
-            Output::Text => show(&mut out, number, &fate, settings, terminal)?,
+    loop {
+        let line = lines.next_line().map_err(CommandError::failed)?;
+        number += u64::from(line.is_some());
+        let fates = match line {
+            Some(line) => explainer.explain(source, line, Some(now), Fields::ALL),
+            None => explainer.give_up(source),
+        };
+        for fate in &fates {
+            match args.output {
+                Output::Json => writeln!(out, "{}", fate.to_json())?,
+                Output::Text => show(&mut out, number, fate, settings, terminal)?,
+            }
+        }
+        match line {
+            None => break,
+            Some(_) if !fates.is_empty() => {}
+            Some(_) if args.output == Output::Json => writeln!(out, "{}", partial(format_of(source)))?,
+            Some(_) => writeln!(out, "line {number}: part of a line that goes on in another message\n")?,
         }
     }
     out.flush()?;
     Ok(Exit::Done)
 }
 
-/// Decides lines one by one.
+/// A message that holds no more than part of a line.
+fn partial(format: &str) -> Value {
+    json!({
+        "outcome": "partial", "reason": null, "format": format, "envelope": [], "record": null,
+        "service": null, "slice": null, "slis": {},
+    })
+}
+
+/// Decides messages one by one.
 pub struct Explainer {
-    parsers: Vec<Parser>,
+    readers: Vec<Reader>,
+    labels: Labels,
     resolver: ServiceResolver,
+    router: Option<Router>,
+    route: Vec<u8>,
+    /// Column and field of each dimension.
+    dimensions: Vec<(String, Field)>,
     settings: Settings,
-    limits: Limits,
     wanted: Fields,
 }
 
@@ -123,6 +154,10 @@ pub struct Fate {
     pub outcome: Outcome,
     /// The format that read it.
     pub format: Format,
+    /// The envelopes that it came in, from the outside in.
+    pub envelope: Vec<Step>,
+    /// The labels that it was given, by name.
+    pub labels: Vec<(String, String)>,
     /// Every field of the record.
     pub record: Option<Value>,
     /// Its service.
@@ -131,6 +166,8 @@ pub struct Fate {
     pub rule: Option<u16>,
     /// The start of its slice.
     pub slice: Option<Time>,
+    /// Column and value of each dimension.
+    pub dimensions: Vec<(String, Option<String>)>,
     /// Index of each SLO that applies, and its verdict.
     pub slis: Vec<(u16, Verdict)>,
     /// The names of those SLOs.
@@ -145,60 +182,121 @@ impl Explainer {
     pub fn new(settings: &Settings) -> Result<Explainer, RulesError> {
         let mut labels = Labels::default();
         let classifier = Classifier::compile(settings, &mut labels)?;
-        let parser = |s: &Source| Parser::new(&s.input, &labels);
+        let columns = settings.dimension_columns();
+        let reader = |s: &Source| {
+            // a file does not say which of several topics its lines are from
+            let topic = if let [topic] = &s.topics[..] { topic } else { "" };
+            Reader::new(&s.input, topic, &labels, settings.limits.line_bytes_max)
+        };
         Ok(Explainer {
-            parsers: settings.sources.iter().map(parser).collect::<Result<_, _>>()?,
+            readers: settings.sources.iter().map(reader).collect::<Result<_, _>>()?,
+            labels,
             wanted: classifier.fields(),
+            router: classifier.router_if_on(),
+            route: Vec::new(),
+            dimensions: columns.iter().map(|c| c.to_string()).zip(classifier.dimensions().to_vec()).collect(),
             resolver: ServiceResolver::new(&classifier),
-            limits: settings.limits,
             settings: settings.clone(),
         })
     }
 
-    /// The fate of a line of that source; `shown` are fields wanted beside those that rules need. Without a clock no time
-    /// is too late.
-    pub fn explain(&mut self, source: usize, line: &[u8], clock: Option<Time>, shown: Fields) -> Fate {
-        let format = self.settings.sources[source].input.format;
-        let mut fate = Fate {
-            outcome: Outcome::Skipped,
-            format,
-            record: None,
-            service: None,
-            rule: None,
-            slice: None,
-            slis: Vec::new(),
-            names: Vec::new(),
-        };
-        let reject = |fate: Fate, reason| Fate { outcome: Outcome::Rejected(reason), ..fate };
-        if line.is_empty() {
-            return reject(fate, Reason::Empty);
-        }
-        if line.len() > self.limits.line_bytes_max as usize {
-            return reject(fate, Reason::TooLong);
-        }
-        let mut record = Record::at(Time(0));
-        match self.parsers[source].parse(line, self.wanted.union(shown), &mut record) {
-            Ok(Parsed::Record) => {}
-            Ok(Parsed::Skipped) => return fate,
-            Err(reason) => return reject(fate, reason),
-        }
-        let late = clock.is_some_and(|clock| record.time > clock.plus_seconds(AHEAD_MAX_S));
-        if record.time < Time::Y2000 || late {
-            return reject(fate, Reason::TimeOutOfRange);
-        }
-        fate.outcome = Outcome::Record;
-        fate.record = (shown != Fields::NONE).then(|| to_json(&record, preset(format).fields()));
-        let length = self.settings.slice;
-        fate.slice = Some(length.start(length.slice(record.time)));
-        let id = self.resolver.resolve(&record);
-        let service = self.resolver.service(id);
-        fate.service = Some(service.name.name.to_string());
-        fate.rule = service.name.rule;
-        fate.slis = service.slos.iter().map(|&slo| (slo, self.resolver.verdict(slo, &record))).collect();
-        fate.names =
-            fate.slis.iter().map(|(i, _)| self.settings.slos[*i as usize].name.to_string()).collect();
-        fate
+    /// Forgets what messages before left behind: headers, parts of lines.
+    pub fn begin(&mut self, source: usize) {
+        self.readers[source].resume(Carry::default());
     }
+
+    /// The fates of all lines of a message of that source, none if it holds only part of one; `shown` are fields wanted
+    /// beside those that rules need. Without a clock no time is too late.
+    pub fn explain(
+        &mut self,
+        source: usize,
+        message: &[u8],
+        clock: Option<Time>,
+        shown: Fields,
+    ) -> Vec<Fate> {
+        let format = self.settings.sources[source].input.format;
+        let Explainer { readers, resolver, settings, labels, wanted, router, route, dimensions } = self;
+        let mut rules = Rules { resolver, settings, labels, router: router.as_mut(), route, dimensions };
+        let mut fates = Vec::new();
+        readers[source].read(&Message::of(message), wanted.union(shown), &mut |line| {
+            fates.push(fate(&line, format, clock, shown, &mut rules));
+        });
+        fates
+    }
+
+    /// The fates of lines whose rest has not come.
+    pub fn give_up(&mut self, source: usize) -> Vec<Fate> {
+        let format = self.settings.sources[source].input.format;
+        let Explainer { readers, resolver, settings, labels, router, route, dimensions, .. } = self;
+        let mut rules = Rules { resolver, settings, labels, router: router.as_mut(), route, dimensions };
+        let mut fates = Vec::new();
+        readers[source].give_up(&mut |line| {
+            fates.push(fate(&line, format, None, Fields::NONE, &mut rules));
+        });
+        fates
+    }
+}
+
+/// What decides about a record.
+struct Rules<'r> {
+    resolver: &'r mut ServiceResolver,
+    settings: &'r Settings,
+    labels: &'r Labels,
+    router: Option<&'r mut Router>,
+    route: &'r mut Vec<u8>,
+    dimensions: &'r [(String, Field)],
+}
+
+fn fate(line: &Line<'_>, format: Format, clock: Option<Time>, shown: Fields, rules: &mut Rules<'_>) -> Fate {
+    let Rules { resolver, settings, labels, router, route, dimensions } = rules;
+    let mut fate = Fate {
+        outcome: Outcome::Skipped,
+        format,
+        envelope: line.envelope.to_vec(),
+        labels: Vec::new(),
+        record: None,
+        service: None,
+        rule: None,
+        slice: None,
+        dimensions: Vec::new(),
+        slis: Vec::new(),
+        names: Vec::new(),
+    };
+    let mut record = line.record.clone();
+    match line.read {
+        Ok(Parsed::Record) => {}
+        Ok(Parsed::Skipped) => return fate,
+        Err(reason) => return Fate { outcome: Outcome::Rejected(reason), ..fate },
+    }
+    let late = clock.is_some_and(|clock| record.time > clock.plus_seconds(AHEAD_MAX_S));
+    if record.time < Time::Y2000 || late {
+        return Fate { outcome: Outcome::Rejected(Reason::TimeOutOfRange), ..fate };
+    }
+    fate.outcome = Outcome::Record;
+    let mut fields = preset(format).fields();
+    if let Some(router) = router {
+        router.fill(&mut record, route);
+        fields = fields.with(Field::Route);
+    }
+    let record = &record;
+    fate.record = (shown != Fields::NONE).then(|| to_json(record, fields));
+    let bytes_max = settings.limits.dimension_value_bytes_max as usize;
+    let value = |(name, field): &(String, Field)| (name.clone(), dimension_value(record, *field, bytes_max));
+    fate.dimensions = dimensions.iter().map(value).collect();
+    let label = |(name, field): (&str, Field)| match record.get(field) {
+        record::Value::Text(text) => Some((name.to_string(), String::from_utf8_lossy(text).into_owned())),
+        _ => None,
+    };
+    fate.labels = labels.iter().filter_map(label).collect();
+    let length = settings.slice;
+    fate.slice = Some(length.start(length.slice(record.time)));
+    let id = resolver.resolve(record);
+    let service = resolver.service(id);
+    fate.service = Some(service.name.name.to_string());
+    fate.rule = service.name.rule;
+    fate.slis = service.slos.iter().map(|&slo| (slo, resolver.verdict(slo, record))).collect();
+    fate.names = fate.slis.iter().map(|(i, _)| settings.slos[*i as usize].name.to_string()).collect();
+    fate
 }
 
 impl Fate {
@@ -224,20 +322,34 @@ impl Fate {
         self.names.iter().map(String::as_str).zip(self.slis.iter().map(|(_, verdict)| *verdict))
     }
 
-    /// One object, as documented.
+    /// One object, as documented; `dimensions` only where the pipeline has any.
     pub fn to_json(&self) -> Value {
         let slis: serde_json::Map<String, Value> =
             self.verdicts().map(|(name, verdict)| (name.to_string(), verdict.name().into())).collect();
-        json!({
+        let dimensions: serde_json::Map<String, Value> =
+            self.dimensions.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+        let mut object = json!({
             "outcome": self.outcome_name(),
             "reason": self.reason().map(Reason::name),
-            "format": format::preset(self.format).name,
-            "envelope": [],
+            "format": preset(self.format).name,
+            "envelope": self.envelope_names(),
             "record": self.record,
             "service": self.service,
             "slice": self.slice.map(|s| s.to_string()),
             "slis": slis,
-        })
+        });
+        if !self.dimensions.is_empty() {
+            object["dimensions"] = dimensions.into();
+        }
+        if !self.labels.is_empty() {
+            object["labels"] = self.labels.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect();
+        }
+        object
+    }
+
+    /// The names of the envelopes that it came in, from the outside in.
+    pub fn envelope_names(&self) -> Vec<&'static str> {
+        self.envelope.iter().map(|step| step.name()).collect()
     }
 }
 
@@ -249,7 +361,10 @@ fn show(
     terminal: Terminal,
 ) -> io::Result<()> {
     let paint = |code: &str, text: &str| painted(code, text, terminal.stdout_color);
-    let format = format::preset(fate.format).name;
+    let mut format = preset(fate.format).name.to_string();
+    for step in fate.envelope.iter().rev() {
+        format = format!("{} › {format}", step.name());
+    }
     match fate.reason() {
         Some(reason) => {
             let head = paint("1;31", &format!("line {number}: rejected, {}", reason.name()));
@@ -272,6 +387,9 @@ fn show(
             other => writeln!(out, "  {name:<24}{other}")?,
         }
     }
+    for (name, text) in &fate.labels {
+        writeln!(out, "  {name:<24}{text}")?;
+    }
     if !absent.is_empty() {
         writeln!(out, "  {:<24}{}", paint("2", "absent"), paint("2", &absent.join(", ")))?;
     }
@@ -281,6 +399,10 @@ fn show(
             writeln!(out, "  {:<24}{} (rule {}: {})", "→ service", paint("1", service), i + 1, rule.name)?;
         }
         None => writeln!(out, "  {:<24}{} (no rule matches)", "→ service", paint("1", service))?,
+    }
+    for (name, value) in &fate.dimensions {
+        let value = value.as_deref().unwrap_or("absent");
+        writeln!(out, "  {:<24}{value}", format!("→ by {name}"))?;
     }
     if let Some(slice) = fate.slice {
         writeln!(out, "  {:<24}{slice}", "→ slice")?;
@@ -297,50 +419,4 @@ fn show(
         writeln!(out, "  {:<24}none applies to this service", "→ SLOs")?;
     }
     writeln!(out)
-}
-
-fn show_preset(out: &mut impl Write, preset: &Preset, output: Output) -> io::Result<()> {
-    let kind = |field: Field| match field.kind() {
-        Kind::Text => "text",
-        Kind::Integer => "integer",
-        Kind::Duration => "duration",
-        Kind::Boolean => "boolean",
-        Kind::Timestamp => "timestamp",
-    };
-    let facts = [
-        ("time", preset.time_is),
-        ("client latency", preset.client_latency_is),
-        ("upstream latency", preset.upstream_latency_is),
-        ("client gone", preset.client_gone_if),
-        ("websocket", preset.websocket_if),
-        ("service", preset.service_template),
-        ("absent", preset.absent_if),
-        ("skipped", preset.skips),
-        ("rejected", preset.rejects),
-    ];
-    if output == Output::Json {
-        let fields: Vec<Value> = preset
-            .fields
-            .iter()
-            .map(|(field, from)| json!({ "name": field.name(), "type": kind(*field), "from": from, "doc": field.doc().trim() }))
-            .collect();
-        let mut object =
-            json!({ "format": preset.name, "doc": preset.doc, "lateness_s": preset.lateness_s_default });
-        for (name, fact) in facts {
-            object[name.replace(' ', "_")] = fact.into();
-        }
-        object["fields"] = fields.into();
-        return writeln!(out, "{object}");
-    }
-    writeln!(out, "{}: {}\n", preset.name, preset.doc)?;
-    for (name, fact) in facts {
-        writeln!(out, "  {name:<18}{fact}")?;
-    }
-    let lateness = super::config::scalar::seconds_text(preset.lateness_s_default.into());
-    writeln!(out, "  {:<18}{lateness}: {}\n", "lateness", preset.lateness_why)?;
-    writeln!(out, "  {:<22}{:<11}from", "field", "type")?;
-    for (field, from) in preset.fields {
-        writeln!(out, "  {:<22}{:<11}{from}", field.name(), kind(*field))?;
-    }
-    Ok(())
 }

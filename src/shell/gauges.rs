@@ -29,6 +29,7 @@ pub fn count(metrics: &Metrics, entries: &[Entry]) {
                 outcome("record", quality.records);
                 outcome("skipped", quality.skipped);
                 outcome("rejected", quality.rejected());
+                metrics.duplicates_dropped.inc_by(quality.dropped);
                 for (reason, n) in &quality.rejects {
                     metrics.rejected.get_or_create(&ReasonLabel { reason: reason.name() }).inc_by(*n);
                 }
@@ -48,6 +49,7 @@ pub fn update(metrics: &Metrics, engine: &Engine, now: Time) {
     metrics.services.set(engine.roster().len() as i64);
     metrics.services_folded.set(i64::try_from(engine.roster().folded()).unwrap_or(i64::MAX));
     raise_to(&metrics.records_late, engine.records_late());
+    raise_to(&metrics.dimensions_folded, engine.breakdown().folded());
     for (partition, progress) in engine.watermarks().iter() {
         let labels = PartitionLabels {
             source: partition.source.to_string(),

@@ -1,17 +1,22 @@
-//! `generate`: what ninetail can write for others: traffic, the schema, SQL, completions, manuals.
+//! `generate`: what ninetail can write for others: traffic, the schema, SQL, OpenSLO, completions, manuals.
 
+mod asyncapi;
 mod duckdb;
+mod schemas;
+
+pub use schemas::{documents, schema};
 
 use super::cli::clap_command;
-use super::config::PipelineFile;
 use super::exit::{CommandError, Exit};
+use super::openslo;
+use super::pipeline::Pipeline;
 use super::traffic::{self, TrafficArgs};
 use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Generates traffic, schemas, SQL, completions, manuals.
+/// Generates traffic, schemas, SQL, OpenSLO, completions, manuals.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
     /// What to generate.
@@ -24,12 +29,14 @@ pub struct GenerateArgs {
 pub enum What {
     /// Seeded load-balancer traffic with scripted incidents
     Traffic(TrafficArgs),
-    /// JSON Schema of pipeline files, for editors
+    /// Schemas of what ninetail reads and writes: pipeline files, for editors, and events
     ///
     /// Put `# yaml-language-server: $schema=<path>` in the first line of a pipeline file.
-    Schema,
+    Schema(SchemaArgs),
     /// SQL views that merge the revisions of the rollups, with percentiles and budgets
     Sql(SqlArgs),
+    /// SLOs of a pipeline as OpenSLO v1
+    Openslo(OpenSloArgs),
     /// Completions for a shell
     Completions {
         /// Shell
@@ -42,6 +49,19 @@ pub enum What {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+}
+
+/// Which schema.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  ninetail generate schema > pipeline.schema.json
+  ninetail generate schema --of asyncapi > asyncapi.yaml
+  ninetail generate schema --of slo.burn_rate.firing")]
+pub struct SchemaArgs {
+    /// Of what: pipeline files, events as structured CloudEvents, all that is known of the topic of events
+    /// (AsyncAPI 3, YAML), or the data of one event type
+    #[arg(long, value_name = "WHAT", default_value = "pipeline", value_parser = schemas::names())]
+    pub of: String,
 }
 
 /// Which rollups the views are over.
@@ -59,6 +79,16 @@ pub struct SqlArgs {
     /// Folder of rollups, in place of the pipeline's
     #[arg(long, value_name = "DIR")]
     pub rollups: Option<PathBuf>,
+}
+
+/// Which pipeline is written.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  ninetail generate openslo pipelines/quickstart.yaml > slos.yaml")]
+pub struct OpenSloArgs {
+    /// Pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
 }
 
 /// A database's SQL.
@@ -79,7 +109,13 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
             traffic::command(traffic).map_err(CommandError::failed)?;
             return Ok(Exit::Done);
         }
-        What::Schema => bytes = schema().into_bytes(),
+        What::Schema(SchemaArgs { of }) => {
+            // the parser takes only names that are there
+            bytes = schema(of).unwrap_or_default().into_bytes();
+        }
+        What::Openslo(args) => {
+            bytes = openslo::text(&Pipeline::load(&args.pipeline)?).into_bytes();
+        }
         What::Sql(SqlArgs { dialect: Dialect::Duckdb, pipeline, rollups }) => {
             bytes = duckdb::views(pipeline.as_deref(), rollups.as_deref())?.into_bytes();
         }
@@ -99,13 +135,4 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
     out.write_all(&bytes)?;
     out.flush()?;
     Ok(Exit::Done)
-}
-
-/// The JSON Schema of pipeline files, with a line end.
-pub fn schema() -> String {
-    let schema = schemars::schema_for!(PipelineFile);
-    // A schema is plain JSON: serialising it cannot fail.
-    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
-    text.push('\n');
-    text
 }

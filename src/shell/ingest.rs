@@ -4,9 +4,10 @@
 //! exactly what was counted. No lock, no clock and no allocation per record.
 
 use crate::core::accumulator::{Accumulator, Slot};
+use crate::core::envelope::Message;
 use crate::core::partial::{Chunk, Gap, Standing};
 use crate::core::position::{Partition, Span};
-use crate::core::record::Outcome;
+use crate::core::reader::Carry;
 use crate::core::settings::Input;
 use crate::edges::metrics::{Metrics, PartitionLabels, SinkLabel};
 use crate::edges::sink::Control;
@@ -15,6 +16,7 @@ use crate::edges::source::kafka::{Assignment, Delivery, KafkaConsumer, Stop, Sto
 use crate::edges::source::{Ends, KafkaConfig};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
+use crate::shell::samples::Samples;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -38,6 +40,8 @@ pub enum Order {
         input: Input,
         /// First offset.
         offset: i64,
+        /// What a reader carried when it stood there.
+        carry: Vec<u8>,
     },
     /// Fetch nothing from it for now: it is far ahead of the slowest.
     Pause(Partition),
@@ -89,6 +93,8 @@ pub struct Ingest {
     pub until_end: bool,
     /// Stop flag and log.
     pub control: Control,
+    /// Rejected lines for the log.
+    pub samples: Arc<Samples>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// The clock.
@@ -166,8 +172,11 @@ impl Ingest {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             };
             match order {
-                Order::Assign { cluster, partition, input, offset } => {
+                Order::Assign { cluster, partition, input, offset, carry } => {
+                    let carry = Carry::from_bytes(&carry)
+                        .map_err(|e| RunError::Restore(format!("what {partition} carries: {e}")))?;
                     let slot = self.accumulator.register(partition.clone(), &input, offset)?;
+                    self.accumulator.resume(slot, carry);
                     let consumer = match &mut consumers[cluster] {
                         Some(consumer) => consumer,
                         none => none.insert(KafkaConsumer::open(&self.clusters[cluster].0)?),
@@ -218,23 +227,20 @@ impl Ingest {
             let now = self.clock.now();
             let (accumulator, letters) = (&mut self.accumulator, &mut self.letters);
             let (control, metrics, torn) = (&self.control, &self.metrics, &mut self.torn);
+            let samples = &self.samples;
             consumer.poll(POLL, &mut |delivery| match delivery {
-                Delivery::Message { slot, offset, payload } => {
-                    let line = payload.unwrap_or_default();
-                    if let Outcome::Rejected(reason) = accumulator.line(slot, line, now) {
-                        let partition = accumulator.partition(slot);
-                        let letter = Letter {
-                            source: &partition.source,
-                            topic: &partition.topic,
-                            partition: partition.number,
-                            offset,
-                            reason: reason.name(),
-                            line,
-                            length: line.len() as u64,
-                            seen: now,
-                        };
+                Delivery::Message { slot, offset, payload, key, headers } => {
+                    let message = Message {
+                        payload: payload.unwrap_or_default(),
+                        key,
+                        headers: &headers,
+                        one_line: false,
+                    };
+                    accumulator.message(slot, &message, now, &mut |rejected| {
+                        samples.take(&rejected, offset, now);
+                        let letter = Letter::of(&rejected, offset, now);
                         *torn |= !keep(letters, &letter, control, metrics);
-                    }
+                    });
                     accumulator.advance(slot, offset + 1);
                 }
                 Delivery::End { slot, offset, .. } => accumulator.advance(slot, offset),
@@ -258,6 +264,12 @@ impl Ingest {
                 partition = %self.accumulator.partition(slot), from = span.start, to = span.end, reason,
                 "offsets were lost before they could be read"
             );
+            let (now, torn) = (self.clock.now(), &mut self.torn);
+            let (letters, control, metrics) = (&mut self.letters, &self.control, &self.metrics);
+            // the rest of open lines is lost with the offsets
+            self.accumulator.give_up(slot, &mut |rejected| {
+                *torn |= !keep(letters, &Letter::of(&rejected, span.start, now), control, metrics);
+            });
             self.accumulator.gap(slot, Gap { span, reason: reason.into() });
             self.flush(consumers, lanes);
         }

@@ -6,11 +6,16 @@
 mod csv;
 mod figures;
 mod latencies;
+mod nines;
 mod print;
 mod quality;
+mod standing;
 mod sums;
+mod what_if;
 
-use super::args::{ReportArgs, ReportOutput};
+pub(super) use standing::{Standing, Standings, standings, unjudged};
+
+use super::args::{OtherReport, ReportArgs, ReportOutput};
 use super::cli::Terminal;
 use super::exit::{CommandError, Exit};
 use super::pipeline::Pipeline;
@@ -37,12 +42,17 @@ const FILES_PER_THREAD_MIN: usize = 32;
 /// # Errors
 /// If the pipeline is invalid, the folder holds no rollups of it, a file cannot be read, or the output fails.
 pub fn command(args: &ReportArgs, terminal: Terminal) -> Result<Exit, CommandError> {
-    let request = Request::new(args)?;
-    let report = request.report()?;
-    let text = match args.output {
-        ReportOutput::Table => print::table(&report, terminal.stdout_color),
-        ReportOutput::Json => format!("{:#}\n", print::json(&report)),
-        ReportOutput::Csv => csv::text(&report),
+    let text = match &args.other {
+        Some(OtherReport::Nines(args)) => nines::text(args),
+        Some(OtherReport::WhatIf(args)) => what_if::text(args)?,
+        None => {
+            let report = Request::new(args)?.report()?;
+            match args.output {
+                ReportOutput::Table => print::table(&report, terminal.stdout_color),
+                ReportOutput::Json => format!("{:#}\n", print::json(&report)),
+                ReportOutput::Csv => csv::text(&report),
+            }
+        }
     };
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -58,21 +68,42 @@ struct Request {
     /// Only tables of these slices.
     slice: Option<SliceLength>,
     slos: Arc<[Slo]>,
+    /// What each SLO is to say: its name and services, and the prose.
+    specifications: Vec<(String, String)>,
     rules: Vec<ServiceRule>,
     since: Option<Time>,
     until: Option<Time>,
+    /// A window in place of each SLO's, seconds.
+    window_s: Option<u64>,
+    /// Whether the counts of single slices are asked for.
+    series: bool,
 }
 
 impl Request {
     fn new(args: &ReportArgs) -> Result<Request, CommandError> {
-        if let (Some(since), Some(until)) = (args.since, args.until)
+        let pipeline = args.pipeline.as_deref().map(Pipeline::load).transpose()?;
+        Request::of(pipeline, args.rollups.as_deref(), args.since, args.until)
+    }
+
+    /// What is asked of a pipeline's rollups, or of those in a folder.
+    fn of(
+        pipeline: Option<Pipeline>,
+        rollups: Option<&Path>,
+        since: Option<Time>,
+        until: Option<Time>,
+    ) -> Result<Request, CommandError> {
+        if let (Some(since), Some(until)) = (since, until)
             && since >= until
         {
             return Err(CommandError::Usage(format!("--since {since} is not before --until {until}")));
         }
-        let pipeline = args.pipeline.as_deref().map(Pipeline::load).transpose()?;
-        let rollups = args.rollups.clone().or_else(|| pipeline.as_ref().map(|p| p.sinks.rollups.clone()));
+        let rollups =
+            rollups.map(Path::to_owned).or_else(|| pipeline.as_ref().map(|p| p.sinks.rollups.clone()));
         let rollups = rollups.ok_or_else(|| CommandError::Usage("name a pipeline or --rollups".into()))?;
+        let specified = pipeline.iter().flat_map(|p| p.specified());
+        let named = |slo: &Slo| format!("{} of {}", slo.name, slo.services.join(", "));
+        let specifications =
+            specified.filter_map(|(slo, text)| Some((named(slo), text?.to_owned()))).collect();
         let settings = pipeline.map(|p| p.settings);
         Ok(Request {
             rollups,
@@ -80,12 +111,22 @@ impl Request {
             slice: settings.as_ref().map(|s| s.slice),
             rules: settings.as_ref().map(|s| s.services.clone()).unwrap_or_default(),
             slos: settings.map(|s| s.slos).unwrap_or_default().into(),
-            since: args.since,
-            until: args.until,
+            specifications,
+            since,
+            until,
+            window_s: None,
+            series: false,
         })
     }
 
     fn report(&self) -> Result<Report, CommandError> {
+        let (pipeline, question, sums) = self.sums()?;
+        let report = Report::new(&pipeline, &question, &sums, &self.rules);
+        Ok(Report { specifications: self.specifications.clone(), ..report })
+    }
+
+    /// The pipeline's name, what was asked in full, and the sums.
+    fn sums(&self) -> Result<(String, Question, Sums), CommandError> {
         let (pipeline, slice, mut files) = choose(&self.rollups, self.name.as_deref(), self.slice)?;
         let dir = self.rollups.display();
         if let Some(until) = self.until {
@@ -105,13 +146,23 @@ impl Request {
             )));
         }
         files.retain(|file| file.day < end && file.day_end() > since);
-        let question = Question { slice, since, until: end, slos: self.slos.clone() };
+        let question = Question {
+            slice,
+            since,
+            until: end,
+            slos: self.slos.clone(),
+            window_s: self.window_s,
+            series: self.series,
+        };
         let sums = add_up(files, &question)?;
-        Ok(Report::new(&pipeline, &question, &sums, &self.rules))
+        Ok((pipeline, question, sums))
     }
 
-    /// The longest window: the pipeline's, and those of the newest two dates' rows.
+    /// The longest window: the one asked for, else the pipeline's and those of the newest two dates' rows.
     fn lookback_s(&self, files: &[TableFile]) -> Result<u64, CommandError> {
+        if let Some(window_s) = self.window_s {
+            return Ok(window_s);
+        }
         let mut longest = self.slos.iter().map(|slo| slo.window_s).max().unwrap_or(0);
         let slis: Vec<&TableFile> = files.iter().filter(|file| file.table == "sli").collect();
         let days: BTreeSet<Time> = slis.iter().map(|file| file.day).collect();

@@ -3,7 +3,7 @@
 //! The path of a message, entry to exit:
 //! ```text
 //! consumer.poll(..)                       edges::source   messages, in order, borrowed
-//!   accumulator.line(slot, line, clock)   core            format → record → service → SLIs → cells
+//!   accumulator.message(slot, message, …) core            envelope → format → record → service → SLIs → cells
 //! accumulator.flush(clock)                core            a chunk: cells and what they cover
 //! committer.commit(entries)               shell           journal (durable), then
 //!   engine.apply(position, entry, out)    core            watermark → slices → ledger → alerts
@@ -21,6 +21,7 @@ use crate::core::time::Slice;
 use crate::edges::http;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::dead_letters::DeadLetters;
+use crate::edges::sink::delivery::Delivery;
 use crate::edges::source::Ends;
 use crate::edges::source::kafka::StopReason;
 use crate::edges::source::topics::{StartAt, Topics};
@@ -34,6 +35,7 @@ use crate::shell::exit::{CommandError, Exit};
 use crate::shell::gauges;
 use crate::shell::ingest::{Ingest, Order, Report};
 use crate::shell::pipeline::Pipeline;
+use crate::shell::samples::Samples;
 use crate::shell::watch::{FoundPartition, Hint, Sighting, Watch, Watched};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -107,6 +109,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
         state: pipeline.state.clone(),
         rollups: pipeline.sinks.rollups.clone(),
         events: connect::events(pipeline)?,
+        receivers: pipeline.sinks.receivers.clone(),
         backfill: false,
         take_over: options.take_over,
         patient: true,
@@ -118,6 +121,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
     let (reports, chunks) = sync_channel(pipeline.bounds.queue_chunks_max);
     options.metrics.queue_chunks_max.set(pipeline.bounds.queue_chunks_max as i64);
     let ends: Vec<Ends> = clusters.iter().map(|_| Ends::new()).collect();
+    let samples = Arc::new(Samples::default());
     let mut threads = Vec::new();
     let mut orders = Vec::new();
     for thread in 0..pipeline.threads {
@@ -135,6 +139,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             flush_bytes_max: pipeline.bounds.flush_bytes_max,
             until_end: options.until_end,
             control: control.clone(),
+            samples: samples.clone(),
             metrics: options.metrics.clone(),
             clock: options.clock,
             torn: false,
@@ -163,6 +168,21 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             }
         })?);
     }
+    // receivers are served until the last event was put out, not only until the stop
+    let done = Arc::new(AtomicBool::new(false));
+    if let Some(outbox) = committer.outbox() {
+        for receiver in outbox.receivers() {
+            let clock = options.clock;
+            let delivery = Delivery {
+                receiver: receiver.clone(),
+                outbox: outbox.clone(),
+                metrics: options.metrics.clone(),
+                control: connect::control(&done),
+                now: Arc::new(move || clock.now()),
+            };
+            threads.push(spawn(&format!("deliver-{}", receiver.name), move || delivery.run())?);
+        }
+    }
     let engine = EngineSide {
         committer,
         chunks,
@@ -181,6 +201,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
     };
     let outcome = engine.turn();
     options.stop.store(true, Ordering::Relaxed);
+    done.store(true, Ordering::Relaxed);
     for thread in threads {
         // A thread that panicked has aborted the process in a release; in a test build it says so itself.
         let _ = thread.join();
@@ -477,8 +498,9 @@ impl EngineSide<'_> {
             let thread = self.placed.len() % self.orders.len();
             tracing::info!(%partition, offset, thread, "reading");
             self.placed.insert(partition.clone(), thread);
+            let carry = self.committer.engine().carry(&partition).to_vec();
             let input = source.input.clone();
-            let order = Order::Assign { cluster, partition: partition.clone(), input, offset };
+            let order = Order::Assign { cluster, partition: partition.clone(), input, offset, carry };
             // A thread that is gone has said why, or will.
             let _ = self.orders[thread].send(order);
             if let Some(id) = topic_id {

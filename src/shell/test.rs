@@ -57,8 +57,11 @@ pub fn command(args: &TestArgs, terminal: Terminal) -> Result<Exit, CommandError
 
 /// What is not as expected, one line each. A test's times are never too late: it must pass on any day.
 pub fn differences(explainer: &mut Explainer, test: &LineTest) -> Vec<String> {
-    let fate = explainer.explain(test.source, test.line.as_bytes(), None, Fields::ALL);
-    compare(&test.expect, &fate)
+    explainer.begin(test.source);
+    match &explainer.explain(test.source, test.line.as_bytes(), None, Fields::ALL)[..] {
+        [fate] => compare(&test.expect, fate),
+        fates => vec![format!("lines: wanted 1, came {}", fates.len())],
+    }
 }
 
 fn compare(expect: &Expect, fate: &Fate) -> Vec<String> {

@@ -193,3 +193,41 @@ pub(crate) fn far_ahead() -> Outcome {
     scenario.drain()?;
     scenario.check(&truth)
 }
+
+/// Lines in parts, as a container's runtime splits them: the process dies between the parts of a line, and each line counts
+/// once.
+pub(crate) fn lines_in_parts_and_kills() -> Outcome {
+    let scenario = Scenario::new("parts", Options { idle_timeout: "2s", ..brisk() })?;
+    let lines = recent_lines(31, 6_000, 300, 4);
+    let mut truth = scenario.truth();
+    add(&mut truth, &lines);
+    let mut parts: Lines = Vec::new();
+    for (number, (partition, line)) in lines.iter().enumerate() {
+        let pieces: Vec<&[u8]> = line.chunks(60 + number * 37 % 500).collect();
+        for (at, piece) in pieces.iter().enumerate() {
+            let tag = if at + 1 < pieces.len() { "P" } else { "F" };
+            let header = format!("2025-12-31T17:37:40.493035218+01:00 stdout {tag} ");
+            parts.push((*partition, [header.as_bytes(), piece].concat()));
+        }
+    }
+    // a step that is no multiple of anything: most pieces end inside a line, in every partition
+    for (round, piece) in parts.chunks(parts.len() / 6 - 1).enumerate() {
+        scenario.client.produce(&scenario.topic, piece)?;
+        let mut process = scenario.run(&[], &[])?;
+        std::thread::sleep(std::time::Duration::from_millis(900 + 450 * round as u64));
+        if let Some(status) = process.ended()? {
+            return Err(format!("ended by itself: {status}\n{}", process.said()).into());
+        }
+        process.kill()?;
+    }
+    scenario.drain()?;
+    scenario.check(&truth)?;
+    let rows = scenario.rows(
+        "quality",
+        "SELECT sum(lines)::BIGINT AS lines, sum(rejected)::BIGINT AS rejected, sum(skipped)::BIGINT AS skipped FROM {table}",
+    )?;
+    let row = rows.first().ok_or("no row of quality")?;
+    assert_eq!(integer(row, "lines")?, lines.len() as i64, "a line is counted when its last part is there");
+    assert_eq!((integer(row, "rejected")?, integer(row, "skipped")?), (0, 0));
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! ninetail against real Apache Kafka and DuckDB: what it must survive, compared with an independent truth.
 //!
-//! Kafka's jars and DuckDB are fetched once into a cache folder; `NINETAIL_TEST_BOOTSTRAP` names an existing
+//! Kafka's jars, DuckDB and an Alertmanager are fetched once into a cache folder; `NINETAIL_TEST_BOOTSTRAP` names an existing
 //! cluster instead. Without a JDK, Maven or Python the tests that need them are reported as ignored, with
 //! the reason; with `CI=true` that is a failure.
 
@@ -8,10 +8,14 @@ mod fixture;
 
 #[path = "../readme/blocks.rs"]
 mod blocks;
+#[path = "../support/receiver.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod posted;
 
 mod bad_input;
 mod corrupt;
 mod crashes;
+mod dimensions;
 mod disks;
 mod ground;
 mod health;
@@ -19,6 +23,7 @@ mod input;
 mod outages;
 mod readme;
 mod recreated;
+mod receivers;
 mod refusals;
 mod reports;
 
@@ -27,7 +32,7 @@ mod truth;
 mod unreachable;
 mod zombies;
 
-use fixture::Need::{CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
+use fixture::Need::{Alertmanager, CrashPoints, DuckDb, Kafka, Mount, OwnKafka};
 use fixture::{Need, Outcome};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -51,6 +56,8 @@ fn main() {
         trial("truth::stream", &[Kafka, DuckDb], truth::stream),
         trial("truth::stream_in_pieces", &[Kafka, DuckDb], truth::stream_in_pieces),
         trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
+        trial("dimensions::rows_by_route_and_method", &[Kafka, DuckDb], dimensions::rows_by_route_and_method),
+        trial("dimensions::beyond_the_limit", &[Kafka, DuckDb], dimensions::beyond_the_limit),
         trial("truth::events_in_a_file", &[Kafka, DuckDb], truth::events_in_a_file),
         trial("reports::agree_with_sql_and_the_truth", &[DuckDb], reports::agree_with_sql_and_the_truth),
         trial("crashes::kill_loop", &[Kafka, DuckDb], crashes::kill_loop),
@@ -71,6 +78,7 @@ fn main() {
         trial("input::silent_partition_beside_busy_ones", &[Kafka, DuckDb], input::silent_partition),
         trial("input::all_partitions_fall_silent", &[Kafka, DuckDb], input::all_silent),
         trial("input::a_partition_far_ahead", &[Kafka, DuckDb], input::far_ahead),
+        trial("input::lines_in_parts_and_kills", &[Kafka, DuckDb], input::lines_in_parts_and_kills),
         trial("input::new_partitions", &[Kafka, DuckDb], input::new_partitions),
         trial("bad_input::every_kind", &[Kafka, DuckDb], bad_input::every_kind),
         trial("bad_input::hostile_traffic", &[Kafka, DuckDb], bad_input::hostile_traffic),
@@ -97,6 +105,7 @@ fn main() {
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
         trial("health::and_metrics_tell_the_truth", &[Kafka, DuckDb], health::and_metrics_tell_the_truth),
         trial("health::back_after_a_kill", &[Kafka, DuckDb], health::back_after_a_kill),
+        trial("receivers::firing_then_resolved", &[Kafka, Alertmanager], receivers::firing_then_resolved),
         trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
         trial("readme::sql", &[DuckDb], readme::sql),
     ];

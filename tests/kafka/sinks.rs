@@ -8,7 +8,7 @@ use ninetail::core::event::Event;
 use ninetail::core::rollup::OutputPosition;
 use ninetail::core::time::{Slice, Time};
 use ninetail::edges::sink::dead_letters::{DeadLetters, Letter, LetterTarget};
-use ninetail::edges::sink::events::{EventError, EventSink, EventTarget, KafkaTarget, Progress};
+use ninetail::edges::sink::events::{EventError, EventSink, EventTarget, KafkaTarget, Mode, Progress};
 use ninetail::edges::sink::{Control, Foreign, Owner};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -27,7 +27,12 @@ impl Place {
     fn new(bootstrap: String, name: &str) -> Place {
         let topic = |kind: &str| format!("sinks-{name}-{kind}-{}", std::process::id());
         let properties = BTreeMap::from([("bootstrap.servers".to_owned(), bootstrap.clone())]);
-        let target = KafkaTarget { properties, topic: topic("events"), state_topic: topic("state") };
+        let target = KafkaTarget {
+            properties,
+            topic: topic("events"),
+            state_topic: topic("state"),
+            mode: Mode::Structured,
+        };
         Place { client: Client { bootstrap }, target }
     }
 
@@ -260,7 +265,10 @@ pub(crate) fn dead_letters_are_kept() -> Outcome {
         topic: "alb-logs",
         partition: 3,
         offset,
+        index: 0,
         reason: "not_this_format",
+        step: "format",
+        envelope: &[],
         line,
         length: 10,
         seen: Time::from_seconds(1_530_570_180),

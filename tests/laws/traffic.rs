@@ -42,13 +42,17 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
             lateness_s: 30,
             idle_timeout_s: 30,
         }],
+        routes: None,
+        dimensions: Vec::new(),
         services: vec![ServiceRule {
             name: "{target_group}".into(),
             when: None,
             matches: Vec::new(),
+            map: None,
             tier: None,
             owner: None,
             runbook_url: None,
+            dashboard_url: None,
         }],
         slos: vec![
             slo("availability", Some("client_gone"), Rule::Good("status < 500".into())),
@@ -93,6 +97,7 @@ pub(crate) fn any_line() -> impl Strategy<Value = Vec<u8>> {
         12 => (0i64..600_000, 0u32..5, status, -1i64..3000).prop_map(|(t, s, c, ms)| line(t, s, c, ms)),
         1 => Just(line(7_200_000, 1, 200, 5)), // two hours after the start: later than the clock
         1 => Just(Vec::new()),
-        1 => prop::collection::vec(any::<u8>(), 0..40),
+        // without a line end: one message is one line here
+        1 => prop::collection::vec((0u8..255).prop_map(|b| if b == b'\n' { 255 } else { b }), 0..40),
     ]
 }

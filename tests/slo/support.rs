@@ -69,13 +69,17 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
         history_after_s: 900,
         silent_after_s: 600,
         sources: Vec::new(),
+        routes: None,
+        dimensions: Vec::new(),
         services: vec![ServiceRule {
             name: "shop".into(),
             when: None,
             matches: Vec::new(),
+            map: None,
             tier: Some(1),
             owner: Some("payments".into()),
             runbook_url: Some("https://runbooks.example.com/shop".into()),
+            dashboard_url: Some("https://dashboards.example.com/shop".into()),
         }],
         slos,
         limits: Limits::default(),
@@ -103,6 +107,7 @@ impl Bench {
             complete: true,
             unread: 0,
             watermark: Time::from_seconds(BEGIN * 60),
+            clock: Time(0),
             position: 0,
         };
         let ledger = Ledger::new(BTreeMap::new());

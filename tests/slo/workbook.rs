@@ -74,15 +74,36 @@ fn an_event_says_what_a_responder_needs() {
         ("/burn/governing_rate", "16.666666"),
         ("/burn/long/window", "1h"),
         ("/severity", "page"),
+        ("/slo/id", "shop/availability"),
+        ("/slo/target", "0.999"),
+        ("/slo/budgeting_method", "occurrences"),
+        ("/projection/rate", "16.666666"),
+        ("/projection/pace_seconds", "155520"),
+        // 33,210 of 43,210 bad requests are left
+        ("/projection/remaining_seconds", "119528.331404"),
         ("/links/runbook_url", "https://runbooks.example.com/shop"),
+        ("/links/dashboard_url", "https://dashboards.example.com/shop"),
         ("/state/previous", "inactive"),
         ("/state/current", "firing"),
     ] {
         assert_eq!(field(event, path), want, "{path}");
     }
+    assert_eq!(field(event, "/projection/exhausts_at"), &event.time.plus_seconds(119_528).to_string());
+    assert_eq!(field(event, "/provenance/recorded_at"), &bench.context.clock.to_string());
     assert_eq!(field(event, "/burn/long/total"), 600_000);
     assert_eq!(field(event, "/sli/bad"), 10_000);
     assert_eq!(field(event, "/replay"), false);
+
+    // its end is grouped with it, and says when
+    let mut resolved = Vec::new();
+    while resolved.is_empty() {
+        let closed = bench.close(&[("shop", 0, RATE, 0)]);
+        resolved = closed.into_iter().filter(|e| e.kind == RESOLVED).collect();
+    }
+    assert_eq!(field(&resolved[0], "/state/fingerprint"), field(event, "/state/fingerprint"));
+    assert_eq!(field(&resolved[0], "/state/since"), &event.time.to_string());
+    // nothing burns in the short window any more: there is nothing to project
+    assert_eq!(field(&resolved[0], "/projection/remaining_seconds"), &serde_json::Value::Null);
 }
 
 #[test]

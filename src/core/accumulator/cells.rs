@@ -7,7 +7,7 @@ use crate::core::accumulator::latencies::{DENSE_MAX, Latencies, Pool};
 use crate::core::histogram::add;
 use crate::core::partial::{Cell, Verdicts};
 use crate::core::record::Record;
-use crate::core::service::{ServiceId, ServiceResolver};
+use crate::core::service::{GroupId, ServiceId, ServiceResolver};
 use crate::core::sli::Verdict;
 use crate::core::time::Slice;
 use hashbrown::HashTable;
@@ -19,14 +19,14 @@ pub(super) struct Key {
     pub(super) epoch: u32,
     /// The slice.
     pub(super) slice: Slice,
-    /// The service, as the epoch's resolver numbers it.
-    pub(super) service: ServiceId,
+    /// The service, or the service and its combination, as the epoch numbers them.
+    pub(super) group: GroupId,
 }
 
 impl Key {
     #[inline(always)]
     fn hash(self) -> u64 {
-        let low = (self.service.0 as u64) << 32 | self.epoch as u64;
+        let low = (self.group.0 as u64) << 32 | self.epoch as u64;
         let wide =
             (low ^ 0x9e37_79b9_7f4a_7c15) as u128 * (self.slice.0 as u64 ^ 0xd1b5_4a32_d192_ed03) as u128;
         wide as u64 ^ (wide >> 64) as u64
@@ -41,6 +41,8 @@ struct HotCell {
     client_gone: u64,
     bytes_received: u64,
     bytes_sent: u64,
+    /// The service, as the epoch's resolver numbers it.
+    service: ServiceId,
     /// Where its verdicts begin, one group of good, bad and excluded for each SLO of the service.
     verdicts: u32,
     /// Of the client and of the target.
@@ -76,17 +78,18 @@ impl Cells {
 
     /// A new cell. The key must not be there.
     #[inline(never)]
-    pub(super) fn open(&mut self, key: Key, slos: usize) -> usize {
+    pub(super) fn open(&mut self, key: Key, service: ServiceId, slos: usize) -> usize {
         let verdicts = self.verdicts.len() as u32;
         self.verdicts.resize(self.verdicts.len() + slos, [0; 3]);
         match self.cells.get_mut(self.used) {
-            Some(cell) => (cell.key, cell.verdicts) = (key, verdicts),
+            Some(cell) => (cell.key, cell.service, cell.verdicts) = (key, service, verdicts),
             None => self.cells.push(HotCell {
                 key,
                 statuses: [0; 6],
                 client_gone: 0,
                 bytes_received: 0,
                 bytes_sent: 0,
+                service,
                 verdicts,
                 latencies: Default::default(),
             }),
@@ -110,7 +113,7 @@ impl Cells {
         cell.client_gone += record.client_gone as u64;
         cell.bytes_received = add(cell.bytes_received, record.bytes_received.unwrap_or(0));
         cell.bytes_sent = add(cell.bytes_sent, record.bytes_sent.unwrap_or(0));
-        let slos = &resolver.service(cell.key.service).slos;
+        let slos = &resolver.service(cell.service).slos;
         let first = cell.verdicts as usize;
         for (counts, slo) in self.verdicts[first..first + slos.len()].iter_mut().zip(slos) {
             counts[match resolver.verdict(*slo, record) {
@@ -175,15 +178,15 @@ impl Cells {
         self.narrow = 0;
     }
 
-    /// The keys in use, in the order they were opened.
-    pub(super) fn keys(&self) -> impl Iterator<Item = Key> + '_ {
-        self.cells[..self.used].iter().map(|cell| cell.key)
+    /// The keys in use and their services, in the order they were opened.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (Key, ServiceId)> + '_ {
+        self.cells[..self.used].iter().map(|cell| (cell.key, cell.service))
     }
 
     /// Packs the cell of that number and leaves it empty.
     pub(super) fn pack(&mut self, cell: usize, resolver: &ServiceResolver) -> Cell {
         let cell = &mut self.cells[cell];
-        let slos = &resolver.service(cell.key.service).slos;
+        let slos = &resolver.service(cell.service).slos;
         let first = cell.verdicts as usize;
         let counts = &self.verdicts[first..first + slos.len()];
         let verdicts = counts.iter().map(|[good, bad, excluded]| Verdicts {

@@ -5,9 +5,10 @@
 use super::AHEAD_MAX_S;
 use super::cells::{Cells, Key};
 use super::slot::SlotState;
-use crate::core::partial::Cell;
+use crate::core::partial::{Cell, Combination};
 use crate::core::record::{Fields, Outcome, Reason, Record};
-use crate::core::service::{Classifier, ServiceId, ServiceName, ServiceResolver};
+use crate::core::route::Router;
+use crate::core::service::{Classifier, GroupId, Groups, ServiceId, ServiceName, ServiceResolver};
 use crate::core::time::{SECOND_US, Slice, SliceLength, Time};
 use std::sync::Arc;
 
@@ -19,6 +20,10 @@ struct Epoch {
     /// No longer configured; kept until its cells are flushed.
     retired: bool,
     resolver: ServiceResolver,
+    /// Where there are dimensions.
+    groups: Option<Groups>,
+    /// Where anything looks at routes.
+    router: Option<Router>,
     fields: Fields,
     /// By service: the span in which it was last met.
     met: Vec<u64>,
@@ -36,6 +41,30 @@ struct Recent {
 /// Nowhere: no time lies in it.
 const NOWHERE: Recent = Recent { start: Time(0), end: Time(0), slice: Slice(0), epoch: 0 };
 
+/// What was counted between two flushes, as a chunk has it.
+pub(super) struct Counted {
+    pub(super) services: Vec<ServiceName>,
+    pub(super) cells: Vec<(u32, Slice, u32, Cell)>,
+    pub(super) combinations: Vec<Combination>,
+    pub(super) split: Vec<u32>,
+}
+
+/// A cell's place in a chunk: its fields are in the order that cells are sorted by.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Placed {
+    /// Number of the epoch.
+    number: u32,
+    slice: Slice,
+    /// Index of its name.
+    service: u32,
+    /// Number of its combination, from 1; 0 without.
+    combination: u32,
+    /// Index of the cell.
+    cell: usize,
+    /// Index of the epoch.
+    epoch: u32,
+}
+
 /// The counts of one thread between two flushes.
 #[derive(Debug)]
 pub(super) struct Counting {
@@ -45,6 +74,8 @@ pub(super) struct Counting {
     /// Indexes of the configured epochs by the slice they begin with.
     order: Vec<u32>,
     wanted: Fields,
+    /// Whether any of them names routes.
+    routes: bool,
     recent: Recent,
     cells: Cells,
     /// Number of the span between two flushes.
@@ -61,6 +92,7 @@ impl Counting {
             epochs: Vec::new(),
             order: Vec::new(),
             wanted: Fields::NONE,
+            routes: false,
             recent: NOWHERE,
             cells: Cells::default(),
             span: 1,
@@ -85,6 +117,8 @@ impl Counting {
                     from,
                     retired: false,
                     resolver: ServiceResolver::new(&classifier),
+                    groups: Groups::new(&classifier),
+                    router: classifier.router(),
                     fields: classifier.fields(),
                     met: Vec::new(),
                 }),
@@ -103,84 +137,143 @@ impl Counting {
         self.order.sort_by_key(|i| (self.epochs[*i as usize].from, self.epochs[*i as usize].number));
         let fields = self.order.iter().map(|i| self.epochs[*i as usize].fields);
         self.wanted = fields.fold(Fields::NONE, Fields::union);
+        self.routes = self.order.iter().any(|i| self.epochs[*i as usize].router.is_some());
         self.recent = NOWHERE;
+    }
+
+    /// Whether records need [`Counting::routed_record`].
+    #[inline(always)]
+    pub(super) fn routes(&self) -> bool {
+        self.routes
     }
 
     /// Counts one record.
     #[inline]
     pub(super) fn record(&mut self, state: &mut SlotState, record: &Record<'_>, clock: Time) -> Outcome {
+        match self.place(state, record, clock) {
+            Ok(Recent { slice, epoch, .. }) => self.add(slice, epoch, record),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The same, with the route that its own slice's configuration gives; `scratch` holds it.
+    pub(super) fn routed_record<'r>(
+        &mut self,
+        state: &mut SlotState,
+        record: &mut Record<'r>,
+        scratch: &'r mut Vec<u8>,
+        clock: Time,
+    ) -> Outcome {
+        match self.place(state, record, clock) {
+            Ok(Recent { slice, epoch, .. }) => {
+                if let Some(router) = &mut self.epochs[epoch as usize].router {
+                    router.fill(record, scratch);
+                }
+                self.add(slice, epoch, record)
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The slice of a record that counts, and the configuration that decides there.
+    #[inline(always)]
+    fn place(&mut self, state: &mut SlotState, record: &Record<'_>, clock: Time) -> Result<Recent, Outcome> {
         let time = record.time;
         if time < Time::Y2000 || time > clock.plus_seconds(AHEAD_MAX_S) {
-            return state.reject(Reason::TimeOutOfRange);
+            return Err(state.reject(Reason::TimeOutOfRange));
         }
         if time < self.recent.start || time >= self.recent.end {
             self.recent = find_recent(self.length, &self.epochs, &self.order, time);
         }
-        let Recent { slice, epoch, .. } = self.recent;
-        state.record(time, slice);
-        let service = self.epochs[epoch as usize].resolver.resolve(record);
-        let key = Key { epoch, slice, service };
+        if state.record(record, self.recent.slice) { Ok(self.recent) } else { Err(Outcome::Skipped) }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, slice: Slice, epoch: u32, record: &Record<'_>) -> Outcome {
+        let of = &mut self.epochs[epoch as usize];
+        let service = of.resolver.resolve(record);
+        let group = match &mut of.groups {
+            None => GroupId(service.0),
+            Some(groups) => groups.group(service, record),
+        };
+        let key = Key { epoch, slice, group };
         let cell = match self.cells.find(key) {
             Some(cell) => cell,
-            None => self.open(key),
+            None => self.open(key, service),
         };
         self.cells.count(cell, record, &self.epochs[epoch as usize].resolver);
         Outcome::Record
     }
 
     /// The cell of a service that has none in this slice yet; the one of `__other__` where the span has
-    /// met as many template-made services as it may.
+    /// met as many template-made services, or combinations of the service, as it may.
     #[inline(never)]
-    fn open(&mut self, mut key: Key) -> usize {
+    fn open(&mut self, mut key: Key, mut service: ServiceId) -> usize {
         let epoch = &mut self.epochs[key.epoch as usize];
-        if !epoch.resolver.service(key.service).name.named {
-            let i = key.service.0 as usize;
+        if !epoch.resolver.service(service).name.named {
+            let i = service.0 as usize;
             if epoch.met.len() <= i {
                 epoch.met.resize(epoch.resolver.len().max(i + 1), 0);
             }
             if epoch.met[i] != self.span {
                 if self.made >= self.ingest_services_max {
-                    key.service = ServiceId::OTHER;
+                    service = ServiceId::OTHER;
                 } else {
                     epoch.met[i] = self.span;
                     self.made += 1;
                 }
             }
         }
-        let slos = epoch.resolver.service(key.service).slos.len();
+        key.group = match &mut epoch.groups {
+            None => GroupId(service.0),
+            Some(groups) => groups.admit(key.group, service, self.span),
+        };
+        let slos = epoch.resolver.service(service).slos.len();
         match self.cells.find(key) {
             Some(cell) => cell,
-            None => self.cells.open(key, slos),
+            None => self.cells.open(key, service, slos),
         }
     }
 
-    /// Hands out all names and cells, in the order of a chunk, and starts over.
-    pub(super) fn flush(&mut self) -> (Vec<ServiceName>, Vec<(u32, Slice, u32, Cell)>) {
-        let (services, order) = self.name();
+    /// Hands out everything counted, in the order of a chunk, and starts over.
+    pub(super) fn flush(&mut self) -> Counted {
+        let (services, combinations, order) = self.name();
         let mut cells = Vec::with_capacity(order.len());
-        for (number, slice, service, i, epoch) in order {
-            let cell = self.cells.pack(i, &self.epochs[epoch as usize].resolver);
-            cells.push((number, slice, service, cell));
+        let mut split = Vec::new();
+        for Placed { number, slice, service, combination, cell, epoch } in order {
+            cells.push((
+                number,
+                slice,
+                service,
+                self.cells.pack(cell, &self.epochs[epoch as usize].resolver),
+            ));
+            if !combinations.is_empty() {
+                split.push(combination);
+            }
         }
         self.cells.clear();
         self.span += 1;
         self.made = 0;
         for epoch in &mut self.epochs {
-            if epoch.resolver.trim() {
+            let trimmed = epoch.resolver.trim();
+            if trimmed {
                 epoch.met = Vec::new();
+            }
+            if let Some(groups) = &mut epoch.groups {
+                groups.trim(trimmed);
             }
         }
         if self.epochs.iter().any(|epoch| epoch.retired) {
             self.epochs.retain(|epoch| !epoch.retired);
             self.arrange();
         }
-        (services, cells)
+        Counted { services, cells, combinations, split }
     }
 
-    /// The names of all services that have a cell, sorted; and the cells in the chunk's order:
-    /// (number of the epoch, slice, index of the name, index of the cell, index of the epoch).
-    fn name(&self) -> (Vec<ServiceName>, Vec<(u32, Slice, u32, usize, u32)>) {
-        let mut used: Vec<(u32, ServiceId)> = self.cells.keys().map(|key| (key.epoch, key.service)).collect();
+    /// The names of all services that have a cell, and the combinations, sorted; and the cells in the chunk's order.
+    fn name(&self) -> (Vec<ServiceName>, Vec<Combination>, Vec<Placed>) {
+        let mut used: Vec<(u32, ServiceId)> =
+            self.cells.keys().map(|(key, service)| (key.epoch, service)).collect();
         used.sort_unstable();
         used.dedup();
         let of = |(epoch, service): &(u32, ServiceId)| {
@@ -191,17 +284,31 @@ impl Counting {
         services.dedup();
         let index: Vec<u32> =
             used.iter().map(|u| services.binary_search(of(u)).unwrap_or_default() as u32).collect();
-        let mut order: Vec<_> = self
+        let combination =
+            |key: &Key| Some(self.epochs[key.epoch as usize].groups.as_ref()?.combination(key.group));
+        let mut combinations: Vec<Combination> =
+            self.cells.keys().filter_map(|(key, _)| combination(&key)).cloned().collect();
+        combinations.sort_unstable();
+        combinations.dedup();
+        let mut order: Vec<Placed> = self
             .cells
             .keys()
             .enumerate()
-            .map(|(i, key)| {
-                let used = used.binary_search(&(key.epoch, key.service)).unwrap_or_default();
-                (self.epochs[key.epoch as usize].number, key.slice, index[used], i, key.epoch)
+            .map(|(cell, (key, service))| {
+                let used = used.binary_search(&(key.epoch, service)).unwrap_or_default();
+                let found = combination(&key).and_then(|c| combinations.binary_search(c).ok());
+                Placed {
+                    number: self.epochs[key.epoch as usize].number,
+                    slice: key.slice,
+                    service: index[used],
+                    combination: found.map_or(0, |i| i as u32 + 1),
+                    cell,
+                    epoch: key.epoch,
+                }
             })
             .collect();
         order.sort_unstable();
-        (services, order)
+        (services, combinations, order)
     }
 
     /// Whether there is no cell.
@@ -211,7 +318,9 @@ impl Counting {
 
     /// Estimate of the cells' packed size.
     pub(super) fn bytes(&self) -> usize {
-        self.cells.bytes()
+        // a combination's values, which several slices share
+        let values = if self.epochs.iter().any(|epoch| epoch.groups.is_some()) { 40 } else { 0 };
+        self.cells.bytes() + self.cells.len() * values
     }
 }
 

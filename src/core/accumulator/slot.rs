@@ -2,10 +2,11 @@
 //!
 //! Invariant: `lines = records + skipped + rejected`, in every slice and for lines without a time.
 
+use crate::core::accumulator::ids::Ids;
 use crate::core::accumulator::times::TopTimes;
 use crate::core::partial::{Coverage, Gap, Quality, Standing};
 use crate::core::position::{Partition, Span};
-use crate::core::record::{Outcome, Reason};
+use crate::core::record::{Outcome, Reason, Record};
 use crate::core::time::{Slice, Time};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -33,10 +34,12 @@ pub(super) struct SlotState {
     by_slice: HashMap<Slice, u32, FixedState>,
     /// Where in `records` the last record went.
     last: usize,
+    /// Request ids, where something is done about repeats.
+    ids: Option<Box<Ids>>,
 }
 
 impl SlotState {
-    pub(super) fn new(partition: Partition, start: i64, quorum: u32) -> SlotState {
+    pub(super) fn new(partition: Partition, start: i64, quorum: u32, ids: Option<Box<Ids>>) -> SlotState {
         SlotState {
             partition,
             start,
@@ -52,27 +55,42 @@ impl SlotState {
             records: Vec::new(),
             by_slice: HashMap::default(),
             last: 0,
+            ids,
         }
     }
 
-    /// Counts a record of the slice.
+    /// Counts a record of the slice. False: it repeats another, and was dropped.
     #[inline(always)]
-    pub(super) fn record(&mut self, time: Time, slice: Slice) {
-        self.first_time.get_or_insert(time);
-        self.top_times.push(time);
+    pub(super) fn record(&mut self, record: &Record<'_>, slice: Slice) -> bool {
+        if self.ids.is_some() && self.is_dropped(record, slice) {
+            return false;
+        }
+        self.first_time.get_or_insert(record.time);
+        self.top_times.push(record.time);
         match self.records.get_mut(self.last) {
             Some((last, count)) if *last == slice => *count += 1,
-            _ => self.record_elsewhere(slice),
+            _ => {
+                self.go_to(slice);
+                self.records[self.last].1 += 1;
+            }
         }
+        true
     }
 
     #[inline(never)]
-    fn record_elsewhere(&mut self, slice: Slice) {
+    fn go_to(&mut self, slice: Slice) {
         self.last = *self.by_slice.entry(slice).or_insert_with(|| {
             self.records.push((slice, 0));
             self.records.len() as u32 - 1
         }) as usize;
-        self.records[self.last].1 += 1;
+    }
+
+    #[inline(never)]
+    fn is_dropped(&mut self, record: &Record<'_>, slice: Slice) -> bool {
+        if self.records.get(self.last).is_none_or(|(last, _)| *last != slice) {
+            self.go_to(slice);
+        }
+        self.ids.as_mut().is_some_and(|ids| ids.drops(self.last, record))
     }
 
     /// Counts a rejected line.
@@ -100,22 +118,31 @@ impl SlotState {
             && self.replayed == 0
     }
 
-    /// Slices that it counts records in.
-    pub(super) fn slices(&self) -> usize {
-        self.records.len()
+    /// Estimate of the packed size of its line counts.
+    pub(super) fn bytes(&self) -> usize {
+        self.records.len() * 12 + self.ids.as_ref().map_or(0, |ids| ids.bytes())
     }
 
     /// Hands out what it accounts for and goes on from there.
-    pub(super) fn flush(&mut self) -> Coverage {
+    pub(super) fn flush(&mut self, carry: Option<Box<[u8]>>) -> Coverage {
         let mut quality = Vec::with_capacity(self.records.len() + 1);
         let timeless = std::mem::take(&mut self.timeless);
         if timeless.lines > 0 {
             quality.push((None, timeless));
         }
-        self.records.sort_unstable();
-        let count =
-            |(slice, records)| (Some(slice), Quality { lines: records, records, ..Quality::default() });
-        quality.extend(self.records.drain(..).map(count));
+        let ids = &mut self.ids;
+        let count = |(place, (slice, records))| {
+            let taken = ids.as_mut().map(|ids| ids.take(place));
+            let dropped = taken.as_ref().map_or(0, |(dropped, _)| *dropped);
+            let ids = taken.map(|(_, sample)| Box::new(sample));
+            let (lines, skipped) = (records + dropped, dropped);
+            (Some(slice), Quality { lines, records, skipped, dropped, ids, ..Quality::default() })
+        };
+        quality.extend(self.records.drain(..).enumerate().map(count));
+        quality.sort_unstable_by_key(|(slice, _)| *slice);
+        if let Some(ids) = &mut self.ids {
+            ids.trim();
+        }
         self.by_slice.clear();
         self.last = 0;
         let span = Span { start: self.start, end: self.next };
@@ -130,6 +157,7 @@ impl SlotState {
             gaps: std::mem::take(&mut self.gaps),
             replayed: std::mem::take(&mut self.replayed),
             quality,
+            carry,
         }
     }
 }

@@ -5,8 +5,10 @@
 //!
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
+mod breakdown;
 mod holes;
 
+use crate::core::breakdown::Breakdown;
 use crate::core::completeness::{Completeness, GAP};
 use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
 use crate::core::event::Event;
@@ -66,6 +68,8 @@ pub struct Engine {
     /// All configurations, the oldest first.
     configurations: Vec<Configure>,
     positions: Positions,
+    /// What reading goes on with where a partition stands, for those that carry anything.
+    carries: BTreeMap<Partition, Box<[u8]>>,
     /// The ids of the topics that the positions belong to, where brokers tell them.
     topic_ids: BTreeMap<Partition, Arc<str>>,
     watermarks: Watermarks,
@@ -73,6 +77,7 @@ pub struct Engine {
     first_times: BTreeMap<Partition, Option<Time>>,
     observed_from: Option<Slice>,
     roster: Roster,
+    breakdown: Breakdown,
     slices: Slices,
     /// Line counts without a slice: they go to the one that closes next.
     unplaced: BTreeMap<Partition, Account>,
@@ -122,6 +127,11 @@ impl Engine {
         &self.positions
     }
 
+    /// What reading the partition goes on with where it stands; empty if it carries nothing.
+    pub fn carry(&self, partition: &Partition) -> &[u8] {
+        self.carries.get(partition).map(|carry| &**carry).unwrap_or_default()
+    }
+
     /// The id of the topic that the partition's position belongs to, if it is known.
     pub fn topic_id(&self, partition: &Partition) -> Option<&Arc<str>> {
         self.topic_ids.get(partition)
@@ -140,6 +150,11 @@ impl Engine {
     /// Services known.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Combinations of dimension values kept apart.
+    pub fn breakdown(&self) -> &Breakdown {
+        &self.breakdown
     }
 
     /// What is counted and not cut yet.
@@ -266,6 +281,9 @@ impl Engine {
             let recreated = known.is_some_and(|known| topic_id.as_ref().is_some_and(|id| *id != known));
             let stood = self.positions.next(partition).filter(|stood| recreated || stood != offset);
             self.positions.set(partition.clone(), *offset);
+            if stood.is_some() {
+                self.carries.remove(partition);
+            }
             if let Some(source) = settings.sources.iter().find(|s| s.name == partition.source) {
                 self.watermarks.add(partition, self.clock, source);
             }
@@ -311,6 +329,11 @@ impl Engine {
             self.watermarks.add(partition, self.clock, source);
         }
         self.positions.advance(partition, coverage.span);
+        match &coverage.carry {
+            None => {}
+            Some(carry) if carry.is_empty() => drop(self.carries.remove(partition)),
+            Some(carry) => drop(self.carries.insert(partition.clone(), carry.clone())),
+        }
         if let (Some(first @ None), Some(time)) = (self.first_times.get_mut(partition), coverage.first_time) {
             *first = Some(time);
         }
@@ -351,7 +374,8 @@ impl Engine {
     fn count(&mut self, chunk: &Chunk, settings: &Settings) -> Result<(), EngineError> {
         let ids: Vec<_> =
             chunk.services.iter().map(|s| self.roster.id(s, settings.limits.services_max)).collect();
-        for (epoch, slice, service, cell) in &chunk.cells {
+        let mut folds = BTreeMap::new();
+        for (index, (epoch, slice, service, cell)) in chunk.cells.iter().enumerate() {
             if self.skipped(*slice) {
                 continue;
             }
@@ -371,7 +395,12 @@ impl Engine {
             if folded {
                 mine.slos = SloVerdicts::default();
             }
+            if let Some(combination) = chunk.combination(index) {
+                let key = (id, *epoch, combination);
+                self.break_down(*slice, key, cell, settings.limits.dimension_values_max, &mut folds);
+            }
         }
+        self.account_for_folds(folds, chunk);
         Ok(())
     }
 
@@ -450,6 +479,7 @@ impl Engine {
             complete: waiting.is_none_or(|w| w.accounts.values().all(|a| a.incomplete.is_none())),
             unread: self.unread(slice),
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
+            clock: self.clock,
             position: pass.position,
         }
     }
@@ -487,6 +517,7 @@ impl Engine {
             watermark,
             slice: pass.settings.slice,
             position: pass.position,
+            dimensions: self.dimension_columns(),
         };
         let cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
         if let Some(cut) = cut {
@@ -497,6 +528,7 @@ impl Engine {
         self.completeness.forget(Slice(below.0 - month));
         let waiting = self.slices.services();
         self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
+        self.forget_combinations(below, pass.settings.slice);
     }
 
     /// Slices that ended before this are history: they page nobody.

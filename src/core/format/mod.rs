@@ -4,12 +4,30 @@
 //! What a format does with times, latencies and absent values is written down in its [`Preset`], which
 //! `explain --format` prints.
 
+mod apache_layout;
+mod clock;
+mod combined;
+mod haproxy_layout;
+mod nginx_layout;
+mod common_log;
+mod members;
 mod number;
+mod list;
+mod pasted;
+mod pattern;
+mod reading;
+mod cells;
+mod instant;
+mod names;
+mod operators;
 mod request;
+mod roles;
 mod timestamp;
+mod units;
+mod w3c_lines;
 
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
-use crate::core::settings::{Format, Input};
+use crate::core::settings::{Format, Input, Layout};
 use std::ops::Range;
 
 /// What a line is, if it is not rejected.
@@ -29,7 +47,8 @@ pub struct LayoutError {
     pub message: String,
     /// The way out, where there is one.
     pub hint: Option<String>,
-    /// Which declared value it is about: the number of the column or field, 0 for a text.
+    /// Which declared value it is about: 0 for a text, the number of a column, or among pattern, separator,
+    /// columns and fields, so far as they are there; any other number for all of it.
     pub item: usize,
     /// The bytes of that value.
     pub span: Range<usize>,
@@ -95,14 +114,84 @@ macro_rules! formats {
     };
 }
 
+/// Most bytes that [`Parser::carry`] gives.
+pub const CARRY_BYTES_MAX: usize = 8 << 10;
+
+impl Parser {
+    /// What earlier lines said about later ones (a header with the columns), to be kept over a restart; at
+    /// most [`CARRY_BYTES_MAX`]. None while they said nothing, and in formats whose lines stand alone.
+    pub fn carry(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::Cloudfront(parser) => parser.carry(),
+            Kind::Iis(parser) => parser.carry(),
+            Kind::W3c(parser) => parser.carry(),
+            _ => None,
+        }
+    }
+
+    /// Goes on where a parser of the same source stood that gave this carry. What is none is ignored.
+    pub fn restore(&mut self, carry: &[u8]) {
+        match &mut self.kind {
+            Kind::Cloudfront(parser) => parser.restore(carry),
+            Kind::Iis(parser) => parser.restore(carry),
+            Kind::W3c(parser) => parser.restore(carry),
+            _ => {}
+        }
+    }
+}
+
 formats! {
     AwsAlb aws_alb;
+    AwsClb aws_clb;
+    AwsNlbTls aws_nlb_tls;
+    Cloudfront cloudfront;
+    Nginx nginx;
+    NginxJson nginx_json;
+    IngressNginx ingress_nginx;
+    Apache apache;
+    Haproxy haproxy;
+    Envoy envoy;
+    EnvoyJson envoy_json;
+    Istio istio;
+    IstioJson istio_json;
+    GcpLb gcp_lb;
+    AzureAppgw azure_appgw;
+    AzureFrontdoor azure_frontdoor;
+    Traefik traefik;
+    Caddy caddy;
+    Iis iis;
+    Cloudflare cloudflare;
+    Fastly fastly;
+    Json json;
+    Regex regex;
+    W3c w3c;
+    Delimited delimited;
 }
 
 /// Reads lines of one format, one after another. Holds what is worth keeping from line to line.
 #[derive(Debug)]
 pub struct Parser {
     kind: Kind,
+}
+
+impl Parser {
+    /// How many lines were read that are no valid JSON: see the field `repair`.
+    pub fn repaired(&self) -> u64 {
+        match &self.kind {
+            Kind::NginxJson(parser) => parser.repaired(),
+            Kind::EnvoyJson(parser) => parser.repaired(),
+            Kind::IstioJson(parser) => parser.repaired(),
+            Kind::GcpLb(parser) => parser.repaired(),
+            Kind::AzureAppgw(parser) => parser.repaired(),
+            Kind::AzureFrontdoor(parser) => parser.repaired(),
+            Kind::Traefik(parser) => parser.repaired(),
+            Kind::Caddy(parser) => parser.repaired(),
+            Kind::Cloudflare(parser) => parser.repaired(),
+            Kind::Fastly(parser) => parser.repaired(),
+            Kind::Json(parser) => parser.repaired(),
+            _ => 0,
+        }
+    }
 }
 
 /// The facts about a format.
@@ -144,6 +233,45 @@ impl Preset {
     /// The fields that it fills.
     pub fn fields(&self) -> Fields {
         self.fields.iter().map(|(field, _)| *field).collect()
+    }
+}
+
+/// The names of the variables in the site's own format string: a rule may use them as labels.
+pub fn names(input: &Input) -> Vec<String> {
+    let Layout::Text(text) = &input.layout else { return Vec::new() };
+    let parts = match input.format {
+        Format::Nginx | Format::IngressNginx => nginx_layout::parts(text),
+        Format::Apache => apache_layout::parts(text),
+        Format::Haproxy => haproxy_layout::parts(text),
+        _ => return Vec::new(),
+    };
+    parts.map(|parts| pattern::names(&parts)).unwrap_or_default()
+}
+
+/// Whether its lines are JSON, or may be.
+pub const fn reads_json(format: Format) -> bool {
+    matches!(
+        format,
+        Format::NginxJson
+            | Format::EnvoyJson
+            | Format::IstioJson
+            | Format::GcpLb
+            | Format::AzureAppgw
+            | Format::AzureFrontdoor
+            | Format::Traefik
+            | Format::Caddy
+            | Format::Cloudflare
+            | Format::Cloudfront
+            | Format::Fastly
+            | Format::Json
+    )
+}
+
+/// How a line begins that says what the columns of the lines after it are; None where the lines of a format need none.
+pub const fn header_of(format: Format) -> Option<&'static [u8]> {
+    match format {
+        Format::Cloudfront | Format::Iis | Format::W3c => Some(b"#Fields:"),
+        _ => None,
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn value(text: &[u8]) -> Option<&[u8]> {
 
 /// Takes the target apart: `scheme://authority/path?query`, or a path alone, or `*`.
 #[inline(always)]
-fn target(text: &[u8]) -> Request<'_> {
+pub(super) fn target(text: &[u8]) -> Request<'_> {
     let Some(authority) = after_scheme(text) else {
         return match text {
             b"*" => Request { path: Some(text), ..Request::default() },

@@ -144,7 +144,7 @@ const fn separators(shape: &[u8; 8]) -> u64 {
 
 /// The start of a minute, given day, hour and minute, of the proleptic Gregorian calendar, if it exists.
 #[inline(always)]
-fn minute_start(year: u32, month: u32, (day, hour, minute): (u32, u32, u32)) -> Option<Time> {
+pub(super) fn minute_start(year: u32, month: u32, (day, hour, minute): (u32, u32, u32)) -> Option<Time> {
     let month_index = (month & 15) as usize;
     // The last days of the months need a closer look; most days are earlier.
     let days = if day > 28 { days_in_month(year, month_index) } else { 28 * u32::from(month_index > 0) };

@@ -1,7 +1,6 @@
-//! What an event about a budget says: its data, field by field as in schemas/event.schema.json.
+//! What an event about a budget says: its data (`core/event/data.rs`), filled in from the ledger.
 //!
-//! Invariant: counts are JSON integers, ratios and rates decimals in strings, rounded down to six places;
-//! both computed from integers.
+//! Invariant: every number is computed from integers.
 
 use super::CloseContext;
 use super::definition::{Configuration, Definition};
@@ -9,12 +8,16 @@ use super::packed::Counts;
 use super::series::{Finding, Observation, Series};
 use crate::core::budgeting;
 use crate::core::burn::{self, Millionths, Window};
+use crate::core::event::data::{
+    self, BudgetData, BudgetFacts, BudgetingMethod, BurnFacts, BurnWindow, Counted, Coverage, DecimalText,
+    Links, PolicyFacts, Projection, Provenance, SlaVerdict, SloFacts, Stamp, State, StateFacts, Verdict,
+    WindowFacts, WindowKind,
+};
 use crate::core::event::{self, Event};
 use crate::core::policy;
 use crate::core::rollup::OutputPosition;
-use crate::core::settings::{Op, PolicyTier, ServiceRule};
+use crate::core::settings::{Budgeting, Op, PolicyTier, ServiceRule};
 use crate::core::time::{Slice, SliceLength, Time};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -50,12 +53,12 @@ pub(super) enum Cause {
 }
 
 impl Cause {
-    fn name(self) -> Option<&'static str> {
+    fn said(self) -> Option<data::Cause> {
         match self {
             Cause::Counted => None,
-            Cause::Removed => Some("removed"),
-            Cause::Redefined => Some("redefined"),
-            Cause::LeftHistory => Some("left_history"),
+            Cause::Removed => Some(data::Cause::Removed),
+            Cause::Redefined => Some(data::Cause::Redefined),
+            Cause::LeftHistory => Some(data::Cause::LeftHistory),
         }
     }
 }
@@ -114,65 +117,85 @@ impl Publisher<'_> {
             event::WINDOW_CLOSED => "window",
             _ => tier.and_then(|t| definition.slo.tiers.get(t as usize)).map_or("budget", |t| &*t.name),
         };
+        // all tiers of a policy are one budget's
+        let grouped = if kind == event::POLICY_CHANGED { "budget" } else { named };
         let id = event::id(&subject, definition.generation, named, transition, self.end, 0);
         let position = next_position(self.context.position, self.out);
         let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
         let budget = series.window(definition.budget(), definition, self.seen, self.slice);
-        let data = json!({
-            "slo": self.slo(service, rule, definition),
-            "sli": counts(series.requests(definition.budget(), definition), &budget),
-            "budget": self.budget(series, definition, &budget, bad),
-            "projection": self.projection(definition, &budget),
-            "policy": policy(definition, finding),
-            "verdict": (finding == Finding::Closed).then(|| verdict(definition, &budget)),
-            "burn": tier.map(|tier| self.burn(series, definition, tier as usize)),
-            "severity": tier.map(|tier| &*definition.slo.tiers[tier as usize].severity),
-            "links": { "runbook_url": rule.and_then(|r| r.runbook_url.as_deref()) },
-            "state": self.state(series, finding, cause),
-            "provenance": {
-                "window_end": self.end.to_string(),
-                "watermark": self.context.watermark.to_string(),
-                "coverage": {
-                    "slices": budget.slices,
-                    "observed": series.observed(definition.budget(), definition, self.seen, self.slice),
-                },
-                "complete": self.context.complete,
-                "replay": self.replay(),
-                "revision": 0,
-                "epoch": self.configuration.epoch,
-                "position": position.position,
+        let subject: Arc<str> = subject.into();
+        let tier = tier.map(usize::from);
+        let data = BudgetData {
+            slo: self.slo(service, &subject, rule, definition),
+            sli: counts(series.requests(definition.budget(), definition), &budget),
+            budget: self.budget(series, definition, &budget, bad),
+            burn: tier.map(|tier| self.burn(series, definition, tier)),
+            projection: self.projection(series, definition, tier, &budget),
+            policy: policy_facts(definition, finding),
+            verdict: (finding == Finding::Closed).then(|| verdict(definition, &budget)),
+            severity: tier.map(|tier| definition.slo.tiers[tier].severity.clone()),
+            links: Links {
+                runbook_url: rule.and_then(|r| r.runbook_url.clone()),
+                dashboard_url: rule.and_then(|r| r.dashboard_url.clone()),
             },
-            "replay": self.replay(),
-        });
+            state: self.state(series, finding, cause, event::fingerprint(&subject, grouped)),
+            provenance: Provenance {
+                window_end: Stamp(self.end),
+                watermark: Stamp(self.context.watermark),
+                recorded_at: Stamp(self.context.clock),
+                coverage: Coverage {
+                    slices: budget.slices,
+                    observed: series.observed(definition.budget(), definition, self.seen, self.slice),
+                },
+                complete: self.context.complete,
+                replay: self.replay(),
+                revision: 0,
+                epoch: self.configuration.epoch,
+                position: position.position,
+            },
+            replay: self.replay(),
+        };
         let sequence = number(self.sequences, &subject);
         self.out.push(Event {
             position,
             key: service.clone(),
-            subject: subject.into(),
+            subject,
             kind,
             id,
             time: self.end,
             sequence,
-            data,
+            data: event::plain(&data),
         });
     }
 
-    fn slo(&self, service: &str, rule: Option<&ServiceRule>, definition: &Definition) -> Value {
+    fn slo(
+        &self,
+        service: &Arc<str>,
+        subject: &Arc<str>,
+        rule: Option<&ServiceRule>,
+        definition: &Definition,
+    ) -> SloFacts {
         let slo = &definition.slo;
-        json!({
-            "name": &*slo.name,
-            "service": service,
-            "tier": rule.and_then(|r| r.tier),
-            "owner": rule.and_then(|r| r.owner.as_deref()),
-            "objective": slo.objective.to_string(),
-            "window": self.window(definition),
-            "budgeting_method": budgeting::name(&slo.budgeting),
-            "generation": definition.generation,
-        })
+        SloFacts {
+            id: subject.clone(),
+            name: slo.name.clone(),
+            service: service.clone(),
+            tier: rule.and_then(|r| r.tier),
+            owner: rule.and_then(|r| r.owner.clone()),
+            objective: slo.objective.into(),
+            target: DecimalText::ratio(slo.objective),
+            window: self.window(definition),
+            budgeting_method: match slo.budgeting {
+                Budgeting::Occurrences => BudgetingMethod::Occurrences,
+                Budgeting::Timeslices { .. } => BudgetingMethod::Timeslices,
+                Budgeting::RatioTimeslices { .. } => BudgetingMethod::RatioTimeslices,
+            },
+            generation: definition.generation,
+        }
     }
 
     /// A rolling window ends with the deciding slice, a calendar's with its period.
-    fn window(&self, definition: &Definition) -> Value {
+    fn window(&self, definition: &Definition) -> WindowFacts {
         let slo = &definition.slo;
         let length_s = self.window_s(definition);
         let back = -(slo.window_s.min(i64::MAX as u64) as i64);
@@ -180,23 +203,29 @@ impl Publisher<'_> {
             Some(period) => (period.start, period.end),
             None => (self.end.plus_seconds(back), self.end),
         };
-        json!({
-            "kind": if slo.calendar.is_some() { "calendar" } else { "rolling" },
-            "length": span(length_s),
-            "length_s": length_s,
-            "start": start.to_string(),
-            "end": end.to_string(),
-            "calendar": slo.calendar.as_ref().map(|c| c.unit.name()),
-            "time_zone": slo.calendar.as_ref().map(|c| &*c.time_zone),
-        })
+        WindowFacts {
+            kind: if slo.calendar.is_some() { WindowKind::Calendar } else { WindowKind::Rolling },
+            length: span(length_s),
+            length_s,
+            start: Stamp(start),
+            end: Stamp(end),
+            calendar: slo.calendar.as_ref().map(|c| c.unit.name().to_owned()),
+            time_zone: slo.calendar.as_ref().map(|c| c.time_zone.clone()),
+        }
     }
 
     fn window_s(&self, definition: &Definition) -> u64 {
         definition.period(self.length).map_or(definition.slo.window_s, |period| period.seconds())
     }
 
-    /// `bad` is what is told as consumed, as the budgeting method weighs it.
-    fn budget(&self, series: &Series, definition: &Definition, window: &Window, bad: Option<u64>) -> Value {
+    /// `delta` is what is told as consumed, as the budgeting method weighs it.
+    fn budget(
+        &self,
+        series: &Series,
+        definition: &Definition,
+        window: &Window,
+        delta: Option<u64>,
+    ) -> BudgetFacts {
         let objective = definition.slo.objective;
         let whole = budgeting::whole(&definition.slo.budgeting);
         let allowed = window.allowed(objective);
@@ -206,98 +235,114 @@ impl Publisher<'_> {
             Window { good, bad, slices, seen }
         });
         let in_slices = |value: Millionths, whole: u64| Millionths(value.0.div_euclid(i128::from(whole)));
-        json!({
-            "allowed_events": text(allowed.filter(|_| whole.is_none())),
-            "allowed_slices": text(allowed.zip(whole).map(|(allowed, whole)| in_slices(allowed, whole))),
-            "allowed_seconds": burn::allowed_seconds(self.window_s(definition), objective).to_string(),
-            "consumed_events": series.requests(definition.budget(), definition).bad,
-            "consumed_slices": text(whole.map(|whole| Millionths::of(window.bad.into(), whole.into()))),
-            "consumed_ratio": text(window.rate(objective)),
-            "projected_ratio": text(projected.and_then(|window| window.rate(objective))),
-            "remaining_ratio": text(window.remaining(objective)),
-            "consumed_delta_events": bad.filter(|_| whole.is_none()),
-            "consumed_delta": bad.and_then(|bad| text(window.share(bad, objective))),
-        })
+        BudgetFacts {
+            allowed_events: text(allowed.filter(|_| whole.is_none())),
+            allowed_slices: text(allowed.zip(whole).map(|(allowed, whole)| in_slices(allowed, whole))),
+            allowed_seconds: DecimalText::of(burn::allowed_seconds(self.window_s(definition), objective)),
+            consumed_events: series.requests(definition.budget(), definition).bad,
+            consumed_slices: text(whole.map(|whole| Millionths::of(window.bad.into(), whole.into()))),
+            consumed_ratio: text(window.rate(objective)),
+            projected_ratio: text(projected.and_then(|window| window.rate(objective))),
+            remaining_ratio: text(window.remaining(objective)),
+            consumed_delta_events: delta.filter(|_| whole.is_none()),
+            consumed_delta: delta.and_then(|bad| text(window.share(bad, objective))),
+        }
     }
 
-    /// When the budget is gone, if it goes on like this.
-    fn projection(&self, definition: &Definition, window: &Window) -> Value {
-        let pace = window.pace(self.window_s(definition), definition.slo.objective);
-        let left_s = pace.map(|(_, left)| left).filter(|left| left.0 > 0);
-        let seconds = left_s.and_then(|left| i64::try_from(left.0 / 1_000_000).ok());
-        json!({
-            "pace_seconds": text(pace.map(|(pace, _)| pace)),
-            "remaining_seconds": text(pace.map(|(_, left)| left)),
-            "exhausts_at": seconds.map(|s| self.end.plus_seconds(s)).filter(|t| *t < FAR).map(|t| t.to_string()),
-        })
-    }
-
-    fn burn(&self, series: &Series, definition: &Definition, tier: usize) -> Value {
+    fn burn(&self, series: &Series, definition: &Definition, tier: usize) -> BurnFacts {
         let (rule, objective) = (&definition.slo.tiers[tier], definition.slo.objective);
+        let (long, short) = self.windows(series, definition, tier);
+        let said = |index, window: &Window, seconds| {
+            let Counted { good, bad, total, value } = counts(series.requests(index, definition), window);
+            BurnWindow {
+                window: span(seconds),
+                window_s: seconds,
+                rate: text(window.rate(objective)),
+                slices: window.slices,
+                observed: series.observed(index, definition, self.seen, self.slice),
+                good,
+                bad,
+                total,
+                value,
+            }
+        };
+        let (long_index, short_index) = definition.tier(tier);
+        BurnFacts {
+            rule: rule.name.clone(),
+            factor: rule.factor.into(),
+            op: if rule.op == Op::Gt { "gt" } else { "gte" },
+            long: said(long_index, &long, rule.long_s),
+            short: said(short_index, &short, rule.short_s),
+            governing_rate: text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),
+        }
+    }
+
+    /// A tier's long and short window.
+    fn windows(&self, series: &Series, definition: &Definition, tier: usize) -> (Window, Window) {
         let window = |index| series.window(index, definition, self.seen, self.slice);
         let (long, short) = definition.tier(tier);
-        let (long, short) = (window(long), window(short));
-        let counted = |index| {
-            let observed = series.observed(index, definition, self.seen, self.slice);
-            (series.requests(index, definition), observed)
-        };
-        let (of_long, of_short) = (counted(definition.tier(tier).0), counted(definition.tier(tier).1));
-        let said = |window: &Window, (requests, observed): (Counts, u64), seconds| {
-            let mut said = json!({
-                "window": span(seconds),
-                "window_s": seconds,
-                "rate": text(window.rate(objective)),
-                "slices": window.slices,
-                "observed": observed,
-            });
-            if let (Value::Object(said), Value::Object(counts)) = (&mut said, counts(requests, window)) {
-                said.extend(counts);
-            }
-            said
-        };
-        json!({
-            "rule": &*rule.name,
-            "factor": rule.factor.to_string(),
-            "op": if rule.op == Op::Gt { "gt" } else { "gte" },
-            "long": said(&long, of_long, rule.long_s),
-            "short": said(&short, of_short, rule.short_s),
-            "governing_rate": text(long.rate(objective).zip(short.rate(objective)).map(|(l, s)| l.min(s))),
-        })
+        (window(long), window(short))
     }
 
-    fn state(&self, series: &Series, finding: Finding, cause: Cause) -> Value {
+    fn projection(
+        &self,
+        series: &Series,
+        definition: &Definition,
+        tier: Option<usize>,
+        budget: &Window,
+    ) -> Projection {
+        let (objective, period_s) = (definition.slo.objective, self.window_s(definition));
+        let governing = match tier.map(|tier| self.windows(series, definition, tier)) {
+            Some((long, short)) if short.rate(objective) < long.rate(objective) => short,
+            Some((long, _)) => long,
+            None => *budget,
+        };
+        let remaining = governing.countdown(budget, period_s, objective);
+        let ends = |left: Millionths| {
+            let seconds = i64::try_from(left.0 / 1_000_000).unwrap_or(i64::MAX);
+            Stamp(self.end.plus_seconds(seconds))
+        };
+        Projection {
+            rate: text(governing.rate(objective).filter(|rate| rate.0 > 0)),
+            pace_seconds: text(governing.pace(period_s, objective)),
+            remaining_seconds: text(remaining),
+            exhausts_at: remaining.map(ends).filter(|end| end.0 < FAR),
+        }
+    }
+
+    fn state(&self, series: &Series, finding: Finding, cause: Cause, fingerprint: String) -> StateFacts {
         let (previous, current, since) = match finding {
             Finding::Consumed { .. } if series.exhausted.is_some() => {
-                ("exhausted", "exhausted", series.exhausted)
+                (State::Exhausted, State::Exhausted, series.exhausted)
             }
-            Finding::Consumed { .. } => ("within_budget", "within_budget", None),
-            Finding::Exhausted => ("within_budget", "exhausted", Some(self.end)),
-            Finding::Recovered { since } => ("exhausted", "within_budget", Some(since)),
-            Finding::Fired { .. } if cause != Cause::LeftHistory => ("inactive", "firing", Some(self.end)),
-            Finding::Fired { tier } => ("firing", "firing", series.alerts.since(tier)),
-            Finding::Resolved { since, .. } => ("firing", "resolved", Some(since)),
+            Finding::Consumed { .. } => (State::WithinBudget, State::WithinBudget, None),
+            Finding::Exhausted => (State::WithinBudget, State::Exhausted, Some(self.end)),
+            Finding::Recovered { since } => (State::Exhausted, State::WithinBudget, Some(since)),
+            Finding::Fired { .. } if cause != Cause::LeftHistory => {
+                (State::Inactive, State::Firing, Some(self.end))
+            }
+            Finding::Fired { tier } => (State::Firing, State::Firing, series.alerts.since(tier)),
+            Finding::Resolved { since, .. } => (State::Firing, State::Resolved, Some(since)),
             Finding::Policy { .. } | Finding::Closed => match series.exhausted {
-                Some(since) => ("exhausted", "exhausted", Some(since)),
-                None => ("within_budget", "within_budget", None),
+                Some(since) => (State::Exhausted, State::Exhausted, Some(since)),
+                None => (State::WithinBudget, State::WithinBudget, None),
             },
-            Finding::Frozen { .. } => ("live", "frozen", Some(self.end)),
-            Finding::Thawed { since } => ("frozen", "live", Some(since)),
+            Finding::Frozen { .. } => (State::Live, State::Frozen, Some(self.end)),
+            Finding::Thawed { since } => (State::Frozen, State::Live, Some(since)),
         };
-        json!({
-            "previous": previous,
-            "current": current,
-            "since": since.map(|t| t.to_string()),
-            "cause": cause.name(),
-        })
+        StateFacts { previous, current, since: since.map(Stamp), cause: cause.said(), fingerprint }
     }
 }
 
 /// The tier of the policy that the budget came into.
-fn policy(definition: &Definition, finding: Finding) -> Option<Value> {
+fn policy_facts(definition: &Definition, finding: Finding) -> Option<PolicyFacts> {
     let Finding::Policy { from, .. } = finding else { return None };
-    let previous = definition.slo.policy.get(from as usize).map(|tier| &tier.name);
-    policy_tier(definition, finding)
-        .map(|now| json!({ "tier": now.name, "action": now.action, "previous": previous }))
+    let now = policy_tier(definition, finding)?;
+    Some(PolicyFacts {
+        tier: now.name.clone(),
+        action: now.action.clone(),
+        previous: definition.slo.policy.get(from as usize).map(|tier| tier.name.clone()),
+    })
 }
 
 fn policy_tier(definition: &Definition, finding: Finding) -> Option<&PolicyTier> {
@@ -306,30 +351,30 @@ fn policy_tier(definition: &Definition, finding: Finding) -> Option<&PolicyTier>
 }
 
 /// What a period came to. What was not read is not judged: the coverage stands beside it.
-fn verdict(definition: &Definition, window: &Window) -> Value {
+fn verdict(definition: &Definition, window: &Window) -> Verdict {
     let met = |objective| policy::is_met(window, objective);
-    json!({
-        "slo_met": met(definition.slo.objective),
-        "sla": definition.slo.sla.as_ref().map(|sla| json!({
-            "objective": sla.objective.to_string(),
-            "met": met(sla.objective),
-            "credit": policy::credit(sla, window).to_string(),
-        })),
-    })
+    Verdict {
+        slo_met: met(definition.slo.objective),
+        sla: definition.slo.sla.as_ref().map(|sla| SlaVerdict {
+            objective: sla.objective.into(),
+            met: met(sla.objective),
+            credit: policy::credit(sla, window).into(),
+        }),
+    }
 }
 
 /// Requests, and the indicator as the budgeting method weighs them.
-fn counts(requests: Counts, window: &Window) -> Value {
-    json!({
-        "good": requests.good,
-        "bad": requests.bad,
-        "total": requests.good.saturating_add(requests.bad),
-        "value": text(window.sli()),
-    })
+fn counts(requests: Counts, window: &Window) -> Counted {
+    Counted {
+        good: requests.good,
+        bad: requests.bad,
+        total: requests.good.saturating_add(requests.bad),
+        value: text(window.sli()),
+    }
 }
 
-fn text(value: Option<Millionths>) -> Option<String> {
-    value.map(|v| v.to_string())
+fn text(value: Option<Millionths>) -> Option<DecimalText> {
+    value.map(DecimalText::of)
 }
 
 /// Seconds in the largest unit that divides them: `30d`, `6h`, `5m`, `10s`.

@@ -59,6 +59,8 @@ pub struct CloseContext {
     pub unread: u16,
     /// The watermark.
     pub watermark: Time,
+    /// The clock as the journal knows it.
+    pub clock: Time,
     /// Position of the journal record that closes it.
     pub position: u64,
 }

@@ -72,6 +72,8 @@ fields! {
     Path "path" Text;
     /// Query of the requested URL, without the question mark.
     Query "query" Text;
+    /// Path with what differs from request to request taken out (`/users/{id}`), where `routes:` is set.
+    Route "route" Text;
     /// Protocol of the request line.
     Protocol "protocol" Text;
     /// How long the client waited.
@@ -200,6 +202,10 @@ fields! {
     Instance "instance" Text;
     /// Server name that the client asked for in TLS.
     Sni "sni" Text;
+    /// How long the connection lasted.
+    ConnectionTime "connection_time" Duration;
+    /// What had to be repaired in a line that is no valid JSON: `value`, `escape`, `comma`.
+    Repair "repair" Text;
 }
 
 impl Field {

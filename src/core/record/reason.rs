@@ -40,6 +40,12 @@ reasons! {
     BadNumber "bad_number";
     /// The time is after the clock or before 2000.
     TimeOutOfRange "time_out_of_range";
+    /// The line begins as JSON and is none, and no rule repairs it.
+    BrokenJson "broken_json";
+    /// What the line came wrapped in cannot be read.
+    BadEnvelope "bad_envelope";
+    /// Part of a line that was split: the other parts were lost, or there were too many open at once.
+    TornLine "torn_line";
 }
 
 /// What became of a line.

@@ -50,11 +50,11 @@ impl<'a> Slots<'a> {
     /// No value.
     #[inline(always)]
     pub(super) const fn new() -> Slots<'a> {
-        Slots {
-            present: Fields::NONE,
-            texts: [MaybeUninit::uninit(); TEXTS],
-            numbers: [MaybeUninit::uninit(); NUMBERS],
-        }
+        // SAFETY: an array of places that need not be written needs not be written. Repeating one place of two words
+        // is compiled to a memset.
+        let (texts, numbers) =
+            unsafe { (MaybeUninit::uninit().assume_init(), MaybeUninit::uninit().assume_init()) };
+        Slots { present: Fields::NONE, texts, numbers }
     }
 
     /// Forgets all values.

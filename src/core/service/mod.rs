@@ -14,6 +14,8 @@
 //! ```
 
 mod bytemap;
+mod combination;
+mod groups;
 mod names;
 mod resolver;
 mod rule;
@@ -22,15 +24,21 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub use combination::Combination;
+pub use groups::dimension_value;
+pub(in crate::core) use groups::{GroupId, Groups};
 pub use resolver::{Service, ServiceId, ServiceResolver};
 pub use selector::{is_reserved, selects};
 
-use crate::core::predicate::PredicateError;
-use crate::core::record::{Fields, Labels, Record};
+use crate::core::format;
+use crate::core::predicate::{PredicateError, named_field};
+use crate::core::record::{Field, Fields, Kind, Labels, Record};
+use crate::core::route::{self, Router};
 use crate::core::settings::{Limits, ServiceRule, Settings};
 use crate::core::sli::{Part, Sli, Verdict};
 use rule::Rule;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A service as ingest named it.
@@ -58,6 +66,16 @@ pub enum Place {
     ServiceMatchField(usize, usize),
     /// Regular expression of the `m`-th of `services[i].match`.
     ServiceMatchRegex(usize, usize),
+    /// `services[i].map.field`.
+    ServiceMapField(usize),
+    /// Service of the `m`-th value of `services[i].map`.
+    ServiceMapValue(usize, usize),
+    /// `routes[i].match`.
+    RouteMatch(usize),
+    /// `routes[i].route`.
+    RouteName(usize),
+    /// `sinks.rollups.dimensions[i]`.
+    Dimension(usize),
     /// `slos[i].indicator.good`.
     SloGood(usize),
     /// `slos[i].indicator.exclude`.
@@ -82,11 +100,16 @@ pub struct Classifier {
     rules: Vec<Rule>,
     /// Named services in the order of the file, each once.
     named: Vec<ServiceName>,
+    /// Their numbers by name.
+    named_ids: BTreeMap<Arc<str>, ServiceId>,
     /// By rule: the named service it gives.
     fixed: Vec<Option<ServiceId>>,
     slis: Vec<Sli>,
     /// By SLO: its name and selectors.
     selectors: Vec<(Arc<str>, Vec<String>)>,
+    /// Names routes, if there are to be any.
+    router: Option<Router>,
+    dimensions: Box<[Field]>,
     limits: Limits,
 }
 
@@ -98,15 +121,27 @@ impl Classifier {
     pub fn compile(settings: &Settings, labels: &mut Labels) -> Result<Classifier, CompileError> {
         for source in &settings.sources {
             source.input.layout.names().for_each(|name| labels.declare(name));
+            format::names(&source.input).iter().for_each(|name| labels.declare(name));
         }
         let mut classifier = Classifier {
             rules: Vec::new(),
             named: Vec::new(),
+            named_ids: BTreeMap::new(),
             fixed: Vec::new(),
             slis: Vec::new(),
             selectors: Vec::new(),
+            router: None,
+            dimensions: Box::default(),
             limits: settings.limits,
         };
+        if let Some(rules) = &settings.routes {
+            let place = |i, part| match part {
+                route::Part::Match => Place::RouteMatch(i),
+                route::Part::Route => Place::RouteName(i),
+            };
+            let fail = |(i, part, error)| CompileError { place: place(i, part), error };
+            classifier.router = Some(Router::compile(rules, &settings.limits).map_err(fail)?);
+        }
         for (i, settings) in settings.services.iter().enumerate() {
             classifier.add_rule(i, settings, labels)?;
         }
@@ -128,7 +163,56 @@ impl Classifier {
             classifier.slis.push(sli);
             classifier.selectors.push((slo.name.clone(), slo.services.clone()));
         }
+        let dimension = |(i, name): (usize, &String)| {
+            dimension(name, labels).map_err(|error| CompileError { place: Place::Dimension(i), error })
+        };
+        classifier.dimensions =
+            settings.dimensions.iter().enumerate().map(dimension).collect::<Result<_, _>>()?;
+        if classifier.router.is_none() {
+            classifier.refuse_routes(settings)?;
+        }
         Ok(classifier)
+    }
+
+    /// No text may name the route where there is none: it would never hold.
+    fn refuse_routes(&self, settings: &Settings) -> Result<(), CompileError> {
+        let refuse = |place, text: &str| {
+            let start = text.find(Field::Route.name()).unwrap_or(0);
+            let span = start..(start + Field::Route.name().len()).min(text.len());
+            let error = PredicateError::new(span, "no record has a route here")
+                .hint("turn route templating on: `routes: ids`, or a list of rules");
+            Err(CompileError { place, error })
+        };
+        for (i, (rule, text)) in self.rules.iter().zip(&settings.services).enumerate() {
+            if !rule.fields().has(Field::Route) {
+                continue;
+            }
+            let is_route = |name: &str| name == Field::Route.name();
+            return match text.matches.iter().position(|(field, _)| is_route(field)) {
+                Some(m) => refuse(Place::ServiceMatchField(i, m), Field::Route.name()),
+                None if text.map.as_ref().is_some_and(|map| is_route(&map.field)) => {
+                    refuse(Place::ServiceMapField(i), Field::Route.name())
+                }
+                None if text.name.contains("{route}") => refuse(Place::ServiceName(i), &text.name),
+                None => refuse(Place::ServiceWhen(i), text.when.as_deref().unwrap_or_default()),
+            };
+        }
+        for (i, (sli, slo)) in self.slis.iter().zip(&settings.slos).enumerate() {
+            if !sli.fields().has(Field::Route) {
+                continue;
+            }
+            return match &slo.indicator.exclude {
+                Some(text) if text.contains(Field::Route.name()) => refuse(Place::SloExclude(i), text),
+                _ => match &slo.indicator.rule {
+                    crate::core::settings::Rule::Good(text) => refuse(Place::SloGood(i), text),
+                    crate::core::settings::Rule::Latency { .. } => refuse(Place::SloLatency(i), ""),
+                },
+            };
+        }
+        match self.dimensions.iter().position(|field| *field == Field::Route) {
+            Some(i) => refuse(Place::Dimension(i), Field::Route.name()),
+            None => Ok(()),
+        }
     }
 
     fn add_rule(
@@ -144,38 +228,80 @@ impl Classifier {
         };
         let number = u16::try_from(index).map_err(|_| whole("too many service rules".into()))?;
         let rule = Rule::compile(index, settings, labels)?;
-        let fixed = if rule.is_named() {
-            let max = self.limits.service_name_bytes_max as usize;
-            if name.is_empty() {
-                return Err(whole("a service needs a name".into()));
+        let mut rule = rule;
+        let fixed = match &settings.map {
+            Some(map) => {
+                for (m, (value, service)) in map.values.iter().enumerate() {
+                    let name = name.replace(rule::MAP, service);
+                    let id = self.add_named(&name, number).map_err(|message| CompileError {
+                        place: Place::ServiceMapValue(index, m),
+                        error: PredicateError::new(0..service.len(), message),
+                    })?;
+                    rule.map_value(value, id);
+                }
+                None
             }
-            if is_reserved(name) {
-                return Err(whole(format!(
-                    "{name} is reserved: names of the form __x__ are the pipeline's own"
-                )));
-            }
-            if name.chars().any(char::is_control) {
-                return Err(whole("a service name has no control characters".into()));
-            }
-            if name.len() > max {
-                return Err(whole(format!("a service name has at most {max} bytes")));
-            }
-            if self.named_id(name).is_none() {
-                self.named.push(ServiceName { name: name.into(), named: true, rule: Some(number) });
-            }
-            self.named_id(name)
-        } else {
-            None
+            None if rule.is_named() => Some(self.add_named(name, number).map_err(whole)?),
+            None => None,
         };
         self.rules.push(rule);
         self.fixed.push(fixed);
         Ok(())
     }
 
+    /// The number of a named service, which is new or not. Error: what is wrong with the name.
+    fn add_named(&mut self, name: &str, rule: u16) -> Result<ServiceId, String> {
+        let max = self.limits.service_name_bytes_max as usize;
+        if name.is_empty() {
+            return Err("a service needs a name".into());
+        }
+        if is_reserved(name) {
+            return Err(format!("{name} is reserved: names of the form __x__ are the pipeline's own"));
+        }
+        if name.chars().any(char::is_control) {
+            return Err("a service name has no control characters".into());
+        }
+        if name.len() > max {
+            return Err(format!("a service name has at most {max} bytes"));
+        }
+        if let Some(id) = self.named_id(name) {
+            return Ok(id);
+        }
+        let id = ServiceId(ServiceId::NAMED + self.named.len() as u32);
+        let name: Arc<str> = name.into();
+        self.named.push(ServiceName { name: name.clone(), named: true, rule: Some(rule) });
+        self.named_ids.insert(name, id);
+        Ok(id)
+    }
+
+    /// All fields that these rules and dimensions look at.
+    fn used(&self) -> Fields {
+        let rules = self.rules.iter().map(Rule::fields);
+        let fields = rules.chain(self.slis.iter().map(Sli::fields)).fold(Fields::NONE, Fields::union);
+        fields.union(Fields::of(&self.dimensions))
+    }
+
     /// The fields that formats must fill for these rules.
     pub fn fields(&self) -> Fields {
-        let rules = self.rules.iter().map(Rule::fields);
-        rules.chain(self.slis.iter().map(Sli::fields)).fold(Fields::NONE, Fields::union)
+        match self.used() {
+            used if used.has(Field::Route) => used.without(Field::Route).with(Field::Path),
+            used => used,
+        }
+    }
+
+    /// Names the route of a record before anything looks at it; a copy for each thread. None: nothing does.
+    pub fn router(&self) -> Option<Router> {
+        self.router.clone().filter(|_| self.used().has(Field::Route))
+    }
+
+    /// The same, whether anything looks at routes or not. None where templating is off.
+    pub fn router_if_on(&self) -> Option<Router> {
+        self.router.clone()
+    }
+
+    /// The fields of the dimensions, in their order.
+    pub fn dimensions(&self) -> &[Field] {
+        &self.dimensions
     }
 
     /// The services that the pipeline file names outright, in its order, each once.
@@ -184,8 +310,7 @@ impl Classifier {
     }
 
     fn named_id(&self, name: &str) -> Option<ServiceId> {
-        let index = self.named.iter().position(|n| &*n.name == name)?;
-        Some(ServiceId(ServiceId::NAMED + index as u32))
+        self.named_ids.get(name).copied()
     }
 
     /// Indexes into `Settings::slos` that apply to the service, ascending: per SLO name the first whose
@@ -208,5 +333,18 @@ impl Classifier {
     #[inline]
     pub fn verdict(&self, slo: u16, record: &Record<'_>) -> Verdict {
         self.slis[slo as usize].verdict(record)
+    }
+}
+
+/// The field that a dimension names.
+fn dimension(name: &str, labels: &mut Labels) -> Result<Field, PredicateError> {
+    let field = named_field(name, labels, 0..name.len())?;
+    match field.kind() {
+        Kind::Text | Kind::Integer | Kind::Boolean => Ok(field),
+        Kind::Duration | Kind::Timestamp => {
+            let error =
+                PredicateError::new(0..name.len(), format!("{name} cannot be a dimension: it is a time"));
+            Err(error.hint("use a field of few values, such as route or method"))
+        }
     }
 }

@@ -76,8 +76,7 @@ impl ServiceResolver {
         let rules = classifier.rules.clone();
         let worth = rules.iter().any(|r| !r.is_plain());
         let used = rules.iter().fold(crate::core::record::Fields::NONE, |all, r| all.union(r.fields()));
-        let key_fields =
-            Field::ALL.iter().copied().filter(|f| worth && used.has(*f) && FEW.has(*f)).collect();
+        let key_fields = used.iter().filter(|f| worth && FEW.has(*f)).collect();
         ServiceResolver {
             names: Names::new(classifier),
             classifier: classifier.clone(),
@@ -256,6 +255,7 @@ fn try_rule(
 ) -> Option<ServiceId> {
     match rules[rule].raw(record, scratch) {
         Raw::No => None,
+        Raw::Is(id) => Some(id),
         Raw::Name(raw) => match classifier.fixed[rule] {
             Some(id) => Some(id),
             None => names.made(rule as u16, raw, classifier),

@@ -1,10 +1,11 @@
 //! One service rule, compiled: whether it matches a record, and the raw bytes of the name it gives.
 
 use super::template::{self, Piece};
-use super::{CompileError, Place};
+use super::{CompileError, Place, ServiceId};
 use crate::core::predicate::{Predicate, PredicateError, named_field, regex};
 use crate::core::record::{Field, Fields, Kind, Labels, Record, Value};
 use crate::core::settings::ServiceRule;
+use hashbrown::HashMap;
 use regex::bytes::{CaptureLocations, Regex};
 
 /// Fields that take few values in practice: what they decide is worth remembering.
@@ -30,6 +31,9 @@ pub(super) const FEW: Fields = Fields::NONE
     .with(Field::Zone)
     .union(Fields::of(&Field::LABELS));
 
+/// Stands for what a table gives in a rule's name.
+pub(super) const MAP: &str = "{map}";
+
 /// A compiled rule.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -37,6 +41,8 @@ pub(super) struct Rule {
     guard: Option<Predicate>,
     patterns: Vec<Pattern>,
     pieces: Vec<Piece>,
+    /// The table that names the services in place of the pieces, and the field that is looked up.
+    map: Option<(Field, HashMap<Box<[u8]>, ServiceId>)>,
     fields: Fields,
     settled: bool,
 }
@@ -55,6 +61,8 @@ pub(super) enum Raw<'b> {
     No,
     /// The raw bytes of the name.
     Name(&'b [u8]),
+    /// The table's service.
+    Is(ServiceId),
 }
 
 impl Rule {
@@ -92,9 +100,21 @@ impl Rule {
             }
             patterns.push(Pattern { field, regex, groups: None });
         }
-        let pieces =
-            template::parse(&rule.name, &captures, labels).map_err(fail(Place::ServiceName(index)))?;
         let mut fields = when.as_ref().map_or(Fields::NONE, Predicate::fields);
+        let mut map = None;
+        let pieces = match &rule.map {
+            None => {
+                template::parse(&rule.name, &captures, labels).map_err(fail(Place::ServiceName(index)))?
+            }
+            Some(table) => {
+                check_map_name(&rule.name).map_err(fail(Place::ServiceName(index)))?;
+                let field = template::named(&table.field, 0..table.field.len(), labels)
+                    .map_err(fail(Place::ServiceMapField(index)))?;
+                fields = fields.with(field);
+                map = Some((field, HashMap::new()));
+                Vec::new()
+            }
+        };
         for pattern in &patterns {
             fields = fields.with(pattern.field);
         }
@@ -110,12 +130,19 @@ impl Rule {
         }
         let settled = fields.iter().all(|f| FEW.has(f));
         let guard = when.as_ref().and_then(|w| w.guard(FEW));
-        Ok(Rule { when, guard, patterns, pieces, fields, settled })
+        Ok(Rule { when, guard, patterns, pieces, map, fields, settled })
+    }
+
+    /// Adds a value to the table; the first of two that are alike stays.
+    pub(super) fn map_value(&mut self, value: &str, service: ServiceId) {
+        if let Some((_, table)) = &mut self.map {
+            table.entry(value.as_bytes().into()).or_insert(service);
+        }
     }
 
     /// Whether the name is fixed: a named service.
     pub(super) fn is_named(&self) -> bool {
-        self.pieces.iter().all(|p| matches!(p, Piece::Literal(_)))
+        self.map.is_none() && self.pieces.iter().all(|p| matches!(p, Piece::Literal(_)))
     }
 
     /// Whether fields of few values alone decide it, its name included.
@@ -157,6 +184,15 @@ impl Rule {
             if !found {
                 return Raw::No;
             }
+        }
+        if let Some((field, table)) = &self.map {
+            scratch.clear();
+            let found = match record.get(*field) {
+                Value::Text(text) => table.get(text),
+                _ if template::append(record, *field, scratch) => table.get(scratch.as_slice()),
+                _ => None,
+            };
+            return found.map_or(Raw::No, |service| Raw::Is(*service));
         }
         if let [piece] = self.pieces.as_slice() {
             match piece {
@@ -203,5 +239,21 @@ impl Rule {
             Value::Text(text) => text.get(start..end),
             _ => None,
         }
+    }
+}
+
+/// The name of a rule with a table: text around what the table gives.
+fn check_map_name(name: &str) -> Result<(), PredicateError> {
+    let error = |span, message: &str| {
+        PredicateError::new(span, message).hint("leave the name out: the table's values are the services")
+    };
+    if !name.contains(MAP) {
+        return Err(error(0..name.len(), "a rule with a table holds {map} in its name"));
+    }
+    // what is put in place of it keeps the places of what follows
+    let rest = name.replace(MAP, "     ");
+    match rest.find(['{', '}']) {
+        Some(at) => Err(error(at..at + 1, "a rule with a table has no field or capture in its name")),
+        None => Ok(()),
     }
 }

@@ -67,6 +67,19 @@ fn field(
             None => error,
         }
     })?;
+    nameable(field, word, span)
+}
+
+/// The field of that name, if services can be named by its values.
+pub(super) fn named(
+    word: &str,
+    span: std::ops::Range<usize>,
+    labels: &mut Labels,
+) -> Result<Field, PredicateError> {
+    nameable(named_field(word, labels, span.clone())?, word, span)
+}
+
+fn nameable(field: Field, word: &str, span: std::ops::Range<usize>) -> Result<Field, PredicateError> {
     match field.kind() {
         Kind::Text | Kind::Integer | Kind::Boolean => Ok(field),
         Kind::Duration | Kind::Timestamp => {

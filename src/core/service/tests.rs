@@ -3,7 +3,7 @@
 use super::*;
 use crate::core::decimal::Decimal;
 use crate::core::record::{Field, Value};
-use crate::core::settings::{Indicator, OTHER, Slo, UNMATCHED};
+use crate::core::settings::{Indicator, OTHER, RouteRule, ServiceMap, Slo, UNMATCHED};
 use crate::core::time::{SliceLength, Time};
 
 /// Name, `when`, `match`.
@@ -20,15 +20,19 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
         history_after_s: 900,
         silent_after_s: 600,
         sources: vec![],
+        routes: None,
+        dimensions: vec![],
         services: services
             .iter()
             .map(|(name, when, matches)| ServiceRule {
                 name: name.to_string(),
                 when: when.map(str::to_string),
                 matches: matches.iter().map(|(f, r)| (f.to_string(), r.to_string())).collect(),
+                map: None,
                 tier: None,
                 owner: None,
                 runbook_url: None,
+                dashboard_url: None,
             })
             .collect(),
         slos: slos
@@ -106,6 +110,28 @@ fn the_first_rule_that_matches_names_the_service() {
             assert_eq!((&*service.name.name, service.name.rule), (*name, *rule), "{fields:?}");
             assert_eq!(service.name.named, *name == "checkout" || *name == UNMATCHED, "{name}");
         }
+    }
+}
+
+/// A label may decide alone: what is remembered must tell records apart by it.
+#[test]
+fn labels_are_remembered_like_fields() {
+    let rules: Rules<'_> =
+        &[("{k8s.app}", None, &[]), ("b", Some("k8s.zone == \"z\""), &[]), ("{host}", None, &[])];
+    let mut labels = Labels::default();
+    let classifier = Classifier::compile(&settings(rules, &[]), &mut labels).expect("compiles");
+    let mut resolver = ServiceResolver::new(&classifier);
+    let field = |name| labels.field(name).expect("asked for");
+    let (app, zone) = (field("k8s.app"), field("k8s.zone"));
+    let cases: [(Texts<'_>, &str); 4] = [
+        (&[(app, b"web"), (Field::Host, b"h")], "web"),
+        (&[(Field::Host, b"h")], "h"),
+        (&[(zone, b"z"), (Field::Host, b"h")], "b"),
+        (&[(app, b"api"), (zone, b"z"), (Field::Host, b"h")], "api"),
+    ];
+    for (texts, name) in cases.iter().chain(cases.iter().rev()) {
+        let id = resolver.resolve(&record(texts));
+        assert_eq!(&*resolver.service(id).name.name, *name, "{texts:?}");
     }
 }
 
@@ -253,4 +279,146 @@ proptest::proptest! {
             assert_eq!(old.service(a).name, new.service(b).name);
         }
     }
+}
+
+/// The first rule looks the field up in the table; the second names by target group.
+fn with_map(name: &str, field: &str, values: &[(&str, &str)]) -> Settings {
+    let mut settings = settings(&[(name, None, &[]), ("{target_group}", None, &[])], &[]);
+    let values = values.iter().map(|(value, service)| (value.to_string(), service.to_string())).collect();
+    settings.services[0].map = Some(ServiceMap { field: field.into(), values });
+    settings
+}
+
+#[test]
+fn a_table_names_services_and_what_is_not_in_it_goes_on() {
+    let values = [("shop.example.com", "shop"), ("pay", "pay"), ("www", "shop")];
+    let settings = with_map("{map}", "host", &values);
+    assert_eq!(settings.services[0].names().into_iter().collect::<Vec<_>>(), ["pay", "shop"]);
+    let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("compiles");
+    assert_eq!(classifier.named().map(|n| &*n.name).collect::<Vec<_>>(), ["shop", "pay"]);
+    let mut resolver = ServiceResolver::new(&classifier);
+    use Field::{Host, TargetGroup};
+    let cases: &[(Texts<'_>, &str, bool)] = &[
+        (&[(Host, b"shop.example.com"), (TargetGroup, b"tg")], "shop", true),
+        (&[(Host, b"www")], "shop", true),
+        (&[(Host, b"pay")], "pay", true),
+        (&[(Host, b"PAY"), (TargetGroup, b"tg")], "tg", false),
+        (&[(TargetGroup, b"pay")], "pay", true),
+        (&[(Host, b"")], UNMATCHED, true),
+        (&[], UNMATCHED, true),
+    ];
+    for _ in 0..2 {
+        for (fields, name, named) in cases {
+            let id = resolver.resolve(&record(fields));
+            let service = resolver.service(id);
+            assert_eq!((&*service.name.name, service.name.named), (*name, *named), "{fields:?}");
+        }
+    }
+}
+
+#[test]
+fn a_table_looks_numbers_up_and_its_name_may_have_text_around() {
+    let settings = with_map("eu-{map}", "port", &[("443", "web"), ("8443", "admin")]);
+    let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("compiles");
+    let mut resolver = ServiceResolver::new(&classifier);
+    for (port, want) in [(443, "eu-web"), (8443, "eu-admin"), (80, UNMATCHED)] {
+        let mut record = record(&[]);
+        record.set(Field::Port, Value::Integer(port));
+        let id = resolver.resolve(&record);
+        assert_eq!(&*resolver.service(id).name.name, want);
+    }
+}
+
+#[test]
+fn wrong_tables_routes_and_dimensions_are_refused_where_they_stand() {
+    let values = [("a", "shop"), ("b", "__other__")];
+    let routed = |field: &str| Settings { dimensions: vec![field.into()], ..settings(SHOP, &[]) };
+    let map = |name, field| with_map(name, field, &values);
+    let rule = |m: &str, r: &str| Settings {
+        routes: Some(vec![RouteRule { matches: m.into(), route: r.into() }]),
+        ..settings(SHOP, &[])
+    };
+    let cases = [
+        (map("{map}", "host"), Place::ServiceMapValue(0, 1)),
+        (map("x", "host"), Place::ServiceName(0)),
+        (map("{map}-{host}", "host"), Place::ServiceName(0)),
+        (map("{map}", "hots"), Place::ServiceMapField(0)),
+        (map("{map}", "client_latency"), Place::ServiceMapField(0)),
+        (map("{map}", "route"), Place::ServiceMapValue(0, 1)),
+        (with_map("{map}", "route", &[("/", "home")]), Place::ServiceMapField(0)),
+        (routed("route"), Place::Dimension(0)),
+        (routed("roote"), Place::Dimension(0)),
+        (routed("time"), Place::Dimension(0)),
+        (rule("(", "/x"), Place::RouteMatch(0)),
+        (rule("x", ""), Place::RouteName(0)),
+        (settings(&[("a", Some("route == '/'"), &[])], &[]), Place::ServiceWhen(0)),
+        (settings(&[("{route}", None, &[])], &[]), Place::ServiceName(0)),
+        (settings(&[("a", None, &[("route", "x")])], &[]), Place::ServiceMatchField(0, 0)),
+        (settings(&[], &[("s", &["*"], "route != '/health'")]), Place::SloGood(0)),
+    ];
+    for (settings, place) in cases {
+        let error = Classifier::compile(&settings, &mut Labels::default()).expect_err("refused");
+        assert_eq!(error.place, place, "{error}");
+        let on = Settings { routes: Some(settings.routes.clone().unwrap_or_default()), ..settings };
+        let off = error.error.message.contains("no record has a route");
+        assert_eq!(Classifier::compile(&on, &mut Labels::default()).is_ok(), off, "{error}");
+    }
+}
+
+#[test]
+fn formats_fill_the_path_and_only_where_somebody_looks_at_the_route() {
+    let compiled = |good: &str, dimensions: &[&str]| {
+        let settings = Settings {
+            routes: Some(vec![]),
+            dimensions: dimensions.iter().map(|d| d.to_string()).collect(),
+            ..settings(&[], &[("s", &["*"], good)])
+        };
+        let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("compiles");
+        let fields = classifier.fields();
+        (fields.has(Field::Path), fields.has(Field::Route), classifier.router().is_some())
+    };
+    assert_eq!(compiled("status < 500", &[]), (false, false, false));
+    assert_eq!(compiled("status < 500", &["method"]), (false, false, false));
+    assert_eq!(compiled("status < 500", &["route"]), (true, false, true));
+    assert_eq!(compiled("route != '/health'", &[]), (true, false, true));
+}
+
+#[test]
+fn groups_are_bounded_and_one_for_each_service_and_combination() {
+    let settings = Settings {
+        dimensions: vec!["method".into(), "port".into()],
+        limits: Limits { ingest_dimension_values_max: 2, ingest_services_max: 4, ..Limits::default() },
+        ..settings(&[("{target_group}", None, &[])], &[])
+    };
+    let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("compiles");
+    let mut groups = Groups::new(&classifier).expect("there are dimensions");
+    let (a, b) = (ServiceId(2), ServiceId(3));
+    let of = |text: &'static [u8]| record(&[(Field::Method, text)]);
+    let other = Combination::other(2);
+    let get = groups.group(a, &of(b"GET"));
+    assert_eq!(groups.combination(get).values(), [Some("GET".into()), None]);
+    assert_eq!(groups.group(a, &of(b"GET")), get);
+    assert_ne!(groups.group(b, &of(b"GET")), get);
+    let bad = groups.group(a, &of(b"\xff"));
+    assert_eq!(groups.group(a, &of("\u{fffd}".as_bytes())), bad, "what is shown alike is counted together");
+    let reserved = groups.group(a, &of(b"__x__"));
+    assert_eq!(groups.combination(reserved).values()[0].as_deref(), Some(OTHER));
+    // two combinations of a service in a span, however often; another service has its own two
+    assert_eq!((groups.admit(get, a, 1), groups.admit(bad, a, 1), groups.admit(get, a, 1)), (get, bad, get));
+    let put = groups.group(a, &of(b"PUT"));
+    let folded = groups.admit(put, a, 1);
+    assert_eq!(groups.combination(folded), &other);
+    assert_eq!(groups.admit(put, a, 2), put, "the next span counts afresh");
+    // a service that was folded takes its combination along
+    let moved = groups.admit(put, ServiceId::OTHER, 1);
+    assert_eq!(groups.combination(moved), groups.combination(put));
+    // eight are held at most, beside those of `__other__`
+    for name in [&b"1"[..], b"2", b"3", b"4", b"5", b"6"] {
+        groups.group(b, &of(name));
+    }
+    let last = groups.group(b, &of(b"7"));
+    assert_eq!(groups.combination(last), &other);
+    groups.trim(false);
+    let last = groups.group(b, &of(b"7"));
+    assert_eq!(groups.combination(last).values()[0].as_deref(), Some("7"));
 }

@@ -6,9 +6,10 @@
 use crate::core::histogram::Histogram;
 use crate::core::rollup::{QualityRow, RejectsRow, RequestsRow, SliRow};
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 
 /// Version of the tables' schema, in every file's footer.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A column's type, in SQL's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,8 +118,59 @@ pub trait Table: Sized + 'static {
     const NAME: &'static str;
     /// What a row is.
     const DOC: &'static str;
+    /// Whether its rows are broken down by the pipeline's dimensions.
+    const HAS_DIMENSIONS: bool = false;
     /// Its columns, in order.
     fn columns() -> &'static [Column<Self>];
+    /// The row's value of the dimension of that number.
+    fn dimension(&self, _: usize) -> Option<&str> {
+        None
+    }
+}
+
+/// A column of one file: one of the table, or a dimension that the pipeline chose.
+pub(super) enum FileColumn<'a, R: 'static> {
+    Table(&'static Column<R>),
+    /// Name and number.
+    Dimension(&'a str, usize),
+}
+
+impl<'a, R: Table> FileColumn<'a, R> {
+    /// The columns of a file: dimensions stand behind the first of the table.
+    pub(super) fn all(dimensions: &'a [Arc<str>]) -> Vec<FileColumn<'a, R>> {
+        let mut all: Vec<FileColumn<'a, R>> = R::columns().iter().map(FileColumn::Table).collect();
+        let chosen = dimensions.iter().enumerate().map(|(i, name)| FileColumn::Dimension(name, i));
+        all.splice(1..1, chosen);
+        all
+    }
+
+    pub(super) fn name(&self) -> &str {
+        match self {
+            FileColumn::Table(column) => column.name,
+            FileColumn::Dimension(name, _) => name,
+        }
+    }
+
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            FileColumn::Table(column) => column.kind,
+            FileColumn::Dimension(..) => Kind::String,
+        }
+    }
+
+    pub(super) fn nullable(&self) -> bool {
+        match self {
+            FileColumn::Table(column) => column.nullable,
+            FileColumn::Dimension(..) => true,
+        }
+    }
+
+    pub(super) fn get<'r>(&self, row: &'r R) -> Value<'r> {
+        match self {
+            FileColumn::Table(column) => (column.get)(row),
+            FileColumn::Dimension(_, i) => row.dimension(*i).map_or(Value::Null, Value::Text),
+        }
+    }
 }
 
 /// Counts are far below 2^63; should one ever not be, it sticks there.
@@ -156,6 +208,11 @@ macro_rules! columns {
 impl Table for RequestsRow {
     const NAME: &'static str = "requests";
     const DOC: &'static str = "What one service did in one slice. A row exists where requests > 0.";
+    const HAS_DIMENSIONS: bool = true;
+
+    fn dimension(&self, index: usize) -> Option<&str> {
+        self.dimensions.get(index)?.as_deref()
+    }
 
     fn columns() -> &'static [Column<RequestsRow>] {
         columns! {
@@ -226,11 +283,14 @@ impl Table for QualityRow {
             "reason" String true "" Last "Why not complete: gap, silent, unreachable, stopped; NULL when complete." |r| r.reason.as_deref().map_or(Value::Null, Value::Text);
             "lines" Bigint false "lines" Sum "Lines read: records + skipped + rejected." |r| long(r.lines);
             "records" Bigint false "lines" Sum "Lines that were requests." |r| long(r.records);
-            "skipped" Bigint false "lines" Sum "Lines that are no requests (comments, headers, other record types)." |r| long(r.skipped);
+            "skipped" Bigint false "lines" Sum "Lines that are no requests (comments, headers, other record types), and records dropped as duplicates." |r| long(r.skipped);
             "rejected" Bigint false "lines" Sum "Lines that could not be read; by reason in rejects." |r| long(r.rejected);
             "late" Bigint false "lines" Sum "Records that came after their slice had closed." |r| long(r.late);
             "replayed" Bigint false "records" Sum "Kafka records seen again and dropped." |r| long(r.replayed);
             "gap_offsets" Bigint false "offsets" Sum "Offsets lost before they could be read." |r| long(r.gap_offsets);
+            "dimensions_folded" Bigint true "requests" Sum "Requests of the slice that are counted under __other__ in place of the values of their dimensions. Exact as a sum over partitions; among those that one thread read together it is told apart by order." |r| long(r.dimensions_folded);
+            "duplicates_estimated" Bigint true "records" Sum "Estimate of the records that repeat another of the same partition, slice and revision (same request id and time). Exact up to 1024 distinct ids; beyond, D repeats among N ids are off by about sqrt(D * N / 1024). NULL where the source does not estimate." |r| r.duplicates_estimated.map_or(Value::Null, long);
+            "duplicates_dropped" Bigint true "records" Sum "Records that repeated one of the latest of their partition and were dropped (`duplicates: drop`); part of skipped." |r| long(r.duplicates_dropped);
         }
     }
 }
@@ -288,7 +348,17 @@ fn table<R: Table>() -> Json {
         })
     };
     let columns: Vec<Json> = R::columns().iter().map(column).collect();
-    json!({ "name": R::NAME, "rows": R::DOC, "columns": columns })
+    let mut table = json!({ "name": R::NAME, "rows": R::DOC, "columns": columns });
+    if R::HAS_DIMENSIONS {
+        table["dimensions"] = json!({
+            "columns": "One for each name in the pipeline's sinks.rollups.dimensions, behind `service`, in that order; dots of a name are underscores. A file has those that any of its rows was counted with; there is then a row for each combination of values that had requests.",
+            "type": Kind::String.sql(),
+            "nullable": true,
+            "merge": Merge::Key.name(),
+            "meaning": "Value of the record's field; NULL where the record had none or was counted without the dimension. Combinations beyond limits.dimension_values_max are one row with __other__ in every dimension: dimensions_folded in quality counts their requests. Rows add up to what the service did, so grouping by service alone is the table without dimensions.",
+        });
+    }
+    table
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! Where results go: rollups as Parquet, events with their progress, dead letters.
+//! Where results go: rollups as Parquet, events with their progress and to receivers over HTTP, dead letters.
 //!
 //! Invariant: every output is idempotent by its position in the journal, and nothing is written beside
 //! outputs of the same pipeline that another journal made, or that lie beyond this journal's end.
 
 pub mod columns;
 pub mod dead_letters;
+pub mod delivery;
 pub mod events;
 pub mod parquet;
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: every byte of every file is in exactly one block, blocks hold whole lines, and all threads read the same
 //! few files at a time, in the order of the files' first records. No file is ever read in halves by two threads
-//! that are far apart: the hours would be too, and slices would stay open in between.
+//! that are far apart: the hours would be too, and slices would stay open in between. A file whose lines depend on
+//! lines before them (headers, lines in parts) is read by one thread from its beginning to its end.
 //!
 //! ```text
 //! let inputs = inputs(&["/logs/*.gz".into(), "/more".into()])?;
@@ -11,7 +12,7 @@
 //! let mut buffer = Buffer::default();
 //! loop {
 //!     match dealer.next(&mut buffer)? {
-//!         Next::Block(block) => for line in block.lines() { accumulator.line(slot, line.bytes, clock) },
+//!         Next::Block(block) => for line in block.lines() { accumulator.message(slot, &Message::line(line.bytes), ..) },
 //!         Next::Pause => hand over what was counted; wait for all; the last one flushes, calls dealer.resume()
 //!         Next::End => the same, for the last time
 //!     }
@@ -26,7 +27,7 @@ mod plain;
 mod reader;
 
 pub use block::{Block, Buffer, Line};
-pub use dealer::{Dealer, DealerLimits, Next, Progress};
+pub use dealer::{Dealer, DealerLimits, Look, Next, Progress};
 pub use inputs::{Input, inputs};
 
 use std::path::PathBuf;

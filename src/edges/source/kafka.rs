@@ -10,7 +10,7 @@
 use super::config::{KafkaConfig, Logged};
 use super::ends::Ends;
 use super::error::SourceError;
-use super::kafka_batch::{BatchConsumer, Raw, TopicKey, fetched_high};
+use super::kafka_batch::{BatchConsumer, Raw, RecordHeaders, TopicKey, fetched_high};
 use crate::core::partial::Standing;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
@@ -56,6 +56,10 @@ pub enum Delivery<'a, S> {
         offset: i64,
         /// Its value; None where the record has none.
         payload: Option<&'a [u8]>,
+        /// Its key, if it has one.
+        key: Option<&'a [u8]>,
+        /// Its headers.
+        headers: RecordHeaders<'a>,
     },
     /// There is nothing to read now: everything below `offset` was delivered or carries no record.
     End {
@@ -514,7 +518,8 @@ impl<S: Copy> Lane<S> {
         } else if offset >= self.next {
             self.next = offset + 1;
             self.corrupt = 0;
-            on(Delivery::Message { slot, offset, payload: raw.payload() });
+            let (payload, key, headers) = (raw.payload(), raw.key(), raw.headers());
+            on(Delivery::Message { slot, offset, payload, key, headers });
         } else {
             on(Delivery::Replayed { slot, offset });
         }

@@ -12,6 +12,7 @@
 //!   lines. So the log function is ours.
 
 use super::config::{Logged, logged};
+use crate::core::envelope::Headers;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaRespErr;
@@ -35,7 +36,7 @@ pub(super) struct BatchConsumer {
 unsafe impl Send for BatchConsumer {}
 
 /// One message or partition error, lent for one call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Raw<'a> {
     message: NonNull<sys::rd_kafka_message_t>,
     lent: PhantomData<&'a ()>,
@@ -94,6 +95,44 @@ impl<'a> Raw<'a> {
         // SAFETY: librdkafka gives a null pointer or `len` readable bytes that live as long as the message.
         (!message.payload.is_null())
             .then(|| unsafe { std::slice::from_raw_parts(message.payload as *const u8, message.len) })
+    }
+}
+
+impl<'a> Raw<'a> {
+    /// The message's key.
+    #[inline]
+    pub(super) fn key(&self) -> Option<&'a [u8]> {
+        let message = self.message();
+        // SAFETY: as for the payload.
+        (!message.key.is_null())
+            .then(|| unsafe { std::slice::from_raw_parts(message.key as *const u8, message.key_len) })
+    }
+
+    /// The message's headers.
+    pub(super) fn headers(&self) -> RecordHeaders<'a> {
+        RecordHeaders(*self)
+    }
+}
+
+/// The headers of a record, looked up where they lie. librdkafka parses them at the first question.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordHeaders<'a>(Raw<'a>);
+
+impl Headers for RecordHeaders<'_> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let name = CString::new(name).ok()?;
+        let mut headers = std::ptr::null_mut();
+        let (mut value, mut length) = (std::ptr::null(), 0);
+        // SAFETY: a live message that nobody else reads now; what it hands out lives as long as the message.
+        unsafe {
+            let found = sys::rd_kafka_message_headers(self.0.message.as_ptr(), &mut headers);
+            if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return None;
+            }
+            let found = sys::rd_kafka_header_get_last(headers, name.as_ptr(), &mut value, &mut length);
+            (found == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && !value.is_null())
+                .then(|| std::slice::from_raw_parts(value as *const u8, length))
+        }
     }
 }
 

@@ -4,8 +4,10 @@
 use super::kafka::{Assignment, Delivery, KafkaConsumer, StopReason};
 use super::topics::{Found, Resolved, StartAt, Topics};
 use super::{Ends, KafkaConfig};
+use crate::core::envelope::Headers;
 use crate::core::partial::Standing;
 use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use std::sync::Arc;
@@ -53,7 +55,7 @@ fn drain(consumer: &mut KafkaConsumer<u32>, until: impl Fn(&[String]) -> bool) -
     while !until(&seen) && Instant::now() < deadline {
         consumer.poll(Duration::from_millis(20), &mut |delivery| {
             let text = match delivery {
-                Delivery::Message { slot, offset, payload } => {
+                Delivery::Message { slot, offset, payload, .. } => {
                     let line = String::from_utf8_lossy(payload.unwrap_or_default()).into_owned();
                     assert_eq!(line, format!("line {offset}"));
                     format!("{slot}:{offset}")
@@ -104,6 +106,33 @@ fn messages_come_in_order_from_the_given_offset_and_then_the_end() {
     // moved back: its lines come again, because the caller says so
     consumer.assign(&[at(7, 0, 6)]).expect("assign");
     assert_eq!(drain(&mut consumer, has("7:end7")), ["7:6", "7:end7"]);
+}
+
+#[test]
+fn keys_and_headers_are_lent_with_their_message() {
+    let cluster = Cluster::new(1);
+    let headers = OwnedHeaders::new()
+        .insert(Header { key: "tenant", value: Some("old") })
+        .insert(Header { key: "none", value: None::<&str> })
+        .insert(Header { key: "tenant", value: Some("acme") });
+    let with = BaseRecord::to("logs").partition(0).payload("x").key("pod-7").headers(headers);
+    cluster.producer.send(with).expect("queued");
+    cluster.producer.send(BaseRecord::<(), str>::to("logs").partition(0).payload("y")).expect("queued");
+    cluster.producer.flush(Duration::from_secs(10)).expect("produced");
+    let mut consumer = KafkaConsumer::open(&cluster.config()).expect("consumer");
+    consumer.assign(&[at(1, 0, 0)]).expect("assign");
+    let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
+    while seen.len() < 2 && Instant::now() < deadline {
+        consumer.poll(Duration::from_millis(20), &mut |delivery| {
+            if let Delivery::Message { key, headers, .. } = delivery {
+                let names = ["tenant", "none", "other", "\0"];
+                seen.push((key.map(<[u8]>::to_vec), names.map(|n| headers.get(n).map(<[u8]>::to_vec))));
+            }
+        });
+    }
+    let bytes = |text: &str| Some(text.as_bytes().to_vec());
+    let wanted = [(bytes("pod-7"), [bytes("acme"), None, None, None]), (None, [None, None, None, None])];
+    assert_eq!(seen, wanted);
 }
 
 #[test]

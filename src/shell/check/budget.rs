@@ -15,32 +15,32 @@ use std::fmt::Write;
 const HUNDRED: u64 = 100_000_000;
 
 /// Share of requests that may be bad, percent.
-fn allowed(slo: &Slo) -> Decimal {
-    Decimal(HUNDRED - slo.objective.0)
+pub(in crate::shell) fn allowed(objective: Decimal) -> Decimal {
+    Decimal(HUNDRED - objective.0)
 }
 
 /// Bad requests allowed in a million.
-fn per_million(slo: &Slo) -> Decimal {
+pub(in crate::shell) fn per_million(objective: Decimal) -> Decimal {
     // percent × 10⁴, and a decimal holds millionths already
-    Decimal(allowed(slo).0 * 10_000)
+    Decimal(allowed(objective).0 * 10_000)
 }
 
 /// Minutes of full outage that use up the budget.
 fn minutes(slo: &Slo) -> Decimal {
     // window/60 × allowed/10⁸, in millionths
-    let millionths = u128::from(slo.window_s) * u128::from(allowed(slo).0) / 6_000;
+    let millionths = u128::from(slo.window_s) * u128::from(allowed(slo.objective).0) / 6_000;
     Decimal(millionths.min(u128::from(u64::MAX)) as u64)
 }
 
 /// Share of bad requests above which a tier fires, percent.
-fn bad_share(slo: &Slo, tier: &Tier) -> Ratio {
-    let share = Ratio::from(allowed(slo));
+pub(in crate::shell) fn bad_share(objective: Decimal, tier: &Tier) -> Ratio {
+    let share = Ratio::from(allowed(objective));
     scaled(tier.factor, share.num, share.den)
 }
 
 /// Share of the budget that its long window uses up at its factor, percent.
-pub(super) fn spent(slo: &Slo, tier: &Tier) -> Ratio {
-    scaled(tier.factor, 100 * tier.long_s, slo.window_s)
+pub(in crate::shell) fn spent(window_s: u64, tier: &Tier) -> Ratio {
+    scaled(tier.factor, 100 * tier.long_s, window_s)
 }
 
 /// `ratio × num / den`, exact wherever the result fits; what does not is cut to the most that does.
@@ -58,8 +58,8 @@ fn scaled(ratio: Ratio, num: u64, den: u64) -> Ratio {
     Ratio::new(top as u64, (bottom as u64).max(1))
 }
 
-/// For people.
-pub(super) fn text(slo: &Slo) -> String {
+/// For people; with what the SLO is to say, in prose, if somebody wrote it.
+pub(super) fn text(slo: &Slo, specification: Option<&str>) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
@@ -69,6 +69,9 @@ pub(super) fn text(slo: &Slo) -> String {
         slo.objective,
         window(slo)
     );
+    for line in specification.unwrap_or_default().lines() {
+        let _ = writeln!(out, "    {line}");
+    }
     for line in expand(slo).lines() {
         let _ = writeln!(out, "    {line}");
     }
@@ -78,7 +81,7 @@ pub(super) fn text(slo: &Slo) -> String {
     let _ = writeln!(
         out,
         "    budget   {} bad requests in a million, or {} minutes of full outage",
-        per_million(slo),
+        per_million(slo.objective),
         minutes(slo)
     );
     if slo.tiers.is_empty() {
@@ -93,8 +96,8 @@ pub(super) fn text(slo: &Slo) -> String {
             tier.factor,
             seconds_text(tier.long_s),
             seconds_text(tier.short_s),
-            bad_share(slo, tier),
-            spent(slo, tier),
+            bad_share(slo.objective, tier),
+            spent(slo.window_s, tier),
             seconds_text(tier.long_s),
         );
         let fewest = requests_for_one_failure(tier.factor, tier.op, slo.objective);
@@ -137,7 +140,7 @@ fn weighs(slo: &Slo) -> Option<String> {
 }
 
 /// For programs; decimals as text.
-pub(super) fn to_json(slo: &Slo) -> Value {
+pub(super) fn to_json(slo: &Slo, specification: Option<&str>) -> Value {
     let tiers: Vec<Value> = slo
         .tiers
         .iter()
@@ -152,8 +155,8 @@ pub(super) fn to_json(slo: &Slo) -> Value {
                 "alert_after_s": tier.alert_after_s,
                 "cool_down_s": tier.cool_down_s,
                 "requests_for_one_failure": requests_for_one_failure(tier.factor, tier.op, slo.objective),
-                "bad_percent": bad_share(slo, tier).to_string(),
-                "budget_percent": spent(slo, tier).to_string(),
+                "bad_percent": bad_share(slo.objective, tier).to_string(),
+                "budget_percent": spent(slo.window_s, tier).to_string(),
             })
         })
         .collect();
@@ -162,11 +165,12 @@ pub(super) fn to_json(slo: &Slo) -> Value {
         "services": slo.services,
         "objective_percent": slo.objective.to_string(),
         "window_s": slo.window_s,
+        "specification": specification,
         "window": window(slo),
         "budgeting_method": budgeting::name(&slo.budgeting),
         "slices": weighs(slo),
         "decides": expand(slo),
-        "budget": { "bad_per_million": per_million(slo).to_string(), "outage_minutes": minutes(slo).to_string() },
+        "budget": { "bad_per_million": per_million(slo.objective).to_string(), "outage_minutes": minutes(slo).to_string() },
         "alerts": tiers,
     })
 }
@@ -198,10 +202,10 @@ mod tests {
                 consumed_step: Decimal(0),
                 ..Slo::default()
             };
-            assert_eq!(per_million(&slo).to_string(), million);
+            assert_eq!(per_million(slo.objective).to_string(), million);
             assert_eq!(minutes(&slo).to_string(), outage);
-            assert_eq!(bad_share(&slo, &slo.tiers[0]).to_string(), first);
-            assert_eq!(spent(&slo, &slo.tiers[0]).to_string(), "2");
+            assert_eq!(bad_share(slo.objective, &slo.tiers[0]).to_string(), first);
+            assert_eq!(spent(slo.window_s, &slo.tiers[0]).to_string(), "2");
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn test(pipeline: &Pipeline) -> Vec<Reached> {
     for source in pipeline.sources.iter().flatten() {
         add(&source.cluster, source.topics.iter().map(|t| (t.as_str(), true)).collect());
     }
-    if let Events::Kafka { cluster, topic, state_topic } = &pipeline.sinks.events {
+    if let Events::Kafka { cluster, topic, state_topic, .. } = &pipeline.sinks.events {
         add(cluster, vec![(topic, false), (state_topic, false)]);
     }
     if let DeadLetters::Kafka { cluster, topic } = &pipeline.sinks.dead_letters {

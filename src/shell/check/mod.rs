@@ -9,6 +9,7 @@ mod print;
 mod review;
 mod sample;
 
+pub(in crate::shell) use budget::{allowed, bad_share, per_million, spent};
 pub use print::expanded;
 
 use super::cli::Terminal;
@@ -42,10 +43,13 @@ pub struct CheckArgs {
     /// Print the pipeline as it runs: defaults filled in, presets expanded, secrets masked
     #[arg(long)]
     pub print: bool,
-    /// Also look for what a good pipeline has: owners, tiers, runbooks
+    /// Review readiness: owners, tiers, runbooks, alerts, services seen without an SLO; exit with 3 if anything is found
     #[arg(long)]
     pub review: bool,
-    /// Exit with 3 if there is any warning or finding
+    /// With --review: folder of rollups, in place of the pipeline's
+    #[arg(long, value_name = "DIR", requires = "review")]
+    pub rollups: Option<PathBuf>,
+    /// Exit with 3 if there is any warning
     #[arg(long)]
     pub deny_warnings: bool,
     /// Form of the output
@@ -87,7 +91,8 @@ fn one(
     terminal: Terminal,
 ) -> Result<Exit, CommandError> {
     eprint(&pipeline.warnings_text(terminal.stderr_color));
-    let findings = if args.review { review::findings(&pipeline.settings) } else { Vec::new() };
+    let findings =
+        if args.review { review::findings(pipeline, args.rollups.as_deref())? } else { Vec::new() };
     let path = pipeline.path.display().to_string();
     for finding in &findings {
         eprint(&render(finding, Level::Warning, &path, &pipeline.text, terminal.stderr_color));
@@ -111,7 +116,7 @@ fn one(
             "valid": true,
             "name": pipeline.settings.name,
             "warnings": warnings,
-            "slos": pipeline.settings.slos.iter().map(budget::to_json).collect::<Vec<_>>(),
+            "slos": pipeline.specified().map(|(slo, text)| budget::to_json(slo, text)).collect::<Vec<_>>(),
             "sample": sample.as_ref().map(sample::Counts::to_json),
             "reached": reached.iter().map(connect::Reached::to_json).collect::<Vec<_>>(),
         });
@@ -121,7 +126,8 @@ fn one(
     }
     Ok(match () {
         () if failed => Exit::Failed,
-        () if args.deny_warnings && !(pipeline.warnings.is_empty() && findings.is_empty()) => Exit::Condition,
+        () if !findings.is_empty() => Exit::Condition,
+        () if args.deny_warnings && !pipeline.warnings.is_empty() => Exit::Condition,
         () => Exit::Done,
     })
 }
@@ -145,8 +151,8 @@ fn text(
         seconds_text(settings.slice.0.into()),
         seconds_text(settings.cut_s.into()),
     )?;
-    for slo in &settings.slos {
-        write!(out, "\n{}", budget::text(slo))?;
+    for (slo, specification) in pipeline.specified() {
+        write!(out, "\n{}", budget::text(slo, specification))?;
     }
     if let Some(sample) = sample {
         write!(out, "\n{}", sample.text(settings))?;
@@ -161,10 +167,13 @@ fn text(
 }
 
 fn problem_json(problem: &Problem, text: &str) -> serde_json::Value {
+    let included = problem.file.as_ref();
+    let text = included.map_or(text, |file| &file.text);
     let place = problem.span.as_ref().map(|s| super::config::diagnostic::line_column(text, s.start));
     json!({
         "message": problem.message,
         "hint": problem.hint,
+        "file": included.map(|file| file.path.display().to_string()),
         "line": place.map(|p| p.0),
         "column": place.map(|p| p.1),
     })

@@ -7,10 +7,11 @@ use crate::core::budgeting;
 use crate::core::decimal::Decimal;
 use crate::core::format::preset;
 use crate::core::settings::{
-    Bound, Budgeting, Failed, LatencyOf, Op, PolicyTier, Rule, ServiceRule, Settings, SliceTest, Slo, Source,
-    Tier,
+    Bound, Budgeting, Envelope, Failed, Input, LatencyOf, Layout, Mapping, Op, PolicyTier, RouteRule, Rule,
+    ServiceRule, Settings, SliceTest, Slo, Source, Tier,
 };
 use crate::core::sli::expand;
+use crate::edges::sink::delivery::{Auth, Receiver, Speaks};
 use crate::shell::config::scalar::{micros_text, seconds_text};
 use crate::shell::pipeline::{Cluster, DeadLetters, Events, KafkaSource, Pipeline};
 use serde_json::{Map, Value, json};
@@ -47,8 +48,9 @@ fn file(pipeline: &Pipeline) -> Value {
         "name": settings.name,
         "sources": sources,
         "slice": seconds_text(settings.slice.0.into()),
+        "routes": routes(settings.routes.as_deref()),
         "services": settings.services.iter().map(service).collect::<Vec<_>>(),
-        "slos": settings.slos.iter().map(slo).collect::<Vec<_>>(),
+        "slos": pipeline.specified().map(|(one, text)| slo(one, text)).collect::<Vec<_>>(),
         "sinks": sinks(pipeline, settings),
         "state": path(&pipeline.state),
         "history_after": seconds_text(settings.history_after_s.into()),
@@ -61,6 +63,11 @@ fn file(pipeline: &Pipeline) -> Value {
             "ingest_services_max": limits.ingest_services_max,
             "line_bytes_max": limits.line_bytes_max,
             "service_name_bytes_max": limits.service_name_bytes_max,
+            "route_bytes_max": limits.route_bytes_max,
+            "dimension_values_max": limits.dimension_values_max,
+            "ingest_dimension_values_max": limits.ingest_dimension_values_max,
+            "dimension_value_bytes_max": limits.dimension_value_bytes_max,
+            "duplicate_ids_max": limits.duplicate_ids_max,
             "dead_letter_bytes_max": bounds.dead_letter_bytes_max,
             "fetch_bytes_max": bounds.fetch_bytes_max,
             "flush_every": micros_text(bounds.flush_every.as_micros() as u64),
@@ -81,9 +88,11 @@ fn path(path: &Path) -> Value {
 fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
     let mut object = json!({
         "name": core.name,
-        "format": preset(core.input.format).name,
+        "format": format(&core.input),
+        "envelope": envelope(&core.input.envelope),
         "lateness": seconds_text(core.lateness_s.into()),
         "idle_timeout": seconds_text(core.idle_timeout_s.into()),
+        "duplicates": core.input.duplicates,
     });
     if let Some(kafka) = kafka {
         let mut block = cluster(&kafka.cluster);
@@ -93,6 +102,48 @@ fn source(core: &Source, kafka: Option<&KafkaSource>) -> Value {
         object["kafka"] = block.into();
     }
     object
+}
+
+/// The preset, with what the site declares of its lines.
+fn format(input: &Input) -> Value {
+    let name = preset(input.format).name;
+    let layout: Value = match &input.layout {
+        Layout::Usual => return name.into(),
+        Layout::Text(text) => text.clone().into(),
+        Layout::Columns(columns) => columns.clone().into(),
+        Layout::Mapped { pattern, separator, columns, fields } => {
+            let mut map = Map::new();
+            let texts = [("pattern", pattern), ("separator", separator)];
+            map.extend(texts.into_iter().filter_map(|(key, text)| Some((key.into(), text.clone()?.into()))));
+            if !columns.is_empty() {
+                map.insert("columns".into(), columns.clone().into());
+            }
+            if !fields.is_empty() {
+                map.insert("fields".into(), fields.iter().map(|f| (f.name.clone(), mapping(f))).collect());
+            }
+            map.into()
+        }
+    };
+    json!({ name: layout })
+}
+
+fn mapping(mapping: &Mapping) -> Value {
+    let mut map = Map::new();
+    if !mapping.from.is_empty() {
+        map.insert("from".into(), mapping.from.clone().into());
+    }
+    if let Some(unit) = &mapping.unit {
+        map.insert("unit".into(), unit.clone().into());
+    }
+    map.into()
+}
+
+fn envelope(envelope: &Envelope) -> Value {
+    match envelope {
+        Envelope::Auto => "auto".into(),
+        Envelope::None => "none".into(),
+        Envelope::Steps(steps) => steps.iter().map(|step| step.name()).collect(),
+    }
 }
 
 fn cluster(cluster: &Cluster) -> Map<String, Value> {
@@ -127,6 +178,14 @@ fn cluster(cluster: &Cluster) -> Map<String, Value> {
     block
 }
 
+fn routes(rules: Option<&[RouteRule]>) -> Value {
+    match rules {
+        None => "none".into(),
+        Some([]) => "ids".into(),
+        Some(rules) => rules.iter().map(|r| json!({ "match": r.matches, "route": r.route })).collect(),
+    }
+}
+
 fn service(rule: &ServiceRule) -> Value {
     let mut object = Map::new();
     object.insert("name".into(), rule.name.clone().into());
@@ -138,10 +197,17 @@ fn service(rule: &ServiceRule) -> Value {
             rule.matches.iter().map(|(field, regex)| (field.clone(), regex.clone().into())).collect();
         object.insert("match".into(), matches.into());
     }
+    if let Some(map) = &rule.map {
+        let values: Map<String, Value> =
+            map.values.iter().map(|(value, service)| (value.clone(), service.clone().into())).collect();
+        object.insert("map".into(), json!({ "field": map.field, "values": values }));
+    }
     if let Some(tier) = rule.tier {
         object.insert("tier".into(), tier.into());
     }
-    for (key, text) in [("owner", &rule.owner), ("runbook_url", &rule.runbook_url)] {
+    let texts =
+        [("owner", &rule.owner), ("runbook_url", &rule.runbook_url), ("dashboard_url", &rule.dashboard_url)];
+    for (key, text) in texts {
         if let Some(text) = text {
             object.insert(key.into(), text.clone().into());
         }
@@ -149,8 +215,11 @@ fn service(rule: &ServiceRule) -> Value {
     object.into()
 }
 
-fn slo(slo: &Slo) -> Value {
+fn slo(slo: &Slo, specification: Option<&str>) -> Value {
     let mut indicator = Map::new();
+    if let Some(text) = specification {
+        indicator.insert("specification".into(), text.into());
+    }
     match &slo.indicator.rule {
         Rule::Good(good) => indicator.insert("good".into(), good.clone().into()),
         Rule::Latency { below_us, of, failed } => {
@@ -270,22 +339,38 @@ fn tier(slo: &Slo, tier: &Tier) -> Value {
     if 1_000_000 % tier.factor.den == 0 {
         object["factor"] = tier.factor.to_string().into();
     } else {
-        object["budget"] = format!("{}%", spent(slo, tier)).into();
+        object["budget"] = format!("{}%", spent(slo.window_s, tier)).into();
     }
     object
 }
 
 fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
     let mut object = json!({
-        "rollups": { "path": path(&pipeline.sinks.rollups), "cut": seconds_text(settings.cut_s.into()) },
+        "rollups": {
+            "path": path(&pipeline.sinks.rollups),
+            "cut": seconds_text(settings.cut_s.into()),
+            "dimensions": settings.dimensions,
+        },
     });
     match &pipeline.sinks.events {
-        Events::Kafka { cluster: kafka, topic, state_topic } => {
-            object["events"] = json!({ "topic": topic, "state_topic": state_topic, "kafka": cluster(kafka) });
+        Events::Kafka { cluster: kafka, topic, state_topic, mode } => {
+            object["events"] = json!({
+                "topic": topic,
+                "state_topic": state_topic,
+                "mode": mode.name(),
+                "kafka": cluster(kafka),
+            });
         }
         Events::File(file) => object["events"] = json!({ "file": path(file) }),
         Events::Stdout => object["events"] = json!({ "stdout": true }),
         Events::None => {}
+    }
+    for (key, wanted) in [("alertmanager", true), ("webhook", false)] {
+        let is_wanted = |r: &&Receiver| matches!(r.speaks, Speaks::Alertmanager { .. }) == wanted;
+        let written: Vec<Value> = pipeline.sinks.receivers.iter().filter(is_wanted).map(receiver).collect();
+        if !written.is_empty() {
+            object[key] = written.into();
+        }
     }
     match &pipeline.sinks.dead_letters {
         DeadLetters::Kafka { cluster: kafka, topic } => {
@@ -293,6 +378,39 @@ fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
         }
         DeadLetters::File(file) => object["dead_letters"] = json!({ "file": path(file) }),
         DeadLetters::State => {}
+    }
+    object
+}
+
+fn receiver(receiver: &Receiver) -> Value {
+    let http = &receiver.http;
+    let mut object = json!({
+        "name": receiver.name,
+        "url": http.url,
+        "timeout": seconds_text(http.timeout.as_secs()),
+    });
+    match &receiver.speaks {
+        Speaks::Alertmanager { resend_every, labels } => {
+            object["url"] = http.url.trim_end_matches("/api/v2/alerts").into();
+            object["resend_every"] = seconds_text(resend_every.as_secs()).into();
+            object["labels"] = json!(labels);
+        }
+        Speaks::Webhook { mode, headers, types, replay } => {
+            object["mode"] = mode.name().into();
+            object["headers"] = json!(headers);
+            if !types.is_empty() {
+                object["types"] = json!(types);
+            }
+            object["replay"] = (*replay).into();
+        }
+    }
+    if let Some(file) = &http.ca_file {
+        object["tls"] = json!({ "ca_file": path(file) });
+    }
+    match &http.auth {
+        Auth::None => {}
+        Auth::Bearer(file) => object["auth"] = json!({ "bearer_token_file": path(file) }),
+        Auth::Basic(user, file) => object["auth"] = json!({ "username": user, "password_file": path(file) }),
     }
     object
 }

@@ -6,7 +6,7 @@ use crate::core::sli::Verdict;
 use crate::core::time::Time;
 use crate::shell::clock::Clock;
 use crate::shell::exit::CommandError;
-use crate::shell::explain::Explainer;
+use crate::shell::explain::{Explainer, Fate};
 use crate::shell::input::LineReader;
 use crate::shell::pipeline::Pipeline;
 use comfy_table::{CellAlignment, Table, presets};
@@ -27,6 +27,14 @@ struct Service {
     verdicts: BTreeMap<u16, [u64; 3]>,
 }
 
+/// What became of lines.
+#[derive(Default)]
+struct Outcomes {
+    records: u64,
+    skipped: u64,
+    rejects: BTreeMap<Reason, u64>,
+}
+
 /// What was counted.
 #[derive(Default)]
 pub(super) struct Counts {
@@ -34,6 +42,7 @@ pub(super) struct Counts {
     records: u64,
     skipped: u64,
     rejects: BTreeMap<Reason, u64>,
+    envelopes: BTreeMap<String, Outcomes>,
     first: Option<Time>,
     last: Option<Time>,
     services: BTreeMap<String, Service>,
@@ -50,20 +59,38 @@ pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandE
     let mut counts =
         Counts { slos: settings.slos.iter().map(|s| s.name.to_string()).collect(), ..Counts::default() };
     while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
-        let fate = explainer.explain(0, line, Some(now), Fields::NONE);
-        counts.lines += 1;
+        explainer.explain(0, line, Some(now), Fields::NONE).into_iter().for_each(|fate| counts.add(fate));
+    }
+    explainer.give_up(0).into_iter().for_each(|fate| counts.add(fate));
+    Ok(counts)
+}
+
+impl Counts {
+    fn add(&mut self, fate: Fate) {
+        self.lines += 1;
+        let envelope = fate.envelope_names().join(" › ");
+        let outcomes = self.envelopes.entry(envelope).or_default();
         match fate.outcome {
-            Outcome::Record => counts.records += 1,
-            Outcome::Skipped => counts.skipped += 1,
-            Outcome::Rejected(reason) => *counts.rejects.entry(reason).or_default() += 1,
+            Outcome::Record => {
+                self.records += 1;
+                outcomes.records += 1;
+            }
+            Outcome::Skipped => {
+                self.skipped += 1;
+                outcomes.skipped += 1;
+            }
+            Outcome::Rejected(reason) => {
+                *self.rejects.entry(reason).or_default() += 1;
+                *outcomes.rejects.entry(reason).or_default() += 1;
+            }
         }
-        let (Some(mut service), Some(slice)) = (fate.service, fate.slice) else { continue };
-        counts.first = Some(counts.first.map_or(slice, |t| t.min(slice)));
-        counts.last = Some(counts.last.map_or(slice, |t| t.max(slice)));
-        if counts.services.len() >= SERVICES_MAX && !counts.services.contains_key(&service) {
+        let (Some(mut service), Some(slice)) = (fate.service, fate.slice) else { return };
+        self.first = Some(self.first.map_or(slice, |t| t.min(slice)));
+        self.last = Some(self.last.map_or(slice, |t| t.max(slice)));
+        if self.services.len() >= SERVICES_MAX && !self.services.contains_key(&service) {
             service = crate::core::settings::OTHER.to_string();
         }
-        let service = counts.services.entry(service).or_default();
+        let service = self.services.entry(service).or_default();
         service.requests += 1;
         for (slo, verdict) in fate.slis {
             let i = match verdict {
@@ -74,10 +101,33 @@ pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandE
             service.verdicts.entry(slo).or_default()[i] += 1;
         }
     }
-    Ok(counts)
-}
 
-impl Counts {
+    /// What became of lines, by the envelopes that they came in.
+    fn outcomes(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(["    envelope", "outcome", "lines", "meaning"]);
+        for (envelope, outcomes) in &self.envelopes {
+            let envelope = if envelope.is_empty() { "none" } else { envelope };
+            let mut head = format!("    {envelope}");
+            let mut add = |outcome: &str, count: u64, meaning: &str| {
+                if count > 0 {
+                    let head = std::mem::take(&mut head);
+                    table.add_row([head.as_str(), outcome, &count.to_string(), meaning]);
+                }
+            };
+            add("record", outcomes.records, "counted");
+            add("skipped", outcomes.skipped, "no request, and not meant to be one");
+            for (reason, count) in &outcomes.rejects {
+                add(reason.name(), *count, reason.doc().trim());
+            }
+        }
+        if let Some(column) = table.column_mut(2) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        table
+    }
+
     pub(super) fn text(&self, settings: &Settings) -> String {
         let mut out = String::new();
         let rejected: u64 = self.rejects.values().sum();
@@ -86,8 +136,8 @@ impl Counts {
             "  sample: {} lines = {} records + {} skipped + {rejected} rejected",
             self.lines, self.records, self.skipped
         );
-        for (reason, count) in &self.rejects {
-            let _ = writeln!(out, "    {:<20}{count:>10}  {}", reason.name(), reason.doc().trim());
+        if self.lines > 0 {
+            let _ = writeln!(out, "{}", self.outcomes());
         }
         if let (Some(first), Some(last)) = (self.first, self.last) {
             let _ = writeln!(out, "    slices from {first} to {last}");
@@ -128,6 +178,15 @@ impl Counts {
 
     pub(super) fn to_json(&self) -> Value {
         let rejects: BTreeMap<&str, u64> = self.rejects.iter().map(|(r, n)| (r.name(), *n)).collect();
+        let outcomes = |o: &Outcomes| {
+            let rejects: BTreeMap<&str, u64> = o.rejects.iter().map(|(r, n)| (r.name(), *n)).collect();
+            json!({ "records": o.records, "skipped": o.skipped, "rejects": rejects })
+        };
+        let envelopes: BTreeMap<&str, Value> = self
+            .envelopes
+            .iter()
+            .map(|(e, o)| (if e.is_empty() { "none" } else { e }, outcomes(o)))
+            .collect();
         let services: BTreeMap<&String, Value> = self
             .services
             .iter()
@@ -148,6 +207,7 @@ impl Counts {
             "records": self.records,
             "skipped": self.skipped,
             "rejects": rejects,
+            "envelopes": envelopes,
             "first_slice": self.first.map(|t| t.to_string()),
             "last_slice": self.last.map(|t| t.to_string()),
             "services": services,

@@ -6,6 +6,16 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A file that a pipeline file takes in.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Included {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
 
 /// One thing that is wrong, or that deserves a warning.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,17 +26,25 @@ pub struct Problem {
     pub message: String,
     /// The way out.
     pub hint: Option<String>,
+    /// The file that it stands in, where that is not the pipeline file.
+    pub file: Option<Arc<Included>>,
 }
 
 impl Problem {
     /// A problem at these bytes of the file.
     pub fn at(span: &Range<usize>, message: impl Into<String>) -> Problem {
-        Problem { span: Some(span.clone()), message: message.into(), hint: None }
+        Problem { span: Some(span.clone()), message: message.into(), hint: None, file: None }
     }
 
     /// The same problem with a way out.
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same problem, in another file than the pipeline's.
+    pub fn of(mut self, file: Option<&Arc<Included>>) -> Problem {
+        self.file = file.cloned();
         self
     }
 }
@@ -66,8 +84,10 @@ pub enum Level {
     Warning,
 }
 
-/// The problem as text of several lines, with a caret under its place.
+/// The problem as text of several lines, with a caret under its place; `path` and `text` are the pipeline file's.
 pub fn render(problem: &Problem, level: Level, path: &str, text: &str, color: bool) -> String {
+    let included = problem.file.as_ref().map(|file| (file.path.display().to_string(), file.text.as_str()));
+    let (path, text) = included.as_ref().map_or((path, text), |(path, text)| (path.as_str(), *text));
     let (word, paint) = match level {
         Level::Error => ("error", "\x1b[1;31m"),
         Level::Warning => ("warning", "\x1b[1;33m"),

@@ -7,7 +7,9 @@ pub mod diagnostic;
 pub mod format;
 pub mod policy;
 pub mod read;
+pub mod receivers;
 pub mod scalar;
+pub mod slo_entry;
 pub mod window;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -20,7 +22,9 @@ use std::fmt;
 use crate::core::settings::{OnEmpty, Op};
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use policy::{CreditFile, PolicyFile, PolicyTierFile, SlaFile};
+pub use receivers::{AlertmanagerFile, AuthFile, HttpTlsFile, ModeFile, Several, WebhookFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+pub use slo_entry::{OpenSloFile, PresetFile, SloEntryFile};
 pub use window::{BudgetingFile, CalendarFile, WindowFile};
 
 /// A ninetail pipeline: from access logs to rollups and error-budget events.
@@ -37,11 +41,14 @@ pub struct PipelineFile {
     pub sources: At<Vec<At<SourceFile>>>,
     /// Length of the base slice: 10s, 30s, 1m (default) or 5m. Cannot change on a running journal.
     pub slice: Option<At<DurationText>>,
+    /// Route templating: gives records the field `route`, their path without what differs from request to request
+    /// (`/users/123` is `/users/{id}`). `none` (default), `ids`, or own rules that go before it.
+    pub routes: Option<At<RoutesFile>>,
     /// Rules that name a record's service; the first match wins, nothing matches = `__unmatched__`.
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
     /// Service level objectives.
-    pub slos: At<Vec<At<SloFile>>>,
+    pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
     pub alerts: Option<At<AlertsFile>>,
     /// Where the results go.
@@ -82,11 +89,40 @@ pub struct SourceFile {
     pub kafka: Option<At<KafkaSourceFile>>,
     /// Format of its lines: a preset by name, or `{ preset: … }` with what the site declares of it.
     pub format: At<FormatFile>,
+    /// What its lines come wrapped in: `auto` (default) recognises it message by message, `none` takes every
+    /// message for a line, a list names the envelopes from the outside in: `[filebeat, cri]`.
+    #[schemars(extend("anyOf" = envelope_schema()))]
+    pub envelope: Option<At<OneOrMany>>,
     /// How long after a slice's end its lines may still come in time. Default by format: 10m for
     /// `aws_alb`, whose logs arrive as files.
     pub lateness: Option<At<DurationText>>,
     /// A partition quiet at its confirmed end for so long is idle and holds nothing up. Default: 30s.
     pub idle_timeout: Option<At<DurationText>>,
+    /// What is done about records that repeat another (the same request id at the same time) because a shipper sent
+    /// lines twice. Default: `ignore`.
+    pub duplicates: Option<At<DuplicatesFile>>,
+}
+
+/// What is done about records that repeat another.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Duplicates")]
+pub enum DuplicatesFile {
+    /// Nothing.
+    Ignore,
+    /// Their number is estimated for each partition and slice: `duplicates_estimated` of the quality table.
+    Estimate,
+    /// The same, and those that repeat one of the latest `limits.duplicate_ids_max` of their partition are dropped. Best
+    /// effort: what was read before a restart is not remembered, nor what another partition brought.
+    Drop,
+}
+
+/// The words of `envelope:`.
+fn envelope_schema() -> serde_json::Value {
+    let steps: Vec<&str> = crate::core::settings::Step::ALL.iter().map(|step| step.name()).collect();
+    let words: Vec<&str> = ["auto", "none"].into_iter().chain(steps.iter().copied()).collect();
+    let list = serde_json::json!({ "type": "array", "items": { "enum": steps }, "minItems": 1 });
+    serde_json::json!([{ "enum": words }, list, { "type": "null" }])
 }
 
 /// Topics of one Kafka cluster.
@@ -186,20 +222,60 @@ impl SaslMechanism {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Service")]
 pub struct ServiceFile {
-    /// The service's name. `{field}` and `{capture}` are filled in; an absent field = no match.
-    pub name: At<String>,
+    /// The service's name. `{field}` and `{capture}` are filled in; an absent field = no match. With `map` it may
+    /// be left out, or hold `{map}` and text around it.
+    pub name: Option<At<String>>,
     /// CEL predicate that must hold; unknown is false.
     pub when: Option<At<PredicateText>>,
     /// Regular expressions by field, all of which must match; named groups become captures.
     #[serde(rename = "match")]
     pub matches: Option<BTreeMap<String, At<String>>>,
-    /// Service tier, 1 the most critical.
+    /// A table from the values of a field to services; a value that is not in it = no match.
+    pub map: Option<At<ServiceMapFile>>,
+    /// Service tier, 1 the most critical. It gives to SLOs that leave them open: tier 1 an objective of 99.99, tier 2
+    /// 99.9, tier 3 99.5, tier 4 99; and tier 3 the alerts `tickets`, tier 4 `none` (it is measured and alerts nobody).
     #[schemars(range(min = 1, max = 9))]
     pub tier: Option<At<u8>>,
     /// Team that owns it.
     pub owner: Option<String>,
     /// Where its runbook lies.
     pub runbook_url: Option<String>,
+    /// Where its dashboard lies.
+    pub dashboard_url: Option<String>,
+}
+
+/// A table from the values of a field to services, which are named services.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceMap")]
+pub struct ServiceMapFile {
+    /// The field whose value is looked up, as it stands in the record.
+    pub field: At<String>,
+    /// Service by value.
+    pub values: Option<BTreeMap<String, At<String>>>,
+    /// File of more: one `value,service` a line; blank lines and those that begin with `#` are passed over.
+    pub file: Option<At<String>>,
+}
+
+/// Route templating: a preset or a list of rules.
+#[derive(Clone, Debug)]
+pub enum RoutesFile {
+    /// A preset by name: `none` or `ids`.
+    Preset(String),
+    /// Own rules, first match wins; a path that none matches has its ids taken out.
+    Rules(Vec<At<RouteFile>>),
+}
+
+/// A rule that names the route of a path.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Route")]
+pub struct RouteFile {
+    /// Regular expression that finds the path.
+    #[serde(rename = "match")]
+    pub matches: At<String>,
+    /// The route. `{name}` is filled in where the expression has a group of that name, else it stands as it is.
+    pub route: At<String>,
 }
 
 /// A service level objective.
@@ -213,8 +289,8 @@ pub struct SloFile {
     /// A service's name, a list of them, or patterns with `*`. `*` alone stands for every service but
     /// `__unmatched__` and `__other__`. Default: `*`.
     pub service: Option<At<OneOrMany>>,
-    /// Objective in percent, above 0 and below 100, at most six places.
-    pub objective: At<DecimalText>,
+    /// Objective in percent, above 0 and below 100, at most six places. Default: by the tier of each service.
+    pub objective: Option<At<DecimalText>>,
     /// Its window: a length, which rolls, or `{ calendar: month, time_zone: … }`. Default: 30d.
     pub window: Option<At<WindowFile>>,
     /// How slices make up a window: `occurrences` (default), `timeslices` or `ratio_timeslices`.
@@ -250,13 +326,49 @@ pub struct SloFile {
     pub consumed_step: Option<At<DecimalText>>,
 }
 
-/// Decides good, bad or excluded for a record: `exclude` first, then one of `good`, `latency` and `throughput`.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
+impl SloFile {
+    /// What it is to say, in prose, if anybody wrote it.
+    pub fn specification(&self) -> Option<String> {
+        let text = self.indicator.specification.as_deref().unwrap_or_default().trim();
+        (!text.is_empty()).then(|| text.to_string())
+    }
+
+    /// An SLO that says no more than it must.
+    pub fn new(name: At<String>, objective: At<DecimalText>, indicator: At<IndicatorFile>) -> SloFile {
+        SloFile {
+            name,
+            service: None,
+            objective: Some(objective),
+            window: None,
+            budgeting: None,
+            slice_target: None,
+            slice_window: None,
+            on_empty: None,
+            coverage_min: None,
+            min_events: None,
+            min_failures: None,
+            indicator,
+            alerts: None,
+            policy: None,
+            sla: None,
+            suppress_slower: None,
+            consumed_step: None,
+        }
+    }
+}
+
+/// Decides good, bad or excluded for a record: `exclude` first, then one of `good`, `bad`, `latency` and `throughput`.
+#[derive(Clone, Deserialize, JsonSchema, Debug, Default)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Indicator")]
 pub struct IndicatorFile {
+    /// What users want of the service, in prose: the specification that the keys beside it implement. `check` and
+    /// `report` show it.
+    pub specification: Option<String>,
     /// Good where it holds, else bad.
     pub good: Option<At<PredicateText>>,
+    /// Errors: bad where it holds, good where it is known not to; `bad: X` is `good: "!(X)"`.
+    pub bad: Option<At<PredicateText>>,
     /// Good where the latency lies below a bound.
     pub latency: Option<At<LatencyFile>>,
     /// How many requests a slice must hold; implies `budgeting: timeslices`.
@@ -375,10 +487,55 @@ impl JsonSchema for AlertsFile {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let tier = generator.subschema_for::<TierFile>();
         json_schema!({
-            "description": "Burn-rate alerts: a preset, `none`, or a list of tiers. `workbook`: 2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window. `handbook`: the same pages, 30 % in 3d ticket. `sloth`, `datadog`: their fractions by window. `pyrra`: factors 14, 7, 2, 1 over windows scaled with the SLO's.",
+            "description": "Burn-rate alerts: a preset, `none`, or a list of tiers. `workbook`: 2 % of the budget in 1h and 5 % in 6h page, 10 % in 1d and in 3d ticket; factor = fraction × window / long window. `tickets`: the same, none of them a page. `handbook`: the same pages, 30 % in 3d ticket. `sloth`, `datadog`: their fractions by window. `pyrra`: factors 14, 7, 2, 1 over windows scaled with the SLO's.",
             "anyOf": [
-                { "enum": ["workbook", "handbook", "sloth", "pyrra", "datadog", "none"] },
+                { "enum": ["workbook", "handbook", "sloth", "pyrra", "datadog", "tickets", "none"] },
                 { "type": "array", "items": tier }
+            ]
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RoutesFile {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RoutesFile, D::Error> {
+        struct Routes;
+
+        impl<'de> Visitor<'de> for Routes {
+            type Value = RoutesFile;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`none`, `ids`, or a list of rules")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<RoutesFile, E> {
+                Ok(RoutesFile::Preset(text.to_string()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RoutesFile, A::Error> {
+                let mut rules = Vec::new();
+                while let Some(rule) = items.next_element()? {
+                    rules.push(rule);
+                }
+                Ok(RoutesFile::Rules(rules))
+            }
+        }
+
+        deserializer.deserialize_any(Routes)
+    }
+}
+
+impl JsonSchema for RoutesFile {
+    fn schema_name() -> Cow<'static, str> {
+        "Routes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rule = generator.subschema_for::<RouteFile>();
+        json_schema!({
+            "description": "Route templating: `none` (default), `ids` (numbers, UUIDs and hexadecimal ids are `{id}`), or a list of rules that go before that.",
+            "anyOf": [
+                { "enum": ["none", "ids"] },
+                { "type": "array", "items": rule }
             ]
         })
     }
@@ -393,6 +550,10 @@ pub struct SinksFile {
     pub rollups: Option<RollupsFile>,
     /// Error-budget events. Default: none are published.
     pub events: Option<At<EventsFile>>,
+    /// Alertmanagers that are told which alerts fire, one or a list. Default: none.
+    pub alertmanager: Option<Several<AlertmanagerFile>>,
+    /// Webhooks that events are posted to, one or a list. Default: none.
+    pub webhook: Option<Several<WebhookFile>>,
     /// Lines that could not be read. Default: a file in the state folder.
     pub dead_letters: Option<At<DeadLettersFile>>,
 }
@@ -406,6 +567,9 @@ pub struct RollupsFile {
     pub path: Option<At<String>>,
     /// How often rows are cut to files; a multiple of the slice. Default: 5m.
     pub cut: Option<At<DurationText>>,
+    /// Fields that rows of `requests_` are broken down by, such as `[route, method]`: one column each behind
+    /// `service`, where dots of a name are underscores. Default: none.
+    pub dimensions: Option<Vec<At<String>>>,
 }
 
 /// Where events go: `topic` with `state_topic`, or `file`, or `stdout`.
@@ -417,6 +581,9 @@ pub struct EventsFile {
     pub topic: Option<At<String>>,
     /// Compacted topic of the progress record. Default: `<topic>-state`.
     pub state_topic: Option<At<String>>,
+    /// How an event lies in a record: `structured` (default), all of it in the value, or `binary`, its
+    /// attributes in headers and its data in the value.
+    pub mode: Option<At<ModeFile>>,
     /// Cluster of both topics. Default: the sources'.
     pub kafka: Option<At<KafkaClusterFile>>,
     /// File of JSON lines; exactly once.
@@ -451,6 +618,18 @@ pub struct LimitsFile {
     pub line_bytes_max: Option<At<SizeText>>,
     /// Longest service name, bytes; longer ones are cut. Default: 128.
     pub service_name_bytes_max: Option<At<u32>>,
+    /// Longest route, bytes; of a longer path the rest is cut at a slash and shown as `{rest}`. Default: 256.
+    pub route_bytes_max: Option<At<u32>>,
+    /// Combinations of dimension values that are kept apart for one service at a time, whoever comes first; more are
+    /// counted as `__other__`. One without a record for a day gives its place back. Default: 100.
+    pub dimension_values_max: Option<At<u32>>,
+    /// The same for one ingest thread between two flushes. Default: 1000.
+    pub ingest_dimension_values_max: Option<At<u32>>,
+    /// Longest value of a dimension, bytes; longer ones are cut. Default: 256.
+    pub dimension_value_bytes_max: Option<At<u32>>,
+    /// Latest request ids of a partition that a record may repeat to be dropped (`duplicates: drop`); some 25 bytes
+    /// of memory each. Default: 100000.
+    pub duplicate_ids_max: Option<At<u32>>,
     /// Bytes of a line kept in its dead letter. Default: 512KiB.
     pub dead_letter_bytes_max: Option<At<SizeText>>,
     /// Bytes that consumers may fetch ahead, over all threads. Default: 32MiB.

@@ -23,7 +23,7 @@ pub fn parse(text: &str, variables: HashMap<String, String>) -> Result<PipelineF
 }
 
 /// The parser's error as one of our problems.
-fn explain(text: &str, error: &Error) -> Problem {
+pub(in crate::shell) fn explain(text: &str, error: &Error) -> Problem {
     let error = error.without_snippet();
     if let Error::AliasError { error, .. } = error {
         return explain(text, error);
@@ -44,7 +44,7 @@ fn explain(text: &str, error: &Error) -> Problem {
             "inside [ ] and { } a plain text cannot hold ${…}: write the list or mapping as lines".into()
         })
     });
-    Problem { span, message, hint }
+    Problem { span, message, hint, file: None }
 }
 
 /// The bytes at a line and column, both from 1, columns in characters.

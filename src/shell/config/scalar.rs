@@ -18,6 +18,13 @@ pub struct At<T> {
     pub span: Range<usize>,
 }
 
+impl<T> At<T> {
+    /// Another value in the same place.
+    pub fn with<U>(&self, value: U) -> At<U> {
+        At { value, span: self.span.clone() }
+    }
+}
+
 impl<T> Deref for At<T> {
     type Target = T;
 
@@ -113,6 +120,11 @@ impl OneOrMany {
     /// A single text, in the place of the whole.
     pub fn one(text: &str) -> OneOrMany {
         OneOrMany(vec![(text.to_string(), None)])
+    }
+
+    /// Several texts, each in the place of the whole.
+    pub fn many(texts: impl IntoIterator<Item = String>) -> OneOrMany {
+        OneOrMany(texts.into_iter().map(|text| (text, None)).collect())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::core::histogram::upper_us;
 use crate::core::rollup::{QualityRow, RejectsRow, RequestsRow, SliRow};
 use crate::core::time::SliceLength;
 use crate::edges::sink::columns::{Merge, Table};
-use crate::edges::sink::parquet::read::TableFile;
+use crate::edges::sink::parquet::read::{TableFile, dimensions};
 use crate::shell::exit::CommandError;
 use crate::shell::pipeline::Pipeline;
 use crate::shell::report::choose;
@@ -30,7 +30,10 @@ pub(super) fn views(pipeline: Option<&Path>, rollups: Option<&Path>) -> Result<S
     let (name, slice, files) = choose(folder, settings.map(|s| s.name.as_str()), settings.map(|s| s.slice))?;
     // so that the views work wherever DuckDB is started
     let folder = std::path::absolute(folder)?;
-    Ok(statements(&Source { folder: &folder, name: &name, slice, files: &files }))
+    let newest = files.iter().filter(|file| file.table == RequestsRow::NAME).max_by_key(|file| file.day);
+    let dimensions = newest.map(|file| dimensions(&file.path)).transpose().map_err(CommandError::failed)?;
+    let dimensions = dimensions.unwrap_or_default();
+    Ok(statements(&Source { folder: &folder, name: &name, slice, files: &files, dimensions: &dimensions }))
 }
 
 /// The files that the views are over.
@@ -39,6 +42,8 @@ struct Source<'a> {
     name: &'a str,
     slice: SliceLength,
     files: &'a [TableFile],
+    /// Columns that the newest file is broken down by.
+    dimensions: &'a [String],
 }
 
 impl Source<'_> {
@@ -81,11 +86,11 @@ CREATE OR REPLACE MACRO bucket_upper_us(i) AS ({bounds})[(i + 1) % 32 + 1] >> gr
         suffix = source.slice.suffix(),
         bounds = bounds(),
     );
-    merged::<RequestsRow>(source, &mut out);
-    merged::<SliRow>(source, &mut out);
-    merged::<QualityRow>(source, &mut out);
-    merged::<RejectsRow>(source, &mut out);
-    buckets(source, &mut out);
+    merged::<RequestsRow>(source, RequestsRow::NAME, &[], &mut out);
+    merged::<SliRow>(source, SliRow::NAME, &[], &mut out);
+    merged::<QualityRow>(source, QualityRow::NAME, &[], &mut out);
+    merged::<RejectsRow>(source, RejectsRow::NAME, &[], &mut out);
+    buckets(source, "request_buckets", "", &mut out);
     let _ = write!(
         out,
         "
@@ -97,9 +102,12 @@ CREATE OR REPLACE VIEW request_percentiles AS
 CREATE OR REPLACE MACRO latency_percentiles(since, until) AS TABLE
 {};
 ",
-        percentiles("date, service, slice_start", ""),
-        percentiles("service", " WHERE slice_start >= since AND slice_start < until"),
+        percentiles("date, service, slice_start", "", WHOLE),
+        percentiles("service", " WHERE slice_start >= since AND slice_start < until", WHOLE),
     );
+    if !source.dimensions.is_empty() {
+        by_dimension(source, &mut out);
+    }
     budgets(slice_s, &mut out);
     out
 }
@@ -111,8 +119,9 @@ fn bounds() -> String {
 }
 
 /// One view: the rows of a table with their revisions merged. Buckets have a view of their own.
-fn merged<R: Table>(source: &Source<'_>, out: &mut String) {
+fn merged<R: Table>(source: &Source<'_>, view: &str, dimensions: &[String], out: &mut String) {
     let mut columns = vec!["date".to_owned()];
+    columns.extend_from_slice(dimensions);
     let mut keys = columns.clone();
     let mut empty = vec!["NULL::DATE AS date".to_owned()];
     // of two rows of one revision (of two journals) the incomplete one is believed
@@ -134,7 +143,7 @@ fn merged<R: Table>(source: &Source<'_>, out: &mut String) {
         });
         empty.push(format!("NULL::{sql} AS {name}"));
     }
-    let _ = write!(out, "\n-- {}\nCREATE OR REPLACE VIEW {} AS\n", R::DOC, R::NAME);
+    let _ = write!(out, "\n-- {}\nCREATE OR REPLACE VIEW {view} AS\n", R::DOC);
     let _ = if source.has(R::NAME) {
         writeln!(
             out,
@@ -152,8 +161,39 @@ fn merged<R: Table>(source: &Source<'_>, out: &mut String) {
     };
 }
 
-/// The histograms' buckets as rows.
-fn buckets(source: &Source<'_>, out: &mut String) {
+/// The views that percentiles are made of: counts, and buckets.
+type Views = (&'static str, &'static str);
+const WHOLE: Views = ("requests", "request_buckets");
+const BY_DIMENSION: Views = ("requests_by_dimension", "request_buckets_by_dimension");
+
+/// The same as the whole services' views, for each combination of the dimensions' values.
+fn by_dimension(source: &Source<'_>, out: &mut String) {
+    let quoted: Vec<String> = source.dimensions.iter().map(|name| format!("\"{name}\"")).collect();
+    let more = format!("{}, ", quoted.join(", "));
+    merged::<RequestsRow>(source, BY_DIMENSION.0, &quoted, out);
+    buckets(source, BY_DIMENSION.1, &more, out);
+    let _ = write!(
+        out,
+        "
+-- Latency percentiles of every service, combination and slice.
+CREATE OR REPLACE VIEW request_percentiles_by_dimension AS
+{};
+
+-- The same over a range.
+CREATE OR REPLACE MACRO latency_percentiles_by_dimension(since, until) AS TABLE
+{};
+",
+        percentiles(&format!("date, service, {more}slice_start"), "", BY_DIMENSION),
+        percentiles(
+            &format!("service, {}", quoted.join(", ")),
+            " WHERE slice_start >= since AND slice_start < until",
+            BY_DIMENSION
+        ),
+    );
+}
+
+/// The histograms' buckets as rows; `more` are further keys, each with a comma behind it.
+fn buckets(source: &Source<'_>, view: &str, more: &str, out: &mut String) {
     let rows = |latency: &str| {
         if !source.has(RequestsRow::NAME) {
             return format!(
@@ -162,7 +202,7 @@ fn buckets(source: &Source<'_>, out: &mut String) {
             );
         }
         format!(
-            "  SELECT date, service, slice_start, '{latency}' AS latency,
+            "  SELECT date, service, {more}slice_start, '{latency}' AS latency,
          unnest({latency}_latency_bucket_index) AS bucket_index,
          unnest({latency}_latency_bucket_count) AS bucket_count
   FROM {}",
@@ -173,12 +213,12 @@ fn buckets(source: &Source<'_>, out: &mut String) {
         out,
         "
 -- Latencies by bucket: bucket i holds (2^(i/32), 2^((i+1)/32)] microseconds; zeros are in none.
-CREATE OR REPLACE VIEW request_buckets AS
-SELECT date, service, slice_start, latency, bucket_index, sum(bucket_count)::BIGINT AS bucket_count
+CREATE OR REPLACE VIEW {view} AS
+SELECT date, service, {more}slice_start, latency, bucket_index, sum(bucket_count)::BIGINT AS bucket_count
 FROM (
 {}
 )
-GROUP BY date, service, slice_start, latency, bucket_index;
+GROUP BY date, service, {more}slice_start, latency, bucket_index;
 ",
         LATENCIES.map(rows).join("\n  UNION ALL\n")
     );
@@ -186,12 +226,16 @@ GROUP BY date, service, slice_start, latency, bucket_index;
 
 /// Nearest-rank percentiles by the keys: the upper bound of the bucket that holds the rank, no less than the
 /// smallest and no more than the largest latency; 0 where the rank falls among the zeros.
-fn percentiles(keys: &str, filter: &str) -> String {
+fn percentiles(keys: &str, filter: &str, (requests, request_buckets): Views) -> String {
+    let of_totals = keys.split(", ").map(|key| format!("t.{key}")).collect::<Vec<_>>().join(", ");
+    // a dimension may be NULL, which equals nothing
+    let same = |key| format!("t.{key} IS NOT DISTINCT FROM b.{key}");
+    let same = keys.split(", ").map(same).collect::<Vec<_>>().join(" AND ");
     let totals = |latency: &str| {
         format!(
             "  SELECT {keys}, '{latency}' AS latency, sum({latency}_latency_count)::BIGINT AS count,
          min({latency}_latency_min_us) AS min_us, max({latency}_latency_max_us) AS max_us
-  FROM requests{filter} GROUP BY {keys}"
+  FROM {requests}{filter} GROUP BY {keys}"
         )
     };
     let percentile = |p: u32| {
@@ -207,11 +251,12 @@ fn percentiles(keys: &str, filter: &str) -> String {
 {totals}
 ), buckets AS (
   SELECT {keys}, latency, bucket_index, sum(bucket_count)::BIGINT AS bucket_count
-  FROM request_buckets{filter} GROUP BY {keys}, latency, bucket_index
+  FROM {request_buckets}{filter} GROUP BY {keys}, latency, bucket_index
 ), ranked AS (
-  SELECT *, count - coalesce(sum(bucket_count) OVER (PARTITION BY {keys}, latency), 0) AS zeros,
-         zeros + sum(bucket_count) OVER (PARTITION BY {keys}, latency ORDER BY bucket_index) AS passed
-  FROM totals LEFT JOIN buckets USING ({keys}, latency)
+  SELECT t.*, bucket_index,
+         count - coalesce(sum(bucket_count) OVER (PARTITION BY {of_totals}, t.latency), 0) AS zeros,
+         zeros + sum(bucket_count) OVER (PARTITION BY {of_totals}, t.latency ORDER BY bucket_index) AS passed
+  FROM totals t LEFT JOIN buckets b ON {same} AND t.latency = b.latency
   WHERE count > 0
 )
 SELECT {keys}, latency, count, min_us,
@@ -281,7 +326,13 @@ mod tests {
     fn every_column_is_in_its_view() {
         let files = ["requests", "sli", "quality"].map(file);
         let folder = Path::new("/data/it's [x]/rollups");
-        let sql = statements(&Source { folder, name: "edge", slice: SliceLength(60), files: &files });
+        let sql = statements(&Source {
+            folder,
+            name: "edge",
+            slice: SliceLength(60),
+            files: &files,
+            dimensions: &[],
+        });
         let digits = "[0-9a-f]".repeat(16);
         let read = format!("read_parquet('/data/it''s [[]x]/rollups/requests_1m/*/edge-{digits}-*.parquet'");
         assert!(sql.contains(&read), "{sql}");

@@ -2,8 +2,8 @@
 //!
 //! Invariant: a tier that can never fire is refused, or left out of a preset; one that leaves a hole is warned of.
 
+use super::alert_presets::{self, NAMES, Preset};
 use super::load::Checker;
-use super::presets::{self, NAMES, Preset};
 use crate::core::decimal::{Decimal, Ratio, cmp_products};
 use crate::core::settings::{Op, Tier};
 use crate::shell::config::scalar::seconds_text;
@@ -49,7 +49,7 @@ impl<'a> Choice<'a> {
                 checker.error_hint(
                     &written.span,
                     format!("unknown alerts `{name}`"),
-                    "write workbook, handbook, sloth, pyrra, datadog, none, or a list of tiers with severity, factor or budget, long and short",
+                    "write workbook, handbook, sloth, pyrra, datadog, tickets, none, or a list of tiers with severity, factor or budget, long and short",
                 );
                 Choice::None
             }
@@ -68,7 +68,7 @@ impl<'a> Choice<'a> {
         match self {
             Choice::None => Vec::new(),
             Choice::Preset(name, preset) => {
-                let (tiers, left_out) = presets::tiers(*preset, over);
+                let (tiers, left_out) = alert_presets::tiers(*preset, over);
                 for reason in left_out {
                     checker.warn(
                         span,
@@ -91,7 +91,7 @@ impl<'a> Choice<'a> {
 }
 
 /// The burn rate when every request is bad: 1 / (1 − objective).
-pub(super) fn burn_max(objective: Decimal) -> Ratio {
+pub fn burn_max(objective: Decimal) -> Ratio {
     Ratio::new(HUNDRED.0, HUNDRED.0 - objective.0)
 }
 

@@ -3,16 +3,19 @@
 //! Invariant: everything is checked before anything is returned, so that one run of `check` shows every
 //! problem. Each part of the file has its own module; this one puts them together.
 
-use super::{Bounds, Pipeline, alerts, services, sinks, slos, sources, tests_block};
+use super::{
+    Bounds, Pipeline, alerts, dimensions, routes, services, sinks, slos, sources, tests_block, written,
+};
 use crate::core::settings::{Limits, Settings};
 use crate::core::time::SliceLength;
-use crate::shell::config::diagnostic::{Invalid, Problem, nearest};
+use crate::shell::config::diagnostic::{Included, Invalid, Problem, nearest};
 use crate::shell::config::scalar::{duration_us, seconds_text, size_bytes};
 use crate::shell::config::{At, DurationText, LimitsFile, PipelineFile, SizeText, read};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a pipeline could not be loaded.
@@ -45,12 +48,14 @@ pub(super) struct Checker {
     pub(super) problems: Vec<Problem>,
     /// What is doubtful.
     pub(super) warnings: Vec<Problem>,
+    /// The file that is being checked, where it is not the pipeline file itself.
+    pub(super) included: Option<Arc<Included>>,
 }
 
 impl Checker {
     /// Notes a problem at a place.
     pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
-        self.problems.push(Problem::at(span, message));
+        self.problems.push(Problem::at(span, message).of(self.included.as_ref()));
     }
 
     /// Notes a problem with a way out.
@@ -60,12 +65,12 @@ impl Checker {
         message: impl Into<String>,
         hint: impl Into<String>,
     ) {
-        self.problems.push(Problem::at(span, message).hint(hint));
+        self.problems.push(Problem::at(span, message).hint(hint).of(self.included.as_ref()));
     }
 
     /// Notes a warning with a way out.
     pub(super) fn warn(&mut self, span: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
-        self.warnings.push(Problem::at(span, message).hint(hint));
+        self.warnings.push(Problem::at(span, message).hint(hint).of(self.included.as_ref()));
     }
 
     /// Whole seconds of a duration, or the default.
@@ -136,7 +141,8 @@ impl Checker {
     /// The part of the file that a place of a scalar's value stands at: for carets inside a predicate.
     /// Where the value does not stand in the file as it is (escapes, folded lines), the whole scalar.
     pub(super) fn inside(&self, scalar: &Range<usize>, value: &str, part: &Range<usize>) -> Range<usize> {
-        let Some(start) = self.text.get(scalar.clone()).and_then(|written| written.find(value)) else {
+        let text = self.included.as_ref().map_or(&self.text, |file| &file.text);
+        let Some(start) = text.get(scalar.clone()).and_then(|written| written.find(value)) else {
             return scalar.clone();
         };
         let base = scalar.start + start;
@@ -170,6 +176,7 @@ pub(super) fn parse(
         text: text.to_string(),
         problems: Vec::new(),
         warnings: Vec::new(),
+        included: None,
     };
     let pipeline = build(path, &file, &mut checker);
     in_order(&mut checker.warnings);
@@ -181,7 +188,8 @@ pub(super) fn parse(
 
 /// In the order of the file, each once: tiers that several SLOs share are checked for each of them.
 fn in_order(problems: &mut Vec<Problem>) {
-    problems.sort_by_cached_key(|p| (p.span.as_ref().map_or(0, |s| s.start), p.message.clone()));
+    problems
+        .sort_by_cached_key(|p| (p.file.clone(), p.span.as_ref().map_or(0, |s| s.start), p.message.clone()));
     problems.dedup();
 }
 
@@ -197,9 +205,12 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
     }
     let cut_s = cut(file, checker);
     let (core_sources, kafka_sources) = sources::build(file, checker);
+    let routes = routes::build(file.routes.as_ref(), checker);
     let services = services::build(file, checker);
+    let dimensions = dimensions::build(file, checker);
     let default_alerts = alerts::Choice::of(file.alerts.as_ref(), checker);
-    let slos = slos::build(file, &services, &default_alerts, checker);
+    let written = written::slos(file, &services, checker);
+    let slos = slos::build(file, &written, &services, &default_alerts, checker);
     let sinks = sinks::build(file, &kafka_sources, checker);
     let limits_file = file.limits.clone().unwrap_or_default();
     let settings = Settings {
@@ -210,12 +221,16 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         history_after_s: checker.seconds(file.history_after.as_ref(), 900) as u32,
         silent_after_s: checker.seconds(file.silent_after.as_ref(), 600) as u32,
         sources: core_sources,
+        routes,
         services,
         slos,
+        dimensions,
         limits: limits(&limits_file, checker),
     };
-    services::compile(file, &settings, checker);
-    let tests = tests_block::build(file, &settings, checker);
+    services::compile(file, &written, &settings, checker);
+    // an SLO that could not be read from another file is missing to the tests, which is no fault of theirs
+    let whole = checker.problems.iter().all(|problem| problem.file.is_none());
+    let tests = if whole { tests_block::build(file, &settings, checker) } else { Vec::new() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(2) as u32;
     Pipeline {
         path: path.to_path_buf(),
@@ -228,6 +243,7 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         bounds: bounds(&limits_file, checker),
         shutdown_timeout: Duration::from_secs(checker.seconds(file.shutdown_timeout.as_ref(), 30)),
         settings,
+        specifications: written.iter().map(|w| w.slo.specification()).collect(),
         tests,
         warnings: Vec::new(),
     }
@@ -289,6 +305,8 @@ fn limits(file: &LimitsFile, checker: &mut Checker) -> Limits {
     let default = Limits::default();
     let services_max = checker.count(file.services_max.as_ref(), default.services_max, 1..=1_000_000);
     let wide = default.ingest_services_max.max(services_max.saturating_mul(2));
+    let dimension_values_max =
+        checker.count(file.dimension_values_max.as_ref(), default.dimension_values_max, 1..=100_000);
     let limits = Limits {
         services_max,
         ingest_services_max: checker.count(file.ingest_services_max.as_ref(), wide, 1..=10_000_000),
@@ -302,7 +320,33 @@ fn limits(file: &LimitsFile, checker: &mut Checker) -> Limits {
             default.service_name_bytes_max,
             16..=4096,
         ),
+        route_bytes_max: checker.count(file.route_bytes_max.as_ref(), default.route_bytes_max, 16..=8192),
+        dimension_values_max,
+        ingest_dimension_values_max: checker.count(
+            file.ingest_dimension_values_max.as_ref(),
+            default.ingest_dimension_values_max.max(dimension_values_max.saturating_mul(2)),
+            1..=1_000_000,
+        ),
+        dimension_value_bytes_max: checker.count(
+            file.dimension_value_bytes_max.as_ref(),
+            default.dimension_value_bytes_max,
+            16..=8192,
+        ),
+        duplicate_ids_max: checker.count(
+            file.duplicate_ids_max.as_ref(),
+            default.duplicate_ids_max,
+            2..=100_000_000,
+        ),
     };
+    if let Some(ingest) = &file.ingest_dimension_values_max
+        && ingest.value < limits.dimension_values_max
+    {
+        checker.error_hint(
+            &ingest.span,
+            "`ingest_dimension_values_max` is below `dimension_values_max`",
+            "it must be wider, so that the order of lines does not decide which values are kept apart",
+        );
+    }
     if let Some(ingest) = &file.ingest_services_max
         && ingest.value < limits.services_max
     {

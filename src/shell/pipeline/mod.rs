@@ -4,30 +4,38 @@
 //! with places. Secrets are only paths here: they are read when a connection is made, never printed,
 //! and never part of [`Settings`], which the journal keeps.
 
+mod alert_presets;
 mod alerts;
+mod dimensions;
 mod kafka;
 mod load;
 mod policies;
 mod presets;
+mod receivers;
+mod routes;
 mod services;
 mod sinks;
 mod slos;
 mod sources;
 mod tests_block;
+mod tiers;
 mod windows;
+mod written;
 #[cfg(test)]
 mod tests;
 
+pub use alert_presets::workbook;
+pub use alerts::burn_max;
 pub(crate) use alerts::requests_for_one_failure;
 pub use kafka::{Cluster, Sasl, SecretError, Tls};
 pub use load::LoadError;
-pub use presets::workbook;
 pub use sinks::{DeadLetters, Events, Sinks};
 pub use sources::{KafkaSource, Start};
 pub use tests_block::{Expect, LineTest};
+pub(super) use tiers::{SILENT, pattern};
 
 use super::config::diagnostic::{Level, Problem, render};
-use crate::core::settings::{Settings, Source};
+use crate::core::settings::{Settings, Slo, Source};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,6 +67,8 @@ pub struct Pipeline {
     pub bounds: Bounds,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
+    /// What each SLO is to say, in prose, in the order of `settings.slos`.
+    pub specifications: Vec<Option<String>>,
     /// The file's `tests:`.
     pub tests: Vec<LineTest>,
     /// What deserves a warning.
@@ -132,6 +142,12 @@ impl Pipeline {
         };
         let topics = vec![Arc::from(BACKFILL_TOPIC)];
         Ok(Settings { sources: vec![Source { topics, ..chosen.clone() }], ..self.settings.clone() })
+    }
+
+    /// The SLOs, each with what it is to say, in prose.
+    pub fn specified(&self) -> impl Iterator<Item = (&Slo, Option<&str>)> {
+        let specifications = self.specifications.iter().map(Option::as_deref).chain(std::iter::repeat(None));
+        self.settings.slos.iter().zip(specifications)
     }
 
     /// The warnings as text, with places.

@@ -5,17 +5,21 @@
 use super::kafka::Cluster;
 use super::load::Checker;
 use super::sources::{KafkaSource, check_topic};
+use crate::edges::sink::delivery::Receiver;
+use crate::edges::sink::events::Mode;
 use crate::shell::config::{At, DeadLettersFile, EventsFile, KafkaClusterFile, PipelineFile};
 use std::ops::Range;
 use std::path::PathBuf;
 
 /// Where the results go.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Sinks {
     /// Folder of the tables.
     pub rollups: PathBuf,
     /// Error-budget events.
     pub events: Events,
+    /// Who receives events over HTTP beside that.
+    pub receivers: Vec<Receiver>,
     /// Lines that could not be read.
     pub dead_letters: DeadLetters,
 }
@@ -32,6 +36,8 @@ pub enum Events {
         topic: String,
         /// Compacted topic of the progress record.
         state_topic: String,
+        /// How a CloudEvent lies in a record.
+        mode: Mode,
     },
     /// A file of JSON lines; exactly once.
     File(PathBuf),
@@ -76,6 +82,7 @@ pub(super) fn build(file: &PipelineFile, sources: &[Option<KafkaSource>], checke
             Some(events) => build_events(events, sources, checker),
             None => Events::None,
         },
+        receivers: written.map(|s| super::receivers::build(s, checker)).unwrap_or_default(),
         dead_letters: match written.and_then(|s| s.dead_letters.as_ref()) {
             Some(dead) => build_dead_letters(dead, sources, checker),
             None => DeadLetters::State,
@@ -113,6 +120,9 @@ fn build_events(written: &At<EventsFile>, sources: &[Option<KafkaSource>], check
     if let (None, Some(stray)) = (&written.topic, &written.kafka) {
         checker.error(&stray.span, "`kafka` goes with `topic`");
     }
+    if let (None, Some(stray)) = (&written.topic, &written.mode) {
+        checker.error(&stray.span, "`mode` goes with `topic`: lines hold whole events");
+    }
     if let Some(file) = &written.file {
         return Events::File(checker.path(file));
     }
@@ -135,7 +145,8 @@ fn build_events(written: &At<EventsFile>, sources: &[Option<KafkaSource>], check
     }
     match cluster {
         Some(cluster) => {
-            Events::Kafka { cluster, topic: topic.value.clone(), state_topic: state_topic.value }
+            let mode = written.mode.as_ref().map_or(Mode::Structured, |m| m.value.into());
+            Events::Kafka { cluster, topic: topic.value.clone(), state_topic: state_topic.value, mode }
         }
         None => Events::None,
     }

@@ -4,7 +4,8 @@
 
 use super::alerts::{Choice, Over};
 use super::load::Checker;
-use super::{policies, windows};
+use super::written::WrittenSlo;
+use super::{policies, tiers, windows};
 use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 pub(super) fn build(
     file: &PipelineFile,
+    written: &[WrittenSlo],
     services: &[ServiceRule],
     default_alerts: &Choice<'_>,
     checker: &mut Checker,
@@ -24,17 +26,19 @@ pub(super) fn build(
             "without one only the rollups of requests are written",
         );
     }
-    if file.slos.len() > usize::from(u16::MAX) {
+    if written.len() > usize::from(u16::MAX) {
         checker.error(&file.slos.span, "too many SLOs");
     }
     let mut slos = Vec::new();
     let mut earlier: Vec<(String, Vec<String>)> = Vec::new();
-    for written in file.slos.iter() {
+    for WrittenSlo { file, slo: written } in written {
+        checker.included = file.clone();
         let slo = slo(written, services, default_alerts, checker);
         shadowed(written, &slo, &earlier, checker);
         earlier.push((slo.name.to_string(), slo.services.clone()));
         slos.push(slo);
     }
+    checker.included = None;
     slos
 }
 
@@ -71,9 +75,13 @@ fn slo(
     }
     let budgeting = windows::budgeting(written, checker);
     let (window_s, calendar) = windows::window(written, &budgeting, checker);
-    let objective = objective(&written.objective, checker);
+    // one that is still open was told already
+    let objective = written.objective.as_ref().and_then(|text| objective(text, checker));
     let own = written.alerts.as_ref().map(|alerts| Choice::of(Some(alerts), checker));
     let alerts = own.as_ref().unwrap_or(default_alerts);
+    // the pipeline's own tiers stand in the pipeline file, whatever file the SLO is of
+    let elsewhere = own.is_none() && matches!(alerts, Choice::Tiers(_));
+    let included = if elsewhere { checker.included.take() } else { None };
     let tiers = match objective {
         Some(objective) if window_s > 0 => {
             let over = Over { objective, window_s, slice_s: windows::slice_s(&budgeting, checker.slice_s) };
@@ -81,6 +89,7 @@ fn slo(
         }
         _ => Vec::new(),
     };
+    checker.included = checker.included.take().or(included);
     let sla = policies::sla(written, objective, calendar.as_ref(), checker);
     Slo {
         name: Arc::from(name.value.as_str()),
@@ -170,9 +179,10 @@ fn step(text: Option<&At<DecimalText>>, checker: &mut Checker) -> Decimal {
 }
 
 fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
-    let rule = match (&written.good, &written.latency) {
-        (Some(good), None) => Rule::Good(good.value.0.clone()),
-        (None, Some(latency)) => {
+    let rule = match (&written.good, &written.bad, &written.latency) {
+        (Some(good), None, None) => Rule::Good(good.value.0.clone()),
+        (None, Some(bad), None) => Rule::Good(format!("!({})", bad.value.0)),
+        (None, None, Some(latency)) => {
             let below_us = checker.micros(&latency.below).unwrap_or(1);
             if below_us == 0 {
                 checker.error(&latency.below.span, "nothing is faster than 0");
@@ -192,12 +202,12 @@ fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
             }
         }
         // that a request came is all that counts; how many of them, the slice's test
-        (None, None) if written.throughput.is_some() => Rule::Good("true".into()),
-        (good, _) => {
-            let message = if good.is_some() {
-                "an indicator has either `good` or `latency`, not both"
-            } else {
-                "an indicator needs `good`, `latency` or `throughput`"
+        (None, None, None) if written.throughput.is_some() => Rule::Good("true".into()),
+        (good, bad, latency) => {
+            let message = match (good, bad, latency) {
+                (None, None, None) => "an indicator needs `good`, `latency` or `throughput`",
+                (Some(_), None, Some(_)) => "an indicator has either `good` or `latency`, not both",
+                _ => "an indicator has one of `good`, `bad` and `latency`",
             };
             checker.error_hint(
                 &written.span,
@@ -241,20 +251,7 @@ fn covers(earlier: &str, selector: &str) -> bool {
 
 /// Whether a rule's name or template can make this name.
 fn may_name(template: &str, name: &str) -> bool {
-    let mut pattern = String::new();
-    let mut inside = false;
-    for c in template.chars() {
-        match c {
-            '{' => {
-                inside = true;
-                pattern.push('*');
-            }
-            '}' => inside = false,
-            _ if !inside => pattern.push(c),
-            _ => {}
-        }
-    }
-    selects(&pattern, name)
+    selects(&tiers::pattern(template), name)
 }
 
 #[cfg(test)]

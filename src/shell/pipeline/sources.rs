@@ -6,13 +6,18 @@ use super::kafka::Cluster;
 use super::load::Checker;
 use crate::core::format::{self, LayoutError, Parser, preset};
 use crate::core::predicate::closest;
-use crate::core::record::Labels;
-use crate::core::settings::{Format, Input, Layout, Mapping, Source};
+use crate::core::record::{Field, Labels};
+use crate::core::settings::{Duplicates, Envelope, Format, Input, Layout, Mapping, Source, Step};
 use crate::core::time::Time;
-use crate::shell::config::{At, FormatFile, KafkaSourceFile, LayoutFile, MappedFieldFile, PipelineFile};
+use crate::shell::config::{
+    At, DuplicatesFile, FormatFile, KafkaSourceFile, LayoutFile, MappedFieldFile, OneOrMany, PipelineFile,
+};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Envelopes around one another, at most.
+const STEPS_MAX: usize = 8;
 
 /// The topics of a source and how to reach them.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,8 +95,10 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> (Vec<Source>,
                 }
             }
         }
-        let input = input(&source.format, checker);
+        let mut input = input(&source.format, checker);
+        input.envelope = envelope(source.envelope.as_ref(), checker);
         let format = input.format;
+        input.duplicates = duplicates(source.duplicates.as_ref(), format, checker);
         core.push(Source {
             name: Arc::from(name.value.as_str()),
             topics: kafka.iter().flat_map(|k| &k.topics).map(|t| Arc::from(t.as_str())).collect(),
@@ -129,7 +136,7 @@ pub(super) fn input(file: &At<FormatFile>, checker: &mut Checker) -> Input {
             fields: mapped.fields.iter().flatten().map(|(name, field)| mapping(name, field)).collect(),
         },
     };
-    let input = Input { format, layout };
+    let input = Input { layout, ..format.into() };
     if let Err(error) = Parser::new(&input, &Labels::default()) {
         let span = layout_span(file, &error, checker);
         match &error.hint {
@@ -139,6 +146,57 @@ pub(super) fn input(file: &At<FormatFile>, checker: &mut Checker) -> Input {
         return format.into();
     }
     input
+}
+
+fn duplicates(written: Option<&At<DuplicatesFile>>, format: Format, checker: &mut Checker) -> Duplicates {
+    let chosen = match written.map(|w| w.value) {
+        None | Some(DuplicatesFile::Ignore) => return Duplicates::Ignore,
+        Some(DuplicatesFile::Estimate) => Duplicates::Estimate,
+        Some(DuplicatesFile::Drop) => Duplicates::Drop,
+    };
+    if let Some(written) = written
+        && !preset(format).fields().has(Field::RequestId)
+    {
+        checker.error_hint(
+            &written.span,
+            format!("{} has no request id to know duplicates by", preset(format).name),
+            "leave `duplicates` out, or use a format that fills `request_id`",
+        );
+    }
+    chosen
+}
+
+/// What the source's lines come wrapped in.
+fn envelope(file: Option<&At<OneOrMany>>, checker: &mut Checker) -> Envelope {
+    let Some(file) = file else { return Envelope::Auto };
+    let words: Vec<At<String>> = file.items().collect();
+    match words.iter().map(|word| word.as_str()).collect::<Vec<_>>()[..] {
+        ["auto"] => return Envelope::Auto,
+        ["none"] => return Envelope::None,
+        [] => {
+            checker.error_hint(&file.span, "no envelope is named", "write `none`, or leave the key out");
+            return Envelope::None;
+        }
+        _ => {}
+    }
+    let mut steps = Vec::new();
+    for word in words {
+        if let Some(step) = Step::ALL.iter().find(|step| step.name() == word.value) {
+            steps.push(*step);
+            continue;
+        }
+        let names = Step::ALL.iter().map(|step| step.name());
+        let hint = match (word.as_str(), closest(&word.value, names.clone())) {
+            ("auto" | "none", _) => "it stands alone, or not at all".to_string(),
+            (_, Some(near)) => format!("did you mean `{near}`?"),
+            (_, None) => format!("auto, none, or of: {}", names.collect::<Vec<_>>().join(", ")),
+        };
+        checker.error_hint(&word.span, format!("unknown envelope `{}`", word.value), hint);
+    }
+    if steps.len() > STEPS_MAX {
+        checker.error(&file.span, format!("more than {STEPS_MAX} envelopes around one another"));
+    }
+    Envelope::Steps(steps)
 }
 
 fn mapping(name: &str, field: &MappedFieldFile) -> Mapping {
@@ -157,9 +215,9 @@ fn layout_span(file: &At<FormatFile>, error: &LayoutError, checker: &Checker) ->
         LayoutFile::Text(text) => checker.inside(&layout.span, text, &error.span),
         LayoutFile::Columns(columns) => columns.get(error.item).map_or(layout.span.clone(), inside),
         LayoutFile::Mapped(mapped) => {
-            let columns = mapped.columns.iter().flatten().nth(error.item).map(inside);
-            let field = mapped.fields.iter().flatten().nth(error.item).map(|(_, field)| field.span.clone());
-            mapped.pattern.as_ref().map(inside).or(columns).or(field).unwrap_or(layout.span.clone())
+            let texts = mapped.pattern.iter().chain(&mapped.separator).chain(mapped.columns.iter().flatten());
+            let fields = mapped.fields.iter().flatten().map(|(_, field)| field.span.clone());
+            texts.map(inside).chain(fields).nth(error.item).unwrap_or(layout.span.clone())
         }
     }
 }

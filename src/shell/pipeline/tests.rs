@@ -1,9 +1,13 @@
 //! What a pipeline file means, and what is said about a wrong one.
 
 use super::{DeadLetters, Events, LoadError, Pipeline, Start};
+use crate::core::settings::Duplicates;
+use crate::edges::sink::delivery::{Auth, Speaks};
+use crate::edges::sink::events::Mode;
 use crate::shell::config::diagnostic::line_column;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::time::Duration;
 
 /// The whole grammar, as the manual shows it.
 const EXAMPLE: &str = r#"
@@ -26,6 +30,7 @@ services:                                   # first match wins
     tier: 1
     owner: payments
     runbook_url: https://runbooks.example.com/checkout
+    dashboard_url: https://dashboards.example.com/checkout
   - name: "team-{team}"
     match: { path: '^/(?<team>[a-z]+)/' }
   - name: "{target_group}"
@@ -46,7 +51,16 @@ slos:
 alerts: workbook
 sinks:
   rollups: { path: ./data/rollups, cut: 5m }
-  events: { topic: slo-events, state_topic: slo-state }
+  events: { topic: slo-events, state_topic: slo-state, mode: binary }
+  alertmanager:
+    url: https://alertmanager.example.com/
+    resend_every: 30s
+    labels: { cluster: eu-1 }
+    tls: { ca_file: ./ca.pem }
+    auth: { username: ninetail, password_file: ./password }
+  webhook:
+    - { url: "https://hooks.example.com/slo", types: [slo.burn_rate.firing], headers: { X-Team: sre } }
+    - { url: "http://127.0.0.1:8080/", name: local, mode: binary, replay: true, timeout: 2s }
   dead_letters: { topic: alb-logs-dead }
 state: ./data/state
 http: 127.0.0.1:9464
@@ -77,10 +91,29 @@ fn the_example_is_read_whole() {
     assert_eq!((source.cluster.brokers.as_str(), source.start), ("localhost:9092", Start::Earliest));
     assert_eq!(pipeline.state, Path::new("/etc/ninetail/./data/state"));
     assert_eq!(pipeline.http.map(|a| a.port()), Some(9464));
-    let Events::Kafka { topic, state_topic, .. } = &pipeline.sinks.events else {
+    let Events::Kafka { topic, state_topic, mode, .. } = &pipeline.sinks.events else {
         panic!("events go to Kafka")
     };
-    assert_eq!((topic.as_str(), state_topic.as_str()), ("slo-events", "slo-state"));
+    assert_eq!((topic.as_str(), state_topic.as_str(), *mode), ("slo-events", "slo-state", Mode::Binary));
+    assert_eq!(
+        settings.services[0].dashboard_url.as_deref(),
+        Some("https://dashboards.example.com/checkout")
+    );
+    let [alertmanager, hooks, local] = &pipeline.sinks.receivers[..] else { panic!("three receivers") };
+    assert_eq!(alertmanager.http.url, "https://alertmanager.example.com/api/v2/alerts");
+    assert_eq!(alertmanager.http.ca_file.as_deref(), Some(Path::new("/etc/ninetail/ca.pem")));
+    assert_eq!(alertmanager.http.auth, Auth::Basic("ninetail".into(), "/etc/ninetail/password".into()));
+    let labels = BTreeMap::from([("cluster".to_string(), "eu-1".to_string())]);
+    assert_eq!(alertmanager.speaks, Speaks::Alertmanager { resend_every: Duration::from_secs(30), labels });
+    assert_eq!([&alertmanager.name, &hooks.name, &local.name], ["alertmanager", "webhook", "local"]);
+    assert_eq!((hooks.http.timeout.as_secs(), local.http.timeout.as_secs()), (10, 2));
+    assert!(
+        matches!(&hooks.speaks, Speaks::Webhook { mode: Mode::Structured, replay: false, types, headers }
+        if *types == ["slo.burn_rate.firing"] && headers["X-Team"] == "sre")
+    );
+    assert!(
+        matches!(&local.speaks, Speaks::Webhook { mode: Mode::Binary, replay: true, types, .. } if types.is_empty())
+    );
     assert!(
         matches!(&pipeline.sinks.dead_letters, DeadLetters::Kafka { topic, .. } if topic == "alb-logs-dead")
     );
@@ -96,6 +129,14 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "windw",
         &["unknown key `windw`", "did you mean `window`?"],
     ),
+    ("- name: availability", "- nmae: availability", "nmae", &["unknown key `nmae`", "did you mean `name`?"]),
+    (
+        "- name: availability\n    service: \"*\"\n    objective: 99.95\n    window: 30d\n    indicator:\n      good: status < 500\n      exclude: client_gone",
+        "- preset: wbe",
+        "wbe",
+        &["unknown preset `wbe`", "did you mean `web`?"],
+    ),
+    ("- name: availability", "- openslo: x.yaml", "service: \"*\"", &["unknown key `service`"]),
     ("version: 1", "version: 2", "2\nname", &["version 2"]),
     ("version: 1", "version: one", "one\n", &["not a valid"]),
     ("name: edge ", "name: Edge ", "Edge ", &["`Edge` cannot name a pipeline", "lower-case"]),
@@ -122,6 +163,38 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         &["can never apply", "first match wins"],
     ),
     ("topic: slo-events", "topic: alb-logs", "alb-logs, state", &["is read by a source"]),
+    ("mode: binary }\n  alert", "mode: both }\n  alert", "both", &["binary"]),
+    (
+        "url: https://alertmanager.example.com/",
+        "url: alertmanager:9093",
+        "alertmanager:9093",
+        &["is no address"],
+    ),
+    (
+        "url: https://alertmanager.example.com/",
+        "url: https://u:p@alertmanager.example.com/",
+        "https://u:p@",
+        &["a secret stands in the address", "password_file"],
+    ),
+    ("url: https://alertmanager", "url: http://alertmanager", "./ca.pem", &["`tls` goes with", "https://"]),
+    ("resend_every: 30s", "resend_every: 2h", "2h", &["1s to 1h"]),
+    ("{ cluster: eu-1 }", "{ severity: high }", "high", &["`severity`", "of its own"]),
+    ("{ cluster: eu-1 }", "{ in-cluster: eu-1 }", "eu-1", &["cannot name a label"]),
+    (
+        "{ username: ninetail, password_file",
+        "{ password_file",
+        "{ password_file",
+        &["who we are", "bearer_token_file"],
+    ),
+    ("name: local", "name: webhook", "webhook, mode", &["two receivers are named `webhook`"]),
+    (
+        "types: [slo.burn_rate.firing]",
+        "types: [slo.burn_rate.fired]",
+        "slo.burn_rate.fired",
+        &["did you mean"],
+    ),
+    ("{ X-Team: sre }", "{ Authorization: sre }", "sre }", &["a secret stands", "bearer_token_file"]),
+    ("{ X-Team: sre }", "{ ce-id: sre }", "sre }", &["the event's own"]),
     ("http: 127.0.0.1:9464", "http: nowhere", "nowhere", &["not an address"]),
     (
         "indicator:\n      latency: { below: 200ms, of: upstream }",
@@ -272,4 +345,101 @@ fn secrets_stay_in_their_files() {
     assert_eq!(pipeline.warnings.len(), 1, "{}", pipeline.warnings_text(false));
     let shown = format!("{:?}", pipeline.sources) + &format!("{:?}", pipeline.settings);
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+/// The example with routes, dimensions, a table and duplicates.
+fn broken_down() -> String {
+    EXAMPLE
+        .replace(
+            "services: ",
+            "routes:\n  - { match: '^/u/[^/]+$', route: '/u/{name}' }\nlimits: { dimension_values_max: 7 }\nservices: ",
+        )
+        .replace("  - name: checkout\n", "  - map: { field: host, values: { a.example.com: a, b.example.com: b } }\n  - name: checkout\n")
+        .replace("cut: 5m }", "cut: 5m, dimensions: [route, method, kubernetes.pod] }")
+        .replace("    idle_timeout", "    duplicates: drop\n    idle_timeout")
+}
+
+#[test]
+fn routes_tables_dimensions_and_duplicates_are_read_and_printed_back() {
+    let pipeline = parse(&broken_down()).expect("valid");
+    let settings = &pipeline.settings;
+    let routes = settings.routes.as_ref().expect("on");
+    assert_eq!((routes.len(), routes[0].route.as_str()), (1, "/u/{name}"));
+    assert_eq!(settings.dimensions, ["route", "method", "kubernetes.pod"]);
+    assert_eq!(
+        settings.dimension_columns().iter().map(|c| &**c).collect::<Vec<_>>(),
+        ["route", "method", "kubernetes_pod"]
+    );
+    assert_eq!(settings.sources[0].input.duplicates, Duplicates::Drop);
+    assert_eq!((settings.services[0].name.as_str(), settings.services.len()), ("{map}", 4));
+    assert_eq!(
+        (settings.limits.dimension_values_max, settings.limits.ingest_dimension_values_max),
+        (7, 1_000)
+    );
+    let printed = parse(&crate::shell::check::expanded(&pipeline)).expect("valid");
+    assert_eq!(printed.settings, *settings);
+    let ids = parse(&EXAMPLE.replace("services: ", "routes: ids\nservices: ")).expect("valid");
+    assert_eq!(ids.settings.routes, Some(vec![]));
+    assert_eq!(parse(EXAMPLE).expect("valid").settings.routes, None);
+}
+
+#[test]
+fn wrong_routes_tables_and_dimensions_are_shown_where_they_stand() {
+    let cases = [
+        ("route: '/u/{name}'", "route: ''", "a route is not empty"),
+        ("match: '^/u/[^/]+$'", "match: '('", "'('"),
+        ("[route, method,", "[method, bytes_sent,", "`bytes_sent` cannot be a dimension"),
+        ("[route, method,", "[method, method,", "name each dimension once"),
+        ("[route, method,", "[method, rout,", "did you mean route?"),
+        ("values: { a.example.com: a, b.example.com: b }", "values: {}", "the table is empty"),
+        (
+            "values: { a.example.com: a, b.example.com: b }",
+            "file: /nowhere/hosts.csv",
+            "cannot read `/nowhere/hosts.csv`",
+        ),
+        ("a.example.com: a,", "a.example.com: __x__,", "__x__ is reserved"),
+        ("map: { field: host,", "map: { field: hots,", "did you mean host?"),
+        ("duplicates: drop", "duplicates: count", "unknown value `count`"),
+        (
+            "dimension_values_max: 7",
+            "dimension_values_max: 7, ingest_dimension_values_max: 6",
+            "it must be wider",
+        ),
+    ];
+    for (from, to, want) in cases {
+        let text = broken_down();
+        assert!(text.contains(from), "{from}");
+        let error = parse(&text.replace(from, to)).expect_err(to);
+        assert!(error.contains(want), "{to}: {error}");
+    }
+    let off = EXAMPLE.replace("cut: 5m }", "cut: 5m, dimensions: [route] }");
+    let error = parse(&off).expect_err("no routes");
+    assert!(error.contains("no record has a route here") && error.contains("routes: ids"), "{error}");
+    let many = parse(&EXAMPLE.replace("cut: 5m }", "cut: 5m, dimensions: [path] }")).expect("valid");
+    assert!(many.warnings_text(false).contains("takes so many values"), "{}", many.warnings_text(false));
+    let nameless = EXAMPLE.replace("  - name: checkout\n    when", "  - when");
+    assert!(parse(&nameless).expect_err("no name").contains("a service rule without a name"));
+}
+
+#[test]
+fn a_table_may_stand_in_a_file_beside_the_pipeline() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hosts = folder.path().join("hosts.csv");
+    std::fs::write(&hosts, "# host,service\n\nshop.example.com, shop\npay.example.com,pay\n")
+        .expect("written");
+    let text = broken_down().replace(
+        "values: { a.example.com: a, b.example.com: b }",
+        "file: ./hosts.csv, values: { pay.example.com: billing }",
+    );
+    let load = || {
+        let pipeline = Pipeline::parse(&folder.path().join("p.yaml"), &text, HashMap::new());
+        pipeline.map_err(|error| error.to_string())
+    };
+    let map = load().expect("valid").settings.services[0].map.clone().expect("a table");
+    let want = [("pay.example.com", "billing"), ("shop.example.com", "shop")];
+    assert_eq!(map.values, want.map(|(value, service)| (value.to_string(), service.to_string())));
+    std::fs::write(&hosts, "a,x\na,y\nnothing\n").expect("written");
+    let error = load().expect_err("a wrong table");
+    assert!(error.contains("line 2 of the table gives `a` a second service"), "{error}");
+    assert!(error.contains("line 3 of the table is no `value,service`"), "{error}");
 }

@@ -36,6 +36,8 @@ pub(super) struct Report {
     pub(super) quality: QualityFigures,
     /// What people should know beside the numbers.
     pub(super) notes: Vec<String>,
+    /// What SLOs are to say, in prose: name and services, and the text.
+    pub(super) specifications: Vec<(String, String)>,
 }
 
 /// One SLO of one service.
@@ -145,6 +147,7 @@ impl Report {
             services: sums.services.iter().map(service).collect(),
             quality: figures,
             notes,
+            specifications: Vec::new(),
         }
     }
 
@@ -157,7 +160,7 @@ impl Report {
     }
 }
 
-fn slices(length: SliceLength, since: Time, until: Time) -> u64 {
+pub(super) fn slices(length: SliceLength, since: Time, until: Time) -> u64 {
     u64::try_from(length.slice(until).0 - length.slice(since).0).unwrap_or(0)
 }
 
@@ -167,13 +170,12 @@ fn silent<'a>(
     sums: &'a Sums,
     rules: &'a [ServiceRule],
 ) -> impl Iterator<Item = SloFigures> + 'a {
-    let named = rules.iter().map(|rule| &rule.name).filter(|name| !name.contains('{'));
-    let unique: std::collections::BTreeSet<&String> = named.collect();
+    let unique: std::collections::BTreeSet<String> = rules.iter().flat_map(ServiceRule::names).collect();
     unique.into_iter().flat_map(move |service| {
         let names: std::collections::BTreeSet<&str> = question.slos.iter().map(|s| &*s.name).collect();
         names.into_iter().filter_map(move |slo| {
-            let (objective, window_s) = question.configured(service, slo)?;
-            let known = sums.slos.get(service).is_some_and(|slos| slos.contains_key(slo));
+            let (objective, window_s) = question.configured(&service, slo)?;
+            let known = sums.slos.get(&service).is_some_and(|slos| slos.contains_key(slo));
             (!known).then(|| SloFigures {
                 service: service.clone(),
                 slo: slo.to_owned(),
@@ -241,7 +243,7 @@ impl SloFigures {
 }
 
 /// Good of all in percent, rounded down: one place more than the objective has, and at least two.
-fn sli(counts: Counts, objective: Decimal) -> Option<String> {
+pub(super) fn sli(counts: Counts, objective: Decimal) -> Option<String> {
     let total = u128::from(counts.good) + u128::from(counts.bad);
     if total == 0 {
         return None;
@@ -254,7 +256,7 @@ fn sli(counts: Counts, objective: Decimal) -> Option<String> {
     Some(format!("{}.{:0width$}", scaled / scale, scaled % scale, width = places as usize))
 }
 
-fn met(counts: Counts, objective: Decimal) -> Option<bool> {
+pub(super) fn met(counts: Counts, objective: Decimal) -> Option<bool> {
     let total = u128::from(counts.good) + u128::from(counts.bad);
     // 100 % is 100,000,000 millionths of a percent
     (total > 0).then(|| u128::from(counts.good) * 100_000_000 >= total * u128::from(objective.0))

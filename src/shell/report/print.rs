@@ -8,6 +8,7 @@ use crate::core::burn::Millionths;
 use crate::shell::words::{duration, painted};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// For people: one row for an SLO of a service, then what was read.
@@ -56,6 +57,9 @@ pub(super) fn table(report: &Report, color: bool) -> String {
     }
     for note in &report.notes {
         let _ = writeln!(out, "note: {note}");
+    }
+    for (slo, text) in &report.specifications {
+        let _ = writeln!(out, "{slo}: {}", text.split_whitespace().collect::<Vec<_>>().join(" "));
     }
     out
 }
@@ -177,6 +181,7 @@ pub(super) fn json(report: &Report) -> Value {
         },
         "slos": report.slos.iter().map(slo_json).collect::<Vec<_>>(),
         "services": services,
+        "specifications": report.specifications.iter().cloned().collect::<BTreeMap<_, _>>(),
         "notes": report.notes,
     })
 }

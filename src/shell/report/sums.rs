@@ -29,6 +29,10 @@ pub(super) struct Question {
     pub(super) until: Time,
     /// The pipeline's SLOs, whose objectives and windows go before those of the rows.
     pub(super) slos: Arc<[Slo]>,
+    /// A window that goes before all others, seconds.
+    pub(super) window_s: Option<u64>,
+    /// Whether the counts of single slices are kept too.
+    pub(super) series: bool,
 }
 
 impl Question {
@@ -57,7 +61,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, other: Counts) {
+    pub(super) fn add(&mut self, other: Counts) {
         (self.good, self.bad) = (add(self.good, other.good), add(self.bad, other.bad));
     }
 }
@@ -78,20 +82,32 @@ pub(super) struct SloSum {
     pub(super) excluded: u64,
     /// In each of [`BURN_WINDOWS`].
     pub(super) burn: [Counts; BURN_WINDOWS.len()],
+    /// By the start of the slice, where the question asks for them.
+    pub(super) series: BTreeMap<Time, Counts>,
 }
 
 impl SloSum {
+    /// Without a request.
+    pub(super) fn blank(objective: Decimal, window_s: u64) -> SloSum {
+        SloSum {
+            objective,
+            window_s,
+            configured: false,
+            newest: Default::default(),
+            window: Counts::default(),
+            excluded: 0,
+            burn: Default::default(),
+            series: BTreeMap::new(),
+        }
+    }
+
     fn new(question: &Question, row: &SliView<'_>) -> SloSum {
         let configured = question.configured(row.service, row.slo);
         let (objective, window_s) = configured.unwrap_or((row.objective, row.window_s));
         SloSum {
-            objective,
-            window_s,
             configured: configured.is_some(),
             newest: (row.slice_start, row.revision),
-            window: Counts::default(),
-            excluded: 0,
-            burn: Default::default(),
+            ..SloSum::blank(objective, question.window_s.unwrap_or(window_s))
         }
     }
 
@@ -99,13 +115,17 @@ impl SloSum {
         if (row.slice_start, row.revision) > self.newest {
             self.newest = (row.slice_start, row.revision);
             if !self.configured {
-                (self.objective, self.window_s) = (row.objective, row.window_s);
+                self.objective = row.objective;
+                self.window_s = question.window_s.unwrap_or(row.window_s);
             }
         }
         let counts = Counts { good: row.good, bad: row.bad };
         if question.within(row.slice_start, self.window_s) {
             self.window.add(counts);
             self.excluded = add(self.excluded, row.excluded);
+        }
+        if question.series {
+            self.series.entry(row.slice_start).or_default().add(counts);
         }
         for (sum, (_, window_s)) in self.burn.iter_mut().zip(BURN_WINDOWS) {
             if question.within(row.slice_start, window_s) {
@@ -121,6 +141,9 @@ impl SloSum {
         self.window.add(other.window);
         self.excluded = add(self.excluded, other.excluded);
         self.burn.iter_mut().zip(other.burn).for_each(|(sum, counts)| sum.add(counts));
+        for (start, counts) in other.series {
+            self.series.entry(start).or_default().add(counts);
+        }
     }
 }
 
@@ -231,7 +254,7 @@ mod tests {
 
     fn question() -> Question {
         let (since, until) = (Time::from_seconds(0), Time::from_seconds(7_200));
-        Question { slice: SliceLength(60), since, until, slos: Arc::new([]) }
+        Question { slice: SliceLength(60), since, until, slos: Arc::new([]), window_s: None, series: false }
     }
 
     fn sli(minute: i64, revision: i64, good: u64, bad: u64) -> SliView<'static> {

@@ -20,6 +20,7 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
     let partition = Partition { source: "alb".into(), topic: "logs".into(), number: 0 };
     let requests = RequestsRow {
         service: "web".into(),
+        dimensions: Box::default(),
         slice_start: start,
         revision,
         requests: good + bad,
@@ -56,12 +57,16 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
         late: 0,
         replayed: 0,
         gap_offsets: 0,
+        dimensions_folded: 0,
+        duplicates_estimated: None,
+        duplicates_dropped: 0,
     };
     Cut {
         number,
         watermark: start.plus_seconds(60),
         slice: SliceLength(60),
         position: number,
+        dimensions: Vec::new(),
         requests: vec![requests],
         slis: vec![sli],
         quality: vec![quality],
@@ -88,9 +93,12 @@ fn request(dir: &Path) -> Request {
         name: None,
         slice: None,
         slos: Arc::new([]),
+        specifications: Vec::new(),
         rules: Vec::new(),
         since: None,
         until: None,
+        window_s: None,
+        series: false,
     }
 }
 

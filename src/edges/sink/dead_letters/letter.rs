@@ -1,5 +1,7 @@
 //! A dead letter, and its JSON (`schemas/dead-letter.schema.json`).
 
+use crate::core::accumulator::Rejected;
+use crate::core::settings::Step;
 use crate::core::time::Time;
 
 /// Longest line kept, bytes; longer ones are cut, with the true length beside.
@@ -19,8 +21,14 @@ pub struct Letter<'a> {
     pub partition: i32,
     /// Offset of the message.
     pub offset: i64,
+    /// The line's number within the message, from 0.
+    pub index: u32,
     /// Why, as [`crate::core::record::Reason::name`].
     pub reason: &'static str,
+    /// What rejected it: `format`, an envelope by its name, or `message`.
+    pub step: &'static str,
+    /// The envelopes that it came in, from the outside in.
+    pub envelope: &'a [Step],
     /// The line's bytes, or as many as were kept.
     pub line: &'a [u8],
     /// The line's true length, bytes.
@@ -29,10 +37,35 @@ pub struct Letter<'a> {
     pub seen: Time,
 }
 
+impl<'a> Letter<'a> {
+    /// Of a line that was rejected, in the message of that offset.
+    pub fn of(rejected: &Rejected<'a>, offset: i64, seen: Time) -> Letter<'a> {
+        let &Rejected { partition, line, length, index, envelope, reason, .. } = rejected;
+        Letter {
+            source: &partition.source,
+            topic: &partition.topic,
+            partition: partition.number,
+            offset,
+            index,
+            reason: reason.name(),
+            step: rejected.step(),
+            envelope,
+            line,
+            length,
+            seen,
+        }
+    }
+}
+
 impl Letter<'_> {
-    /// `source-topic-partition-offset`: the same line again has the same key.
+    /// `source-topic-partition-offset`, and the line's number where it is not the message's first: the same line
+    /// again has the same key.
     pub fn key(&self) -> String {
-        format!("{}-{}-{}-{}", self.source, self.topic, self.partition, self.offset)
+        let Letter { source, topic, partition, offset, index, .. } = self;
+        match index {
+            0 => format!("{source}-{topic}-{partition}-{offset}"),
+            more => format!("{source}-{topic}-{partition}-{offset}-{more}"),
+        }
     }
 
     /// The bytes that are kept.
@@ -59,7 +92,10 @@ impl Letter<'_> {
             "topic": self.topic,
             "partition": self.partition,
             "offset": self.offset,
+            "index": self.index,
             "reason": self.reason,
+            "step": self.step,
+            "envelope": self.envelope.iter().map(|step| step.name()).collect::<Vec<_>>(),
             "length": self.length,
             "truncated": self.truncated(),
             "seen": self.seen.to_string(),
@@ -88,7 +124,7 @@ fn escaped_len(text: &[u8]) -> usize {
 }
 
 /// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
+pub(in crate::edges::sink) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
@@ -109,7 +145,10 @@ pub(super) fn letter(line: &[u8]) -> Letter<'_> {
         topic: "alb-logs",
         partition: 3,
         offset: 42,
+        index: 0,
         reason: "truncated",
+        step: "format",
+        envelope: &[],
         line,
         length: line.len() as u64,
         seen: Time::from_seconds(1_530_570_180),

@@ -8,6 +8,7 @@ mod file;
 mod letter;
 mod topic;
 
+pub(super) use letter::base64;
 pub use letter::{DEAD_LETTER_BYTES_MAX, Letter};
 
 use crate::edges::sink::Control;

@@ -6,18 +6,59 @@
 use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
 use serde_json::Value;
+use std::sync::Arc;
+
+/// Media type of a whole event.
+pub const STRUCTURED_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
+/// Media type of an event's data alone.
+pub const DATA_TYPE: &str = "application/json";
+
+/// How a CloudEvent lies in a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mode {
+    /// All of it in the body.
+    #[default]
+    Structured,
+    /// Its attributes in headers, its data in the body.
+    Binary,
+}
+
+impl Mode {
+    /// The name, as in a pipeline file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Mode::Structured => "structured",
+            Mode::Binary => "binary",
+        }
+    }
+}
 
 /// The event's JSON, without a line end.
-pub(super) fn encode(event: &Event, pipeline: &str, journal: &str) -> Vec<u8> {
-    let mut value = event.to_json(&event::source(pipeline));
-    if let Value::Object(attributes) = &mut value {
-        attributes.insert("ninetailjournal".into(), journal.into());
+pub(in crate::edges::sink) fn encode(event: &Event, pipeline: &str, journal: &Arc<str>) -> Vec<u8> {
+    event::plain(&event.cloud(&event::source(pipeline), Some(journal))).to_string().into_bytes()
+}
+
+/// The event's headers and body in a mode; each attribute's name follows the prefix.
+pub(in crate::edges::sink) fn message(
+    event: &Value,
+    mode: Mode,
+    prefix: &str,
+) -> (Vec<(String, String)>, Vec<u8>) {
+    let content_type = |value: &str| ("content-type".to_owned(), value.to_owned());
+    if mode == Mode::Structured {
+        return (vec![content_type(STRUCTURED_TYPE)], event.to_string().into_bytes());
     }
-    value.to_string().into_bytes()
+    let mut headers = vec![content_type(DATA_TYPE)];
+    for (name, value) in event.as_object().into_iter().flatten() {
+        if let (Some(text), false) = (value.as_str(), name == "datacontenttype") {
+            headers.push((format!("{prefix}{name}"), text.to_owned()));
+        }
+    }
+    (headers, event["data"].to_string().into_bytes())
 }
 
 /// A position as text.
-pub(super) fn position(at: OutputPosition) -> String {
+pub(in crate::edges::sink) fn position(at: OutputPosition) -> String {
     format!("{}/{}", at.position, at.index)
 }
 

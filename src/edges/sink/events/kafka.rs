@@ -4,7 +4,7 @@
 //! that is not plainly a success the producer is destroyed, a new one fences the old, the progress is read
 //! again, and publishing goes on from there.
 
-use crate::core::event::Event;
+use crate::core::event::{self, Event};
 use crate::core::rollup::OutputPosition;
 use crate::edges::crash;
 use crate::edges::sink::events::reader::{ProgressReader, peek};
@@ -127,10 +127,12 @@ impl KafkaEvents {
         crash::point("events.before");
         producer.begin_transaction().map_err(|e| self.trouble(&producer, e))?;
         for event in events {
-            let value = envelope::encode(event, &self.owner.pipeline, &self.owner.journal);
-            let content_type =
-                Header { key: "content-type", value: Some("application/cloudevents+json; charset=UTF-8") };
-            let headers = OwnedHeaders::new().insert(content_type);
+            let cloud = event.cloud(&event::source(&self.owner.pipeline), Some(&self.owner.journal));
+            let (said, value) = envelope::message(&event::plain(&cloud), self.target.mode, "ce_");
+            let mut headers = OwnedHeaders::new_with_capacity(said.len());
+            for (key, value) in &said {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
             let record = BaseRecord::to(&self.target.topic).key(&*event.key).payload(&value).headers(headers);
             send(&producer, record).map_err(|e| self.trouble(&producer, e))?;
         }

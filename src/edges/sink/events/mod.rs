@@ -4,7 +4,7 @@
 //! transaction; the position inside the file's line), so a restart knows what to suppress. Stdout knows
 //! nothing: there an event comes at least once.
 
-mod envelope;
+pub(super) mod envelope;
 mod file;
 mod kafka;
 mod progress;
@@ -13,6 +13,7 @@ mod stdout;
 mod topics;
 mod trouble;
 
+pub use envelope::{DATA_TYPE, Mode, STRUCTURED_TYPE};
 pub use progress::Progress;
 
 use crate::core::event::Event;
@@ -44,6 +45,8 @@ pub struct KafkaTarget {
     pub topic: String,
     /// Compacted topic of the progress.
     pub state_topic: String,
+    /// How a CloudEvent lies in a record.
+    pub mode: Mode,
 }
 
 /// Without the properties: they may hold secrets.

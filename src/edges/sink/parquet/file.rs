@@ -3,7 +3,7 @@
 //! Invariant: the hash in the footer is of the rows, not of their encoding: another release of the
 //! Parquet library, or another compression, writes other bytes and the same hash.
 
-use crate::edges::sink::columns::{Column, Kind, SCHEMA_VERSION, Table, Value};
+use crate::edges::sink::columns::{FileColumn, Kind, SCHEMA_VERSION, Table, Value};
 use arrow::array::{
     ArrayRef, BooleanBuilder, Decimal128Builder, Int32Builder, Int64Builder, ListBuilder, StringBuilder,
     TimestampMicrosecondBuilder,
@@ -34,23 +34,24 @@ const ZSTD_LEVEL: i32 = 3;
 pub(super) const ROWS_HASH: &str = "ninetail.rows_hash";
 pub(super) const POSITION: &str = "ninetail.position";
 pub(super) const JOURNAL: &str = "ninetail.journal";
+pub(super) const DIMENSIONS: &str = "ninetail.dimensions";
 
 /// What the footer says besides the schema and the hash: (key, value).
 pub(super) type Footer = Vec<(&'static str, String)>;
 
 /// xxh3-128 of the rows in their canonical form, 32 hex digits: column names, then value by value a tag and
 /// the value, integers in little endian, text and lists with their length.
-pub(super) fn rows_hash<R: Table>(rows: &[&R]) -> String {
+pub(super) fn rows_hash<R: Table>(rows: &[&R], columns: &[FileColumn<'_, R>]) -> String {
     let mut hash = Xxh3::new();
     let mut line = Vec::with_capacity(1024);
-    for column in R::columns() {
-        put_bytes(&mut line, column.name.as_bytes());
+    for column in columns {
+        put_bytes(&mut line, column.name().as_bytes());
     }
     hash.update(&line);
     for row in rows {
         line.clear();
-        for column in R::columns() {
-            put(&mut line, (column.get)(row));
+        for column in columns {
+            put(&mut line, column.get(row));
         }
         hash.update(&line);
     }
@@ -99,16 +100,17 @@ fn put(line: &mut Vec<u8>, value: Value<'_>) {
 pub(super) fn write<R: Table>(
     path: &Path,
     rows: &[&R],
+    columns: &[FileColumn<'_, R>],
     footer: &Footer,
     hash: &str,
 ) -> Result<u64, ParquetError> {
-    let schema = schema::<R>();
+    let schema = schema(columns);
     let pairs =
         [("ninetail.schema_version", SCHEMA_VERSION.to_string()), ("ninetail.table", R::NAME.to_owned())];
     let pairs = pairs.into_iter().chain(footer.iter().cloned()).chain([(ROWS_HASH, hash.to_owned())]);
     let pairs = pairs.map(|(key, value)| KeyValue::new(key.to_owned(), value)).collect();
     let ascending = |name| {
-        let index = R::columns().iter().position(|c| c.name == name)? as i32;
+        let index = columns.iter().position(|c| c.name() == name)? as i32;
         Some(SortingColumn { column_idx: index, descending: false, nulls_first: false })
     };
     let leading = R::columns()[0].name;
@@ -123,16 +125,16 @@ pub(super) fn write<R: Table>(
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(File::create(path)?, schema.clone(), options)?;
     for part in rows.chunks(BATCH_ROWS) {
-        let columns = R::columns().iter().map(|c| array(c, part)).collect::<Result<Vec<_>, _>>()?;
-        writer.write(&RecordBatch::try_new(schema.clone(), columns)?)?;
+        let arrays = columns.iter().map(|c| array(c, part)).collect::<Result<Vec<_>, _>>()?;
+        writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
     }
     let file = writer.into_inner()?;
     file.sync_all()?;
     Ok(file.metadata()?.len())
 }
 
-fn schema<R: Table>() -> Arc<Schema> {
-    let fields = R::columns().iter().map(|c| Field::new(c.name, data_type(c.kind), c.nullable));
+fn schema<R: Table>(columns: &[FileColumn<'_, R>]) -> Arc<Schema> {
+    let fields = columns.iter().map(|c| Field::new(c.name(), data_type(c.kind()), c.nullable()));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -152,11 +154,11 @@ fn data_type(kind: Kind) -> DataType {
 
 /// One column of the rows. A value of another type than the column's becomes null, which a column that
 /// may not be null refuses.
-fn array<R: Table>(column: &Column<R>, rows: &[&R]) -> Result<ArrayRef, ArrowError> {
-    let values = rows.iter().map(|row| (column.get)(row));
+fn array<R: Table>(column: &FileColumn<'_, R>, rows: &[&R]) -> Result<ArrayRef, ArrowError> {
+    let values = rows.iter().map(|row| column.get(row));
     let long = |v: Value<'_>| if let Value::Long(n) = v { Some(n) } else { None };
     let int = |v: Value<'_>| if let Value::Int(n) = v { Some(n) } else { None };
-    Ok(match column.kind {
+    Ok(match column.kind() {
         Kind::String => {
             let mut out = StringBuilder::with_capacity(rows.len(), rows.len() * 16);
             values.for_each(|v| out.append_option(if let Value::Text(t) = v { Some(t) } else { None }));

@@ -13,13 +13,14 @@ pub use outputs::{JournalOutputs, scan};
 use crate::core::rollup::Cut;
 use crate::core::time::Time;
 use crate::edges::crash;
-use crate::edges::sink::columns::Table;
+use crate::edges::sink::columns::{FileColumn, Table};
 use crate::edges::sink::durable::{above, make_dir, publish, sync_dir};
 use crate::edges::sink::{Foreign, Owner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const STAGING: &str = ".staging";
 /// Suffix of a file being written.
@@ -193,7 +194,9 @@ impl RollupSink {
         let folder = self.dir.join(table).join(format!("date={date}"));
         let name = outputs::name(&self.pipeline, &self.journal, cut.number, cut.watermark);
         let path = folder.join(&name);
-        let hash = file::rows_hash(rows);
+        let dimensions = if R::HAS_DIMENSIONS { cut.dimensions.as_slice() } else { &[] };
+        let columns = FileColumn::all(dimensions);
+        let hash = file::rows_hash(rows, &columns);
         written.rows += rows.len() as u64;
         crash::point("parquet.before");
         self.make_durable(&folder)?;
@@ -204,10 +207,11 @@ impl RollupSink {
         }
         let staged = self.dir.join(STAGING).join(format!("{table}.{date}.{name}{STAGED}"));
         make_dir(above(&staged)).map_err(|e| io_error("making", above(&staged), e))?;
-        let bytes = file::write(&staged, rows, &self.footer(cut), &hash).map_err(|error| {
-            let _ = fs::remove_file(&staged); // gives its space back on a full disk
-            parquet_error("writing", &staged, error)
-        })?;
+        let bytes =
+            file::write(&staged, rows, &columns, &self.footer(cut, dimensions), &hash).map_err(|error| {
+                let _ = fs::remove_file(&staged); // gives its space back on a full disk
+                parquet_error("writing", &staged, error)
+            })?;
         crash::point("parquet.staged");
         if found.is_some() || !publish(&staged, &path).map_err(|e| io_error("publishing", &path, e))? {
             let kept = staged.with_extension(&CONFLICT[1..]);
@@ -236,15 +240,19 @@ impl RollupSink {
         Ok(())
     }
 
-    fn footer(&self, cut: &Cut) -> file::Footer {
-        vec![
+    fn footer(&self, cut: &Cut, dimensions: &[Arc<str>]) -> file::Footer {
+        let mut footer = vec![
             ("ninetail.version", env!("CARGO_PKG_VERSION").to_owned()),
             ("ninetail.pipeline", self.pipeline.clone()),
             (file::JOURNAL, self.journal.clone()),
             ("ninetail.cut", cut.number.to_string()),
             ("ninetail.watermark", cut.watermark.to_string()),
             (file::POSITION, cut.position.to_string()),
-        ]
+        ];
+        if !dimensions.is_empty() {
+            footer.push((file::DIMENSIONS, dimensions.join(",")));
+        }
+        footer
     }
 
     /// Removes this journal's own half-written files; conflicts and everybody else's stay.

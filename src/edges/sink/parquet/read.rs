@@ -70,6 +70,17 @@ pub enum ReadError {
     },
 }
 
+/// The columns that a file of `requests_` is broken down by, in their order.
+///
+/// # Errors
+/// [`ReadError::File`].
+pub fn dimensions(path: &Path) -> Result<Vec<String>, ReadError> {
+    let footer = super::file::footer(path)
+        .map_err(|e| ReadError::File { path: path.to_owned(), detail: e.to_string() })?;
+    let names = footer.get(super::file::DIMENSIONS).map(String::as_str).unwrap_or_default();
+    Ok(names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
 /// All published files under the folder, by path. A folder that is not there holds none.
 ///
 /// # Errors

@@ -35,6 +35,7 @@ fn requests(service: &str, start: &str) -> RequestsRow {
     }
     RequestsRow {
         service: service.into(),
+        dimensions: Box::default(),
         slice_start: time(start),
         revision: 0,
         requests: 5,
@@ -55,6 +56,7 @@ fn cut(number: u64, bad: u64) -> Cut {
         watermark: time("2018-12-31T23:55:00Z"),
         slice: SliceLength(60),
         position: 40 + number,
+        dimensions: Vec::new(),
         requests: vec![
             requests("cart", "2018-12-31T23:54:00Z"),
             requests("cart", "2019-01-01T00:00:00Z"),
@@ -86,6 +88,9 @@ fn cut(number: u64, bad: u64) -> Cut {
             late: 0,
             replayed: 2,
             gap_offsets: 17,
+            dimensions_folded: 0,
+            duplicates_estimated: None,
+            duplicates_dropped: 0,
         }],
         rejects: vec![RejectsRow {
             partition,
@@ -166,6 +171,37 @@ fn a_cut_is_published_once_and_reads_back() {
     assert_eq!(says("position"), Some("82"));
     assert_eq!(says("watermark"), Some("2018-12-31T23:55:00Z"));
     assert_eq!(says("rows_hash").map(str::len), Some(32));
+}
+
+#[test]
+fn dimensions_are_columns_behind_the_service_and_part_of_the_hash() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut sink = RollupSink::open(dir.path(), &owner()).expect("opens");
+    let mut broken_down = cut(42, 1);
+    broken_down.dimensions = vec!["route".into(), "method".into()];
+    for (row, route) in broken_down.requests.iter_mut().zip(["/a", "/b", "/c"]) {
+        row.dimensions = [Some(route.into()), None].into();
+    }
+    sink.write(&broken_down).expect("writes");
+    let files = read::files(dir.path()).expect("lists");
+    let path = |table: &str| &files.iter().find(|f| f.table == table).expect("a file").path;
+    assert_eq!(read::dimensions(path("requests")).expect("reads"), ["route", "method"]);
+    assert_eq!(read::dimensions(path("sli")).expect("reads"), [""; 0]);
+    let reader = SerializedFileReader::new(File::open(path("requests")).expect("opens")).expect("reads");
+    let columns: Vec<_> = reader.metadata().file_metadata().schema_descr().columns().to_vec();
+    let names: Vec<&str> = columns.iter().map(|c| c.name()).take(4).collect();
+    assert_eq!(names, ["service", "route", "method", "slice_start"]);
+    let rows: Vec<_> = reader.get_row_iter(None).expect("reads").map(|r| r.expect("a row")).collect();
+    assert_eq!(
+        rows[1].to_json_value_of(&["service", "route", "method", "requests"]),
+        ["\"checkout\"", "\"/c\"", "null", "5"]
+    );
+    // reports read the same file without knowing of dimensions
+    let mut requests = 0;
+    read::requests(path("requests"), |row| requests += row.requests).expect("reads");
+    assert_eq!(requests, 10);
+    broken_down.requests[0].dimensions[0] = Some("/z".into());
+    assert!(matches!(sink.write(&broken_down), Err(RollupError::Differs { .. })));
 }
 
 /// Named columns of a row as text.

@@ -8,6 +8,8 @@ use std::ops::Range;
 #[derive(Default, Debug)]
 pub struct Buffer {
     pub(super) bytes: Vec<u8>,
+    /// The thread's number with the dealer.
+    pub(super) thread: Option<usize>,
 }
 
 /// Whole lines of one file.

@@ -62,14 +62,36 @@ pub struct Progress {
     pub files_total: usize,
 }
 
-/// Reads the time of a line, if it has one.
-type TimeOf = dyn Fn(&[u8]) -> Option<Time> + Send + Sync;
+/// What must be known of lines to deal them.
+pub trait Look: Send + Sync {
+    /// The time of the first of these lines that has one. They follow one another in a file.
+    fn first_time(&self, lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Time>;
+
+    /// Whether lines of a file that begins so depend on lines before them: one thread then reads all of it, in order.
+    fn in_order(&self, head: &[u8]) -> bool {
+        let _ = head;
+        false
+    }
+
+    /// Whether the line says how those after it are to be read.
+    fn is_header(&self, line: &[u8]) -> bool {
+        let _ = line;
+        false
+    }
+}
+
+/// Where each line has its own time.
+impl<F: Fn(&[u8]) -> Option<Time> + Send + Sync> Look for F {
+    fn first_time(&self, mut lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Time> {
+        Iterator::find_map(&mut lines, self)
+    }
+}
 
 /// Deals the files' blocks. Shared by all threads.
 pub struct Dealer {
     files: Vec<Archive>,
     limits: DealerLimits,
-    time_of: Box<TimeOf>,
+    look: Box<dyn Look>,
     state: Mutex<State>,
     changed: Condvar,
     bytes: Arc<AtomicU64>,
@@ -82,6 +104,10 @@ struct Archive {
     /// None for a pipe.
     size: Option<u64>,
     first: Option<Time>,
+    /// Read by one thread.
+    in_order: bool,
+    /// The header line that it begins with.
+    header: Option<Vec<u8>>,
 }
 
 struct State {
@@ -99,13 +125,24 @@ struct State {
     paused: bool,
     failed: Option<FilesError>,
     over: bool,
+    /// Threads that were told apart.
+    threads: usize,
 }
 
 struct Open {
     file: usize,
+    /// The thread that reads all of it, once there is one. None: whoever comes.
+    owner: Option<Owner>,
     body: Body,
     /// Where the latest block starts, and its first time.
     latest: (u64, Option<Time>),
+}
+
+/// Who may read a file whose lines depend on one another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    Thread(usize),
 }
 
 enum Body {
@@ -147,12 +184,12 @@ impl Dealer {
     pub fn open(
         inputs: Vec<Input>,
         limits: DealerLimits,
-        time_of: impl Fn(&[u8]) -> Option<Time> + Send + Sync + 'static,
+        look: impl Look + 'static,
     ) -> Result<Dealer, FilesError> {
         let bytes = Arc::new(AtomicU64::new(0));
         let mut looked = Vec::with_capacity(inputs.len());
         for input in inputs {
-            looked.push(look(input, &bytes, &time_of)?);
+            looked.push(look_at(input, &bytes, &look)?);
         }
         looked.sort_by(|(a, _), (b, _)| (a.first, &a.input).cmp(&(b.first, &b.input)));
         let (mut files, mut pipes) = (Vec::new(), Vec::new());
@@ -171,9 +208,10 @@ impl Dealer {
             paused: false,
             failed: None,
             over: false,
+            threads: 0,
         };
-        let (state, changed, time_of) = (Mutex::new(state), Condvar::new(), Box::new(time_of));
-        Ok(Dealer { files, limits, time_of, state, changed, bytes, bytes_total })
+        let (state, changed, look) = (Mutex::new(state), Condvar::new(), Box::new(look));
+        Ok(Dealer { files, limits, look, state, changed, bytes, bytes_total })
     }
 
     /// The file of a block.
@@ -213,6 +251,10 @@ impl Dealer {
     /// The next block, or what to do instead. Waits while the only files left are being unpacked by others.
     pub fn next<'b>(&self, buffer: &'b mut Buffer) -> Result<Next<'b>, FilesError> {
         let mut state = self.lock();
+        let thread = *buffer.thread.get_or_insert_with(|| {
+            state.threads += 1;
+            state.threads
+        });
         loop {
             if state.over {
                 return state.failed.clone().map_or(Ok(Next::End), Err);
@@ -222,7 +264,7 @@ impl Dealer {
             }
             let piece = match &state.failed {
                 Some(_) => None,
-                None => self.take(&mut state).unwrap_or_else(|error| {
+                None => self.take(&mut state, thread).unwrap_or_else(|error| {
                     state.failed = Some(error);
                     None
                 }),
@@ -264,9 +306,16 @@ impl Dealer {
     }
 
     /// The next piece of the earliest file that is free; starts the next file if all are being unpacked.
-    fn take(&self, state: &mut State) -> Result<Option<Piece>, FilesError> {
+    fn take(&self, state: &mut State, thread: usize) -> Result<Option<Piece>, FilesError> {
         loop {
             for at in 0..state.open.len() {
+                match &mut state.open[at].owner {
+                    None => {}
+                    Some(owner) if [Owner::Nobody, Owner::Thread(thread)].contains(owner) => {
+                        *owner = Owner::Thread(thread);
+                    }
+                    Some(_) => continue,
+                }
                 if let Some(piece) = state.piece(at, self.limits.block_bytes) {
                     return Ok(Some(piece));
                 }
@@ -295,7 +344,8 @@ impl Dealer {
                     Body::Packed(Some(Box::new(Packed::new(reader))))
                 }
             };
-            state.open.push(Open { file: index, body, latest: (0, None) });
+            let owner = archive.in_order.then_some(Owner::Nobody);
+            state.open.push(Open { file: index, owner, body, latest: (0, None) });
         }
     }
 
@@ -317,7 +367,9 @@ impl Dealer {
             }
         };
         let block = &buffer.bytes[lines.at.clone()];
-        let first = block.split(|&byte| byte == b'\n').take(HEAD_LINES).find_map(|line| (self.time_of)(line));
+        let header = self.files[file].header.as_deref();
+        let lines_of = block.split(|&byte| byte == b'\n').take(HEAD_LINES);
+        let first = self.look.first_time(&mut header.into_iter().chain(lines_of));
         Ok(Read { file, start, lines, first, from })
     }
 
@@ -383,10 +435,10 @@ impl State {
 }
 
 /// Looks at the beginning of a file. A pipe is kept open, with what was read of it.
-fn look(
+fn look_at(
     input: Input,
     bytes: &Arc<AtomicU64>,
-    time_of: &TimeOf,
+    look: &dyn Look,
 ) -> Result<(Archive, Option<Packed>), FilesError> {
     let size = match &input {
         Input::Stdin => None,
@@ -400,6 +452,9 @@ fn look(
     let kind = reader.kind();
     let mut packed = Packed::new(reader);
     let head = packed.peek(HEAD_BYTES)?;
-    let first = head.split(|&byte| byte == b'\n').find_map(time_of);
-    Ok((Archive { input, kind, size, first }, size.is_none().then_some(packed)))
+    let lines = || head.split(|&byte| byte == b'\n');
+    let first = look.first_time(&mut lines());
+    let header = lines().find(|line| look.is_header(line)).map(<[u8]>::to_vec);
+    let in_order = look.in_order(head);
+    Ok((Archive { input, kind, size, first, in_order, header }, size.is_none().then_some(packed)))
 }

@@ -194,6 +194,57 @@ fn files_start_in_the_order_of_their_first_record_and_hold_the_watermark() {
     );
 }
 
+/// Files of which each line depends on those before it.
+struct InOrder;
+
+impl Look for InOrder {
+    fn first_time(&self, mut lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Time> {
+        Iterator::find_map(&mut lines, time_of)
+    }
+
+    fn in_order(&self, head: &[u8]) -> bool {
+        head.starts_with(b"#")
+    }
+
+    fn is_header(&self, line: &[u8]) -> bool {
+        line.starts_with(b"#")
+    }
+}
+
+#[test]
+fn a_file_whose_lines_depend_on_one_another_is_read_by_one_thread_in_order() {
+    let folder = tempfile::tempdir().expect("folder");
+    for (i, kind) in ["", "gz", "zst", ""].into_iter().enumerate() {
+        let lines: String = (0..3000).map(|n| format!("{} line of file {i}\n", 1000 * i + n)).collect();
+        let text = format!("{}{lines}", if i < 3 { "#header\n" } else { "" });
+        fs::write(folder.path().join(format!("{i}.{kind}")), pack(kind, text.as_bytes())).expect("write");
+    }
+    let inputs = inputs(&[folder.path().display().to_string()]).expect("inputs");
+    let limits = DealerLimits { threads: 3, block_bytes: 1000, ..DealerLimits::default() };
+    let dealer = Dealer::open(inputs, limits, InOrder).expect("open");
+    let blocks = Mutex::new(BTreeMap::<String, Vec<(usize, u64)>>::new());
+    std::thread::scope(|scope| {
+        for thread in 0..3 {
+            let (dealer, blocks) = (&dealer, &blocks);
+            scope.spawn(move || {
+                let mut buffer = Buffer::default();
+                while let Next::Block(block) = dealer.next(&mut buffer).expect("next") {
+                    let name = dealer.name(block.file).to_string();
+                    blocks.lock().expect("blocks").entry(name).or_default().push((thread, block.offset));
+                    std::thread::yield_now();
+                }
+            });
+        }
+    });
+    let blocks = blocks.into_inner().expect("blocks");
+    assert_eq!(blocks.len(), 4);
+    for (name, blocks) in blocks.iter().take(3) {
+        assert!(blocks.len() > 50, "{name}");
+        assert!(blocks.iter().all(|(thread, _)| *thread == blocks[0].0), "{name}: one thread");
+        assert!(blocks.is_sorted_by(|a, b| a.1 <= b.1), "{name}: in order");
+    }
+}
+
 #[test]
 fn damaged_and_unsupported_files_are_named() {
     let folder = tempfile::tempdir().expect("folder");

@@ -1,0 +1,96 @@
+//! How budgets stand, for those who decide by them: the windows themselves, not what is shown of them.
+
+use super::Request;
+use super::figures::slices;
+use super::sums::{Question, SloSum, Sums};
+use crate::core::burn::Window;
+use crate::core::decimal::Decimal;
+use crate::core::service::selects;
+use crate::core::time::Time;
+use crate::shell::exit::CommandError;
+use crate::shell::pipeline::Pipeline;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The budget of one SLO.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::shell) struct Standing {
+    pub(in crate::shell) slo: String,
+    /// Percent.
+    pub(in crate::shell) objective: Decimal,
+    pub(in crate::shell) window_s: u64,
+    /// What was counted in its window; blank without a request.
+    pub(in crate::shell) window: Window,
+}
+
+/// The budgets of one service.
+#[derive(Clone, PartialEq, Debug)]
+pub(in crate::shell) struct Standings {
+    /// The end of the newest slice.
+    pub(in crate::shell) until: Time,
+    /// Slices of what was read.
+    pub(in crate::shell) slices: u64,
+    /// Those of them that are complete.
+    pub(in crate::shell) complete: u64,
+    /// By name.
+    pub(in crate::shell) slos: Vec<Standing>,
+}
+
+/// The budgets of a service, as the pipeline's SLOs have them, at the end of the newest slice that ends by `until`.
+///
+/// # Errors
+/// If the rollups cannot be read, or hold no slice of the pipeline.
+pub(in crate::shell) fn standings(
+    pipeline: &Pipeline,
+    rollups: Option<&Path>,
+    service: &str,
+    until: Option<Time>,
+) -> Result<Standings, CommandError> {
+    let (_, question, sums) = Request::of(Some(pipeline.clone()), rollups, None, until)?.sums()?;
+    let since = sums.first.unwrap_or(question.since).max(question.since);
+    let names: BTreeSet<&str> = question.slos.iter().map(|slo| &*slo.name).collect();
+    let standing = |slo: &str| {
+        let (objective, window_s) = question.configured(service, slo)?;
+        let window = match newest(&sums, service, slo) {
+            Some(sum) => whole(&question, since, sum),
+            None => Window::default(),
+        };
+        Some(Standing { slo: slo.to_owned(), objective, window_s, window })
+    };
+    Ok(Standings {
+        until: question.until,
+        slices: slices(question.slice, since, question.until),
+        complete: sums.quality.complete(),
+        slos: names.into_iter().filter_map(standing).collect(),
+    })
+}
+
+/// Services of the rollups that no SLO of the pipeline is for, with their requests, most first.
+///
+/// # Errors
+/// If the rollups cannot be read, or hold no slice of the pipeline.
+pub(in crate::shell) fn unjudged(
+    pipeline: &Pipeline,
+    rollups: Option<&Path>,
+) -> Result<Vec<(String, u64)>, CommandError> {
+    let (_, _, sums) = Request::of(Some(pipeline.clone()), rollups, None, None)?.sums()?;
+    let judged =
+        |name: &str| pipeline.settings.slos.iter().flat_map(|slo| &slo.services).any(|s| selects(s, name));
+    let services = sums.services.iter().filter(|(name, _)| !judged(name));
+    let mut services: Vec<(String, u64)> = services.map(|(name, s)| (name.clone(), s.requests)).collect();
+    services.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(services)
+}
+
+/// The newest definition of an SLO: counts of older ones do not add up with it.
+pub(super) fn newest<'a>(sums: &'a Sums, service: &str, slo: &str) -> Option<&'a SloSum> {
+    let generations = sums.slos.get(service)?.get(slo)?;
+    generations.iter().max_by_key(|(generation, sum)| (sum.newest, **generation)).map(|(_, sum)| sum)
+}
+
+/// The SLO's whole window, of which the slices from `since` were seen.
+pub(super) fn whole(question: &Question, since: Time, sum: &SloSum) -> Window {
+    let slices = question.slice.slices_in(sum.window_s).max(1);
+    let seen = self::slices(question.slice, since, question.until).min(slices);
+    Window { good: sum.window.good, bad: sum.window.bad, slices, seen }
+}
