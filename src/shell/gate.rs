@@ -44,7 +44,7 @@ pub struct GateArgs {
     /// Only this SLO; may be repeated [default: every SLO of the service]
     #[arg(long, value_name = "NAME")]
     pub slo: Vec<String>,
-    /// Share of the budget that has to be left, such as 25% [default: more than nothing]
+    /// Share of the budget that has to be left, such as 25% [default: what the SLO's policy asks, else more than nothing]
     #[arg(long, value_name = "PERCENT", value_parser = share)]
     pub min_remaining: Option<Decimal>,
     /// Rollups whose newest slice ended longer ago are too old to know
@@ -187,19 +187,29 @@ fn decide(
 }
 
 fn verdict(min_remaining: Option<Decimal>, standing: &Standing) -> Verdict {
-    let Standing { objective, window_s, window, .. } = standing;
+    let Standing { objective, window_s, window, policy, by_slices, .. } = standing;
+    if *by_slices {
+        let reason = "its budget is weighed by slices, which the rollups do not show".into();
+        return Verdict { answer: Answer::Unknown, reason, standing: standing.clone() };
+    }
     let Some(left) = window.remaining(*objective) else {
         let reason = format!("no request in its window of {}", duration(*window_s));
         return Verdict { answer: Answer::Unknown, reason, standing: standing.clone() };
     };
     // so much is left, if not more than the rest is consumed
-    let enough = match min_remaining {
-        Some(least) => !window.burns_over(Ratio::new(HUNDRED - least.0, HUNDRED), *objective),
-        None => !window.is_exhausted(*objective),
+    let (enough, asked) = match (min_remaining, policy) {
+        (Some(least), _) => (
+            !window.burns_over(Ratio::new(HUNDRED - least.0, HUNDRED), *objective),
+            format!("at least {least} % is asked for"),
+        ),
+        (None, Some(tier)) => (
+            tier.releases,
+            format!("that is tier `{}` of its policy: {}", tier.name, tier.action.trim_end_matches('.')),
+        ),
+        (None, None) => (!window.is_exhausted(*objective), "more than 0 % is asked for".to_string()),
     };
-    let asked = min_remaining.map_or("more than 0 %".to_string(), |least| format!("at least {least} %"));
     let reason = format!(
-        "{} % of the budget is left ({objective} % over {}, {} of {} requests bad); {asked} is asked for",
+        "{} % of the budget is left ({objective} % over {}, {} of {} requests bad); {asked}",
         Millionths(left.0.saturating_mul(100)),
         duration(*window_s),
         window.bad,
@@ -229,6 +239,7 @@ fn to_json(
                 "window_s": standing.window_s,
                 "good": standing.window.good,
                 "bad": standing.window.bad,
+                "policy_tier": standing.policy.as_ref().map(|tier| &tier.name),
                 "budget_left_percent": left.map(|left| Millionths(left.0.saturating_mul(100)).to_string()),
             })
         })
@@ -266,6 +277,7 @@ fn instant(text: &str) -> Result<Time, String> {
 mod tests {
     use super::*;
     use crate::core::burn::Window;
+    use crate::core::settings::PolicyTier;
 
     fn answer(objective: &str, (good, bad): (u64, u64), least: Option<&str>) -> Answer {
         let decimal = |text| Decimal::parse(text).expect("a decimal");
@@ -274,6 +286,8 @@ mod tests {
             objective: decimal(objective),
             window_s: 604_800,
             window: Window { good, bad, slices: 10_080, seen: 10_080 },
+            by_slices: false,
+            policy: None,
         };
         verdict(least.map(decimal), &standing).answer
     }
@@ -292,6 +306,25 @@ mod tests {
         assert_eq!(answer("99", (99_999, 1), Some("100")), Answer::Fail);
         // 1,440 of 100,000 at 99.9 % is 14.4 budgets
         assert_eq!(answer("99.9", (98_560, 1_440), Some("0")), Answer::Fail);
+    }
+
+    #[test]
+    fn without_a_bound_the_policy_answers() {
+        let at = |bad: u64| {
+            let window = Window { good: 1_000_000 - bad, bad, slices: 10_080, seen: 10_080 };
+            let (policy, objective) = (PolicyTier::handbook(), Decimal(99_000_000));
+            let tier = crate::core::policy::tier(&policy, &window, objective);
+            let policy = policy.get(usize::from(tier)).cloned();
+            let slo = "a".into();
+            verdict(None, &Standing { slo, objective, window_s: 604_800, window, by_slices: false, policy })
+        };
+        // of 10,000 bad requests a tenth is left, then less
+        assert_eq!(at(9_000).answer, Answer::Pass);
+        let frozen = at(9_001);
+        assert_eq!(frozen.answer, Answer::Fail);
+        assert!(frozen.reason.contains("tier `freeze`"), "{}", frozen.reason);
+        let by_slices = Standing { by_slices: true, ..at(1).standing };
+        assert_eq!(verdict(None, &by_slices).answer, Answer::Unknown);
     }
 
     #[test]

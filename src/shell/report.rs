@@ -151,7 +151,7 @@ impl Request {
             since,
             until: end,
             slos: self.slos.clone(),
-            window_s: self.window_s,
+            window_override_s: self.window_s,
             series: self.series,
         };
         let sums = add_up(files, &question)?;
@@ -163,7 +163,8 @@ impl Request {
         if let Some(window_s) = self.window_s {
             return Ok(window_s);
         }
-        let mut longest = self.slos.iter().map(|slo| slo.window_s).max().unwrap_or(0);
+        let longest_s = |slo: &Slo| slo.calendar.as_ref().map_or(slo.window_s, |c| c.unit.longest_s());
+        let mut longest = self.slos.iter().map(longest_s).max().unwrap_or(0);
         let slis: Vec<&TableFile> = files.iter().filter(|file| file.table == "sli").collect();
         let days: BTreeSet<Time> = slis.iter().map(|file| file.day).collect();
         let newest: BTreeSet<Time> = days.into_iter().rev().take(2).collect();

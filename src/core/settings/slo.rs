@@ -212,6 +212,8 @@ pub struct PolicyTier {
     pub remaining: Bound,
     /// What is to be done.
     pub action: String,
+    /// Whether releases may go out: what `gate` answers by.
+    pub releases: bool,
 }
 
 /// A bound on what remains of a budget, percent.
@@ -232,6 +234,8 @@ impl PolicyTier {
             name: name.into(),
             remaining,
             action: action.into(),
+            // less than a tenth is for fixes alone
+            releases: !matches!(remaining, Bound::Above(Decimal(0)) | Bound::Always),
         };
         vec![
             tier("full speed", Bound::Above(Decimal(50_000_000)), "Ship as usual."),

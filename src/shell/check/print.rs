@@ -301,6 +301,7 @@ fn policy(policy: &[PolicyTier]) -> Value {
             Bound::Always => {}
         }
         object["action"] = tier.action.clone().into();
+        object["releases"] = tier.releases.into();
         object
     };
     match policy.is_empty() {

@@ -1,5 +1,5 @@
 //! `check --review`: is a pipeline ready to be relied on. What it has to have beyond being valid: someone to call,
-//! something to read when they come, and an SLO for every service that is seen.
+//! something to read when they come, a policy for when budgets run out, and an SLO for every service that is seen.
 
 use crate::core::service::selects;
 use crate::core::settings::{ServiceRule, Settings, Slo, UNMATCHED};
@@ -78,6 +78,12 @@ fn written(settings: &Settings) -> Vec<Problem> {
                 "set `alerts: workbook`, or tiers of your own; a service of tier 4 is meant to be silent",
             );
         }
+    }
+    for slo in settings.slos.iter().filter(|slo| slo.policy.is_empty()) {
+        note(
+            format!("SLO {} has no error-budget policy", slo.name),
+            "set `policy: handbook`, or tiers of your own: what follows once budget is used up",
+        );
     }
     if !settings.slos.iter().any(|slo| slo.services.iter().any(|s| s == UNMATCHED)) {
         let open = settings

@@ -29,6 +29,8 @@ pub struct PolicyTierFile {
     pub from: Option<At<DecimalText>>,
     /// What is to be done.
     pub action: String,
+    /// Whether `gate` lets releases out. Default: in all tiers but the last.
+    pub releases: Option<bool>,
 }
 
 /// What customers were promised; needs a calendar window.

@@ -7,6 +7,7 @@ use super::objects::{Objects, Site};
 use super::read::duration;
 use super::tree::Node;
 use super::{PREFIX, shifted};
+use crate::core::settings::Op;
 use crate::shell::config::scalar::seconds_text;
 use crate::shell::config::{AlertsFile, At, DecimalText, DurationText, TierFile};
 
@@ -121,17 +122,25 @@ fn condition(objects: &mut Objects, site: &Site, item: &At<Node>) -> Option<At<T
         );
         return None;
     }
-    if let Some(op) = objects.text(&site, &condition, "op").filter(|op| op.value != "gt") {
-        let hint = "an alert fires while its burn rate is strictly above the threshold";
-        objects.warn(&site, &op.span, format!("`{}` is read as gt", op.value), hint);
-    }
-    if let Some(after) = objects.text(&site, &condition, "alertAfter") {
-        let (seconds, _) = duration(objects, &site, &after)?;
-        if seconds > 0 {
-            let hint = "the short window does what waiting is meant for";
-            objects.warn(&site, &after.span, "alertAfter is not waited for", hint);
+    let op = objects.text(&site, &condition, "op").map(|op| match op.value.as_str() {
+        "gt" => op.with(Op::Gt),
+        "gte" => op.with(Op::Gte),
+        _ => {
+            let hint = "an alert fires while its burn rate is above the threshold: gt, or gte";
+            objects.warn(&site, &op.span, format!("`{}` is read as gt", op.value), hint);
+            op.with(Op::Gt)
         }
-    }
+    });
+    let after = match objects.text(&site, &condition, "alertAfter") {
+        Some(after) => Some(duration(objects, &site, &after)?.1),
+        None => None,
+    };
+    let noted = |objects: &mut Objects, key: &str| {
+        let text = objects.annotation(&site, &node, key)?;
+        Some(site.at(&text.span, DurationText(text.value)))
+    };
+    let alert_after = noted(objects, "alert_after").or(after);
+    let cool_down = noted(objects, "cool_down");
     let Some(lookback) = objects.text(&site, &condition, "lookbackWindow") else {
         objects.error(&site, &condition.span, "lookbackWindow is missing", "lookbackWindow: 1h");
         return None;
@@ -168,9 +177,9 @@ fn condition(objects: &mut Objects, site: &Site, item: &At<Node>) -> Option<At<T
         budget,
         long,
         short,
-        op: None,
-        alert_after: None,
-        cool_down: None,
+        op: op.map(|op| site.at(&op.span, op.value)),
+        alert_after,
+        cool_down,
     };
     Some(site.at(&node.span, tier))
 }

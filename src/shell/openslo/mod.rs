@@ -9,10 +9,12 @@
 //! stands in annotations that begin with [`PREFIX`].
 
 mod alerts;
+mod extras;
 mod indicator;
 mod objects;
 mod read;
 mod tree;
+mod window;
 mod write;
 #[cfg(test)]
 mod tests;
@@ -25,15 +27,28 @@ use super::config::diagnostic::Problem;
 /// What our annotations begin with.
 const PREFIX: &str = "ninetail.dev/";
 /// Our annotations: what comes after the prefix, and of which kinds.
-const ANNOTATIONS: [&str; 11] = [
+const ANNOTATIONS: [&str; 22] = [
     // SLO: its name here, its services as a JSON list, `workbook` or `none`, the step of consumption events
     "name",
     "services",
     "alerts",
     "consumed_step",
-    // AlertCondition: its short window, and the share of the budget in place of the threshold
+    // what it does with slices, and with missing and thin data
+    "slice_window",
+    "throughput",
+    "on_empty",
+    "coverage_min",
+    "min_events",
+    "min_failures",
+    "suppress_slower",
+    // its policy (`none`, or a JSON list of tiers) and its agreement (JSON)
+    "policy",
+    "sla",
+    // AlertCondition: its short window, the share of the budget in place of the threshold, and how long it waits
     "short",
     "budget",
+    "alert_after",
+    "cool_down",
     // SLO and AlertCondition: a window that is no whole number of minutes
     "window",
     // Service: what its rule says, for others to read

@@ -4,10 +4,10 @@
 
 use super::objects::{Object, Objects, Site};
 use super::tree::Node;
-use super::{Findings, PREFIX, alerts, indicator, label, shifted};
+use super::{Findings, PREFIX, alerts, extras, indicator, label, shifted, window};
 use crate::shell::config::diagnostic::Included;
 use crate::shell::config::scalar::seconds_text;
-use crate::shell::config::{At, DecimalText, DurationText, OneOrMany, SloFile};
+use crate::shell::config::{At, DecimalText, DurationText, OneOrMany, SloFile, WindowFile};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -73,12 +73,12 @@ fn slos(objects: &mut Objects, object: &Object) -> Vec<At<SloFile>> {
         objects.error(site, &composite.span, "composite objectives are not read", hint);
         return Vec::new();
     }
-    method(objects, site, &spec);
+    let method = window::method(objects, site, &spec);
     let service = service(objects, site, node, &spec);
-    let window = window(objects, site, &spec);
+    let window = window::read(objects, site, &spec);
     let exact = objects.annotation(site, node, "window");
-    let window = exact.map(|exact| exact.with(DurationText(exact.value.clone()))).or(window);
-    let step = objects.annotation(site, node, "consumed_step").map(|s| s.with(DecimalText(s.value.clone())));
+    let exact = exact.map(|exact| exact.with(WindowFile::Rolling(DurationText(exact.value.clone()))));
+    let window = exact.or(window);
     let alerts = alerts::alerts(objects, site, node, &spec);
     let description = objects.text(site, &spec, "description").map(|text| text.value);
     let several = objectives.len() > 1;
@@ -103,11 +103,11 @@ fn slos(objects: &mut Objects, object: &Object) -> Vec<At<SloFile>> {
         }
         let mut slo = SloFile::new(name, percent, indicator);
         slo.service = service.clone();
-        slo.window = window
-            .clone()
-            .map(|w| At { value: crate::shell::config::WindowFile::Rolling(w.value), span: w.span });
+        slo.window = window.clone();
         slo.alerts = alerts.clone();
-        slo.consumed_step = step.clone();
+        slo.budgeting = method.clone();
+        window::slices(objects, site, objective, &mut slo);
+        extras::read(objects, site, node, &mut slo);
         slos.push(node.with(slo));
     }
     slos
@@ -170,77 +170,6 @@ fn service(objects: &mut Objects, site: &Site, node: &At<Node>, spec: &At<Node>)
     }
 }
 
-fn method(objects: &mut Objects, site: &Site, spec: &At<Node>) {
-    let Some(method) = objects.text(site, spec, "budgetingMethod") else {
-        return objects.warn(site, &spec.span, "budgetingMethod is missing", "it is read as Occurrences");
-    };
-    let known = ["Occurrences", "Timeslices", "RatioTimeslices"];
-    match known.iter().find(|known| known.eq_ignore_ascii_case(&method)) {
-        Some(&"Occurrences") => {
-            if method.value != "Occurrences" {
-                objects.warn(site, &method.span, "it is written Occurrences", "it is read as that");
-            }
-        }
-        Some(known) => {
-            let message = format!("budgets by {known} are not kept yet");
-            objects.error(site, &method.span, message, "budgetingMethod: Occurrences counts every request");
-        }
-        None => {
-            let message = format!("unknown budgetingMethod `{}`", method.value);
-            objects.error(site, &method.span, message, "Occurrences is the one that is kept");
-        }
-    }
-}
-
-/// The rolling window; None where none is written.
-fn window(objects: &mut Objects, site: &Site, spec: &At<Node>) -> Option<At<DurationText>> {
-    let windows = objects.list(site, spec, "timeWindow");
-    let Some(window) = windows.first() else {
-        objects.warn(site, &spec.span, "timeWindow is missing", "30 days, rolling, is taken");
-        return None;
-    };
-    if let Some(second) = windows.get(1) {
-        objects.error(site, &second.span, "an SLO has one time window", "write an SLO for each");
-    }
-    objects.known(site, window, &["duration", "isRolling", "calendar"]);
-    let rolling = objects.text(site, window, "isRolling");
-    let calendar = window.get("calendar");
-    match rolling.as_ref().map(|r| r.value.as_str()) {
-        None if calendar.is_none() => {
-            objects.warn(site, &window.span, "isRolling is missing", "the window is read as a rolling one");
-        }
-        Some("true") => {
-            if let Some(calendar) = calendar {
-                let hint = "isRolling: true goes before it";
-                objects.warn(site, &calendar.span, "a rolling window has no calendar", hint);
-            }
-        }
-        Some("false") | None => {
-            let span = calendar.map_or(&window.span, |c| &c.span);
-            objects.error(
-                site,
-                span,
-                "calendar windows are not kept yet",
-                "isRolling: true, without calendar",
-            );
-        }
-        Some(other) => {
-            let message = format!("`{other}` is neither true nor false");
-            objects.error(site, &rolling.as_ref().map_or(&window.span, |r| &r.span).clone(), message, "");
-        }
-    }
-    let Some(text) = objects.text(site, window, "duration") else {
-        objects.error(site, &window.span, "a time window has no duration", "duration: 30d");
-        return None;
-    };
-    let (seconds, read) = duration(objects, site, &text)?;
-    if seconds < 3_600 {
-        let hint = if text.ends_with('m') { "`m` is minutes; months are `M`" } else { "is it meant so?" };
-        objects.warn(site, &text.span, format!("a budget over `{}` is unusually short", text.value), hint);
-    }
-    Some(read)
-}
-
 /// Seconds of a duration of OpenSLO, and the same as we write it.
 pub(super) fn duration(
     objects: &mut Objects,
@@ -290,12 +219,6 @@ fn target(objects: &mut Objects, site: &Site, objective: &At<Node>) -> Option<At
         objective,
         &["displayName", "op", "value", "target", "targetPercent", "timeSliceTarget", "timeSliceWindow"],
     );
-    for key in ["timeSliceTarget", "timeSliceWindow"] {
-        if let Some(value) = objective.get(key) {
-            let hint = "it belongs to Timeslices; it is not read";
-            objects.warn(site, &value.span, format!("`{key}` is of no use with Occurrences"), hint);
-        }
-    }
     let target = objects.text(site, objective, "target");
     let percent = objects.text(site, objective, "targetPercent");
     let (text, places) = match (target, percent) {

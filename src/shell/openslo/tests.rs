@@ -1,7 +1,9 @@
 //! OpenSLO files read, refused and written.
 
 use super::{is_label, label, shifted};
-use crate::core::settings::{Failed, LatencyOf, Rule, Slo};
+use crate::core::calendar::{Calendar, Unit, Weekday};
+use crate::core::decimal::Decimal;
+use crate::core::settings::{Budgeting, Failed, LatencyOf, Op, Rule, SliceTest, Slo};
 use crate::shell::config::diagnostic::line_column;
 use crate::shell::pipeline::{LoadError, Pipeline};
 use serde_json::Value;
@@ -176,7 +178,13 @@ const ODD: &[(&str, &str, &str)] = &[
         "did you mean `ninetail.dev/services`?",
     ),
     ("op: gt, threshold: 14.4", "op: lte, threshold: 14.4", "`lte` is read as gt"),
-    ("alertAfter: 0m", "alertAfter: 5m", "alertAfter is not waited for"),
+    (
+        "{ duration: 4w, isRolling: true }",
+        "{ duration: 1M, isRolling: false, calendar: { startTime: 2022-01-01 12:00:00, timeZone: America/New_York } }",
+        "periods begin at midnight",
+    ),
+    ("{ duration: 4w, isRolling: true }", "{ duration: 1w, isRolling: false }", "has no calendar"),
+    ("{ duration: 4w, isRolling: true }", "{ duration: 1w, calendar: {} }", "timeZone is missing"),
     ("- alertPolicyRef: fast", "- fast", "a bare name is read as a reference"),
     ("alertWhenBreaching: true", "alertWhenBreaching: false", "this alert never fires"),
     ("alertWhenBreaching: true", "alertWhenNoData: true", "no alert fires for missing data"),
@@ -202,6 +210,32 @@ fn what_is_odd_is_read_with_a_warning() {
     assert_eq!(pipeline.settings.slos[0].tiers.len(), 3, "the pipeline's, without what 28 days leave out");
 }
 
+#[test]
+fn calendars_and_slices_are_read() {
+    let text = EVERY_KIND
+        .replace(
+            "{ duration: 4w, isRolling: true }",
+            "{ duration: 1w, isRolling: false, calendar: { startTime: 2026-11-22 00:00:00, timeZone: America/New_York } }",
+        )
+        .replace("  budgetingMethod: Occurrences\n", "  budgetingMethod: Timeslices\n")
+        .replace("{ target: 0.9995 }", "{ target: 0.99, timeSliceTarget: 0.95, timeSliceWindow: 5m }")
+        .replace("op: gt, threshold: 14.4", "op: gte, threshold: 14.4")
+        .replace("alertAfter: 0m", "alertAfter: 5m")
+        .replace("\"budgetingMethod\": \"Occurrences\"", "\"budgetingMethod\": \"RatioTimeslices\"")
+        .replace("\"targetPercent\": 99.5}", "\"targetPercent\": 99.5, \"timeSliceWindow\": 1}");
+    let pipeline = valid(&text);
+    let [availability, latency] = pipeline.settings.slos.as_slice() else { panic!("two SLOs") };
+    let week =
+        Calendar { unit: Unit::Week, time_zone: "America/New_York".into(), week_starts: Weekday::Sunday };
+    assert_eq!(availability.calendar, Some(week));
+    let test = SliceTest::Good { target: Decimal(95_000_000) };
+    assert_eq!(availability.budgeting, Budgeting::Timeslices { slice_s: 300, test });
+    assert_eq!((availability.tiers[0].op, availability.tiers[0].alert_after_s), (Op::Gte, 300));
+    assert_eq!(latency.budgeting, Budgeting::RatioTimeslices { slice_s: 60 });
+    let said = pipeline.warnings_text(false);
+    assert!(!said.contains("isRolling") && !said.contains("timeSlice"), "{said}");
+}
+
 /// (what is replaced, by what, the text at the place shown, words of the message and hint)
 const WRONG: &[(&str, &str, &str, &[&str])] = &[
     (
@@ -225,13 +259,32 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         "  budgetingMethod: Occurrences\n",
         "  budgetingMethod: TimeSlices\n",
         "TimeSlices",
-        &["Timeslices are not kept yet"],
+        &["timeslices need a target"],
+    ),
+    (
+        "  budgetingMethod: Occurrences\n",
+        "  budgetingMethod: Requests\n",
+        "Requests",
+        &["unknown budgetingMethod `Requests`", "RatioTimeslices"],
+    ),
+    ("4w, isRolling: true", "4w, isRolling: false", "4w", &["`4w` is no period of a calendar", "1M"]),
+    (
+        "{ duration: 4w, isRolling: true }",
+        "{ duration: 1M, isRolling: false, calendar: { startTime: 2022-01-15 00:00:00, timeZone: UTC } }",
+        "2022-01-15",
+        &["a month that begins on 2022-01-15 is not kept"],
     ),
     (
         "{ duration: 4w, isRolling: true }",
-        "{ duration: 1M, isRolling: false, calendar: { startTime: 2022-01-01 12:00:00, timeZone: America/New_York } }",
-        "{ startTime",
-        &["calendar windows are not kept yet"],
+        "{ duration: 1Q, isRolling: false, calendar: { startTime: 2022-02-01, timeZone: UTC } }",
+        "2022-02-01",
+        &["quarters begin in January, April, July and October"],
+    ),
+    (
+        "{ duration: 4w, isRolling: true }",
+        "{ duration: 1d, isRolling: false, calendar: { startTime: 2022-02-01, timeZone: Europe/Berlln } }",
+        "Europe/Berlln",
+        &["unknown time zone"],
     ),
     ("duration: 4w", "duration: 4y", "4y", &["no duration of OpenSLO"]),
     ("indicatorRef: answered", "indicatorRef: answerd", "answerd", &["no SLI named `answerd`"]),
@@ -314,7 +367,32 @@ slos:
     alerts:
       - { severity: Page Me, name: A B, budget: 7%, long: 11h, short: 90s }
       - { severity: Page Me, factor: 3.123456, long: 6h, short: 30m }
-      - { severity: ticket, factor: 1, long: 3610s, short: 10s }
+      - { severity: ticket, factor: 1, long: 3610s, short: 10s, op: gte, alert_after: 90s, cool_down: 5m }
+  - name: month
+    objective: 99.9
+    window: { calendar: month, time_zone: Europe/Berlin }
+    indicator: { good: status < 500 }
+    coverage_min: 75%
+    min_events: 100
+    min_failures: 3
+    suppress_slower: true
+    policy: none
+    sla: { objective: 99.5, credits: [{ below: 99.5, credit: 10 }, { below: 99, credit: 25.5 }] }
+  - name: steady
+    objective: 99
+    window: { calendar: week, week_starts: sunday }
+    budgeting: timeslices
+    slice_target: 95.5
+    slice_window: 5m
+    on_empty: bad
+    indicator: { good: status < 500 }
+    policy:
+      - { name: go, above: 50, action: "Ship, as usual." }
+      - { name: care, from: 0.5, action: Care., releases: false }
+      - { name: stop, action: Stop., releases: true }
+  - { name: share, objective: 99, budgeting: ratio_timeslices, slice_window: 10s, indicator: { good: status < 500 } }
+  - { name: busy, objective: 99, alerts: none, slice_window: 1m, indicator: { throughput: { at_least: 10, at_most: 500 }, exclude: websocket } }
+  - { name: calm, objective: 99, alerts: none, indicator: { throughput: { at_most: 500 } } }
 "#;
 
 fn parse(text: &str) -> Pipeline {

@@ -3,9 +3,11 @@
 //! Invariant: what is written passes OpenSLO's own rules (names are DNS labels, a metric has a source with a type
 //! and a spec, a policy has one condition and a target), and [`super::read`] makes the same SLOs of it.
 
-use super::{PREFIX, SOURCE, VERSION, is_label, label, shifted};
+use super::{PREFIX, SOURCE, VERSION, extras, is_label, label, shifted};
 use crate::core::format::preset;
-use crate::core::settings::{Failed, LatencyOf, Rule, ServiceRule, Settings, Slo, Tier};
+use crate::core::settings::{
+    Budgeting, Failed, LatencyOf, Op, Rule, ServiceRule, Settings, SliceTest, Slo, Tier,
+};
 use crate::shell::check::spent;
 use crate::shell::config::scalar::seconds_text;
 use crate::shell::pipeline::Pipeline;
@@ -155,9 +157,11 @@ fn slo(slo: &Slo, name: &str, source: &str, targets: &[(&str, String)]) -> Value
     if slo.tiers.is_empty() {
         note(&mut annotations, "alerts", "none");
     }
-    note_window(&mut annotations, slo.window_s);
-    if slo.consumed_step.0 > 0 {
-        note(&mut annotations, "consumed_step", format!("{}%", slo.consumed_step));
+    if slo.calendar.is_none() {
+        note_window(&mut annotations, slo.window_s);
+    }
+    for (key, text) in extras::of(slo) {
+        note(&mut annotations, key, text);
     }
     let (sli, bound) = indicator(slo, source);
     // a target is a share: two places less than percent
@@ -167,11 +171,29 @@ fn slo(slo: &Slo, name: &str, source: &str, targets: &[(&str, String)]) -> Value
         objective["op"] = "lt".into();
         objective["value"] = number(&bound);
     }
+    let method = match slo.budgeting {
+        Budgeting::Occurrences => "Occurrences",
+        Budgeting::Timeslices { slice_s, test } => {
+            let target = match test {
+                SliceTest::Good { target } => target.to_string(),
+                // an annotation says what a slice has to hold
+                SliceTest::Requests { .. } => "100".to_string(),
+            };
+            objective["timeSliceTarget"] = number(&shifted(&target, -2).unwrap_or_default());
+            objective["timeSliceWindow"] = window(slice_s.into()).into();
+            "Timeslices"
+        }
+        Budgeting::RatioTimeslices { slice_s } => {
+            objective["timeSliceWindow"] = window(slice_s.into()).into();
+            "RatioTimeslices"
+        }
+    };
+    let rolling = || json!({ "duration": window(slo.window_s), "isRolling": true });
     let mut spec = json!({
         "service": service,
         "indicator": { "metadata": { "name": name }, "spec": sli },
-        "timeWindow": [{ "duration": window(slo.window_s), "isRolling": true }],
-        "budgetingMethod": "Occurrences",
+        "timeWindow": [slo.calendar.as_ref().map_or_else(rolling, super::window::of)],
+        "budgetingMethod": method,
         "objectives": [objective],
     });
     if !slo.tiers.is_empty() {
@@ -237,6 +259,12 @@ fn policy(slo: &Slo, tier: &Tier, name: &str, targets: &[(&str, String)]) -> Val
     }
     note(&mut annotations, "short", seconds_text(tier.short_s));
     note_window(&mut annotations, tier.long_s);
+    if !tier.alert_after_s.is_multiple_of(60) {
+        note(&mut annotations, "alert_after", seconds_text(tier.alert_after_s));
+    }
+    if tier.cool_down_s > 0 {
+        note(&mut annotations, "cool_down", seconds_text(tier.cool_down_s));
+    }
     // a factor with more than six places is a share of the budget, which has fewer
     if 1_000_000 % tier.factor.den != 0 {
         note(&mut annotations, "budget", format!("{}%", spent(slo.window_s, tier)));
@@ -245,10 +273,10 @@ fn policy(slo: &Slo, tier: &Tier, name: &str, targets: &[(&str, String)]) -> Val
         "severity": tier.severity,
         "condition": {
             "kind": "burnrate",
-            "op": "gt",
+            "op": if tier.op == Op::Gt { "gt" } else { "gte" },
             "threshold": number(&tier.factor.to_string()),
             "lookbackWindow": window(tier.long_s),
-            "alertAfter": "0m",
+            "alertAfter": format!("{}m", tier.alert_after_s.div_ceil(60)),
         },
     });
     let target = targets.iter().find(|(severity, _)| *severity == &*tier.severity);

@@ -64,7 +64,12 @@ pub(super) fn policy(written: &SloFile, checker: &mut Checker) -> Vec<PolicyTier
         if tier.name.is_empty() || read.iter().any(|known| known.name == *tier.name) {
             checker.error(&tier.name.span, "every tier of a policy needs a name of its own");
         }
-        read.push(PolicyTier { name: tier.name.value.clone(), remaining, action: tier.action.clone() });
+        read.push(PolicyTier {
+            name: tier.name.value.clone(),
+            remaining,
+            action: tier.action.clone(),
+            releases: tier.releases.unwrap_or(!last),
+        });
     }
     read
 }

@@ -174,7 +174,8 @@ fn silent<'a>(
     unique.into_iter().flat_map(move |service| {
         let names: std::collections::BTreeSet<&str> = question.slos.iter().map(|s| &*s.name).collect();
         names.into_iter().filter_map(move |slo| {
-            let (objective, window_s) = question.configured(&service, slo)?;
+            let (settings, window_s) = question.configured(&service, slo)?;
+            let objective = settings.objective;
             let known = sums.slos.get(&service).is_some_and(|slos| slos.contains_key(slo));
             (!known).then(|| SloFigures {
                 service: service.clone(),
@@ -216,10 +217,10 @@ impl SloFigures {
             Window { good: counts.good, bad: counts.bad, slices, seen: seen.min(slices) }
         };
         let mut burn = [None; BURN_WINDOWS.len()];
-        for (i, (_, window_s)) in BURN_WINDOWS.into_iter().enumerate() {
+        for (i, (_, window_s)) in BURN_WINDOWS.into_iter().enumerate().filter(|_| !sum.by_slices) {
             burn[i] = window(sum.burn[i], window_s).rate(sum.objective);
         }
-        let whole = window(sum.window, sum.window_s);
+        let whole = if sum.by_slices { Window::default() } else { window(sum.window, sum.window_s) };
         SloFigures {
             service: service.to_owned(),
             slo: slo.to_owned(),
@@ -229,7 +230,7 @@ impl SloFigures {
             counts: sum.window,
             excluded: sum.excluded,
             sli: sli(sum.window, sum.objective),
-            met: met(sum.window, sum.objective),
+            met: met(sum.window, sum.objective).filter(|_| !sum.by_slices),
             left: whole.remaining(sum.objective),
             exhausted: !whole.is_blank() && whole.is_exhausted(sum.objective),
             burn,

@@ -5,7 +5,9 @@ use super::figures::slices;
 use super::sums::{Question, SloSum, Sums};
 use crate::core::burn::Window;
 use crate::core::decimal::Decimal;
+use crate::core::policy;
 use crate::core::service::selects;
+use crate::core::settings::{Budgeting, PolicyTier};
 use crate::core::time::Time;
 use crate::shell::exit::CommandError;
 use crate::shell::pipeline::Pipeline;
@@ -21,6 +23,10 @@ pub(in crate::shell) struct Standing {
     pub(in crate::shell) window_s: u64,
     /// What was counted in its window; blank without a request.
     pub(in crate::shell) window: Window,
+    /// Its budget is weighed by slices, which rollups do not show.
+    pub(in crate::shell) by_slices: bool,
+    /// The tier of its policy that the budget is in.
+    pub(in crate::shell) policy: Option<PolicyTier>,
 }
 
 /// The budgets of one service.
@@ -50,12 +56,21 @@ pub(in crate::shell) fn standings(
     let since = sums.first.unwrap_or(question.since).max(question.since);
     let names: BTreeSet<&str> = question.slos.iter().map(|slo| &*slo.name).collect();
     let standing = |slo: &str| {
-        let (objective, window_s) = question.configured(service, slo)?;
+        let (settings, window_s) = question.configured(service, slo)?;
+        let objective = settings.objective;
         let window = match newest(&sums, service, slo) {
             Some(sum) => whole(&question, since, sum),
             None => Window::default(),
         };
-        Some(Standing { slo: slo.to_owned(), objective, window_s, window })
+        let tier = policy::tier(&settings.policy, &window, objective);
+        Some(Standing {
+            slo: slo.to_owned(),
+            objective,
+            window_s,
+            window,
+            by_slices: settings.budgeting != Budgeting::Occurrences,
+            policy: settings.policy.get(usize::from(tier)).cloned(),
+        })
     };
     Ok(Standings {
         until: question.until,

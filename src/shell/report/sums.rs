@@ -8,7 +8,7 @@ use super::quality::QualitySum;
 use crate::core::decimal::Decimal;
 use crate::core::histogram::add;
 use crate::core::service::selects;
-use crate::core::settings::Slo;
+use crate::core::settings::{Budgeting, Slo};
 use crate::core::time::{SliceLength, Time};
 use crate::edges::sink::parquet::read::{QualityView, RequestsView, SliView};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub(super) struct Question {
     /// The pipeline's SLOs, whose objectives and windows go before those of the rows.
     pub(super) slos: Arc<[Slo]>,
     /// A window that goes before all others, seconds.
-    pub(super) window_s: Option<u64>,
+    pub(super) window_override_s: Option<u64>,
     /// Whether the counts of single slices are kept too.
     pub(super) series: bool,
 }
@@ -45,11 +45,18 @@ impl Question {
         start >= self.until.plus_seconds(-i64::try_from(window_s).unwrap_or(i64::MAX))
     }
 
-    /// Objective and window in the pipeline file.
-    pub(super) fn configured(&self, service: &str, slo: &str) -> Option<(Decimal, u64)> {
+    /// The SLO in the pipeline file, and the seconds of its window that ends at `until`: a calendar's from the start of its
+    /// period, for what has not been of it is not assumed.
+    pub(super) fn configured(&self, service: &str, slo: &str) -> Option<(&Slo, u64)> {
         let named = self.slos.iter().filter(|s| &*s.name == slo);
         let mut chosen = named.filter(|s| s.services.iter().any(|selector| selects(selector, service)));
-        chosen.next().map(|s| (s.objective, s.window_s))
+        chosen.next().map(|s| (s, self.window_s(s)))
+    }
+
+    fn window_s(&self, slo: &Slo) -> u64 {
+        let Some(calendar) = &slo.calendar else { return slo.window_s };
+        let begun = calendar.period(self.until.plus_seconds(-1)).start;
+        u64::try_from(self.until.seconds() - begun.seconds()).unwrap_or(slo.window_s)
     }
 }
 
@@ -71,8 +78,10 @@ impl Counts {
 pub(super) struct SloSum {
     /// Objective in force, percent.
     pub(super) objective: Decimal,
-    /// Rolling window, seconds.
+    /// Window, seconds.
     pub(super) window_s: u64,
+    /// Its budget is weighed by slices, which these sums do not show.
+    pub(super) by_slices: bool,
     configured: bool,
     /// Slice and revision of the newest row: it says what is in force.
     pub(super) newest: (Time, i64),
@@ -92,6 +101,7 @@ impl SloSum {
         SloSum {
             objective,
             window_s,
+            by_slices: false,
             configured: false,
             newest: Default::default(),
             window: Counts::default(),
@@ -103,11 +113,13 @@ impl SloSum {
 
     fn new(question: &Question, row: &SliView<'_>) -> SloSum {
         let configured = question.configured(row.service, row.slo);
-        let (objective, window_s) = configured.unwrap_or((row.objective, row.window_s));
+        let (objective, window_s) =
+            configured.map_or((row.objective, row.window_s), |(slo, window_s)| (slo.objective, window_s));
         SloSum {
             configured: configured.is_some(),
+            by_slices: configured.is_some_and(|(slo, _)| slo.budgeting != Budgeting::Occurrences),
             newest: (row.slice_start, row.revision),
-            ..SloSum::blank(objective, question.window_s.unwrap_or(window_s))
+            ..SloSum::blank(objective, question.window_override_s.unwrap_or(window_s))
         }
     }
 
@@ -116,7 +128,7 @@ impl SloSum {
             self.newest = (row.slice_start, row.revision);
             if !self.configured {
                 self.objective = row.objective;
-                self.window_s = question.window_s.unwrap_or(row.window_s);
+                self.window_s = question.window_override_s.unwrap_or(row.window_s);
             }
         }
         let counts = Counts { good: row.good, bad: row.bad };
@@ -254,7 +266,14 @@ mod tests {
 
     fn question() -> Question {
         let (since, until) = (Time::from_seconds(0), Time::from_seconds(7_200));
-        Question { slice: SliceLength(60), since, until, slos: Arc::new([]), window_s: None, series: false }
+        Question {
+            slice: SliceLength(60),
+            since,
+            until,
+            slos: Arc::new([]),
+            window_override_s: None,
+            series: false,
+        }
     }
 
     fn sli(minute: i64, revision: i64, good: u64, bad: u64) -> SliView<'static> {

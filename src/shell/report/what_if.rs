@@ -248,7 +248,7 @@ mod tests {
             since: Time::from_seconds(0),
             until: Time::from_seconds(2 * 86_400),
             slos: Arc::new([]),
-            window_s: None,
+            window_override_s: None,
             series: true,
         };
         let mut sum = SloSum::blank(Decimal::parse("99.9").expect("a decimal"), 2 * 86_400);
