@@ -221,6 +221,8 @@ pub enum Format {
     W3c,
     /// Delimited lines with declared columns.
     Delimited,
+    /// Counters of other systems.
+    External,
 }
 
 /// What a site declares of its lines, beyond the preset that reads them.
@@ -380,6 +382,13 @@ pub enum Rule {
         /// What a failed request (status >= 500 or none) counts as.
         failed: Failed,
     },
+    /// Good where the line reached Kafka before its request was so old.
+    Freshness {
+        /// Bound, microseconds, exclusive.
+        below_us: u64,
+    },
+    /// Requests decide nothing: good and all are counted elsewhere, and come as [`Format::External`].
+    External,
 }
 
 /// Whose latency.

@@ -294,7 +294,7 @@ fn what_cannot_mean_anything_is_shown_where() {
 const EVERYTHING: &str = r#"version: 1
 name: shop
 slice: 10s
-sources: [{ name: alb, format: aws_alb }]
+sources: [{ name: alb, format: aws_alb }, { name: counters, format: external }]
 services:
   - { name: checkout, when: 'path == "/checkout"', tier: 1, owner: payments, runbook_url: https://r.example, dashboard_url: https://d.example }
   - { name: "team-{team}", match: { path: '^/(?<team>[a-z]+)/' } }
@@ -315,6 +315,8 @@ slos:
       - { severity: Page Me, name: A B, budget: 7%, long: 11h, short: 90s }
       - { severity: Page Me, factor: 3.123456, long: 6h, short: 30m }
       - { severity: ticket, factor: 1, long: 3610s, short: 10s }
+  - { name: freshness, objective: 99, indicator: { freshness: { below: 5m }, exclude: websocket }, alerts: none }
+  - { name: correctness, objective: 99.99, indicator: { external: true }, alerts: none }
 "#;
 
 fn parse(text: &str) -> Pipeline {

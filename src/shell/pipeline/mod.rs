@@ -6,6 +6,7 @@
 
 mod alerts;
 mod dimensions;
+mod indicators;
 mod kafka;
 mod load;
 mod receivers;
