@@ -2,7 +2,7 @@
 //!
 //! Invariant: a verdict depends on the record and the indicator alone; no float is compared. `exclude`
 //! goes first. Then `good` decides, or for a latency: client gone or WebSocket = excluded; failed (status
-//! >= 500 or none) by `failed`; no such latency = excluded; below the bound = good, else bad. Or for freshness:
+//! 500 or more, or none) by `failed`; no such latency = excluded; below the bound = good, else bad. Or for freshness:
 //! the time from the request's end to the line's arrival in Kafka, in the same way; an archive's line has none.
 
 use crate::core::predicate::{Predicate, PredicateError, closest};
