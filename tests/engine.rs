@@ -4,6 +4,8 @@
 
 #[path = "engine/breakdown.rs"]
 mod breakdown;
+#[path = "engine/indicators.rs"]
+mod indicators;
 #[path = "engine/roster.rs"]
 mod roster;
 #[path = "laws/traffic.rs"]

@@ -42,7 +42,9 @@ use std::path::Path;
 fn read(parser: &mut Parser, line: &[u8], wanted: Fields) -> Value {
     let mut record = Record::at(Time::Y2000);
     match parser.parse(line, wanted, &mut record) {
-        Ok(Parsed::Record) => to_json(&record, Fields::ALL).as_object().map_or(Value::Null, without_nulls),
+        Ok(Parsed::Record | Parsed::Counters) => {
+            to_json(&record, Fields::ALL).as_object().map_or(Value::Null, without_nulls)
+        }
         Ok(Parsed::Skipped) => json!({ "skipped": true }),
         Err(reason) => json!({ "rejected": reason.name() }),
     }

@@ -10,14 +10,17 @@ mod counting;
 mod traffic;
 
 use ninetail::core::accumulator::{Accumulator, Slot};
+use ninetail::core::envelope::{Headers, Message};
 use ninetail::core::histogram::Histogram;
 use ninetail::core::partial::{Cell, Chunk, Quality, Verdicts};
 use ninetail::core::position::{Fit, Partition, Positions, Span};
 use ninetail::core::record::{Labels, Outcome, Reason};
-use ninetail::core::settings::{Format, Limits, OTHER};
-use ninetail::core::time::{Slice, SliceLength};
+use ninetail::core::service::Classifier;
+use ninetail::core::settings::{Format, Limits, OTHER, Rule};
+use ninetail::core::time::{Slice, SliceLength, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use traffic::{CLOCK, START, any_line, classifier, line};
 
 const LENGTH: SliceLength = SliceLength(60);
@@ -176,6 +179,58 @@ proptest! {
         prop_assert_eq!(taken, lengths.iter().sum::<i64>());
         prop_assert_eq!(positions.next(&p), spans.last().map(|s| s.end));
     }
+}
+
+/// Arrival is looked at, and counters of other systems are counted, with as little.
+#[test]
+fn freshness_and_counters_allocate_nothing() {
+    struct Arrived;
+    impl Headers for Arrived {
+        fn get(&self, _: &str) -> Option<&[u8]> {
+            None
+        }
+
+        fn timestamp(&self) -> Option<Time> {
+            Some(CLOCK)
+        }
+    }
+    let mut settings = traffic::settings(200_000);
+    settings.slos[0].indicator.rule = Rule::Freshness { below_us: 1 };
+    settings.slos[1].indicator.rule = Rule::External;
+    let mut a = Accumulator::new(Limits::default(), SliceLength(60), 16, Labels::default());
+    let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("the rules compile");
+    a.configure(vec![(None, 1, Arc::new(classifier))]);
+    let lines: Vec<Vec<u8>> = (0..1000).map(|i| line(i * 37, 1 + (i % 40) as u32, 200, i % 900)).collect();
+    let counters: Vec<String> = (0..1000)
+        .map(|i| {
+            let (time, service) = (START.seconds() + i % 90, i % 40);
+            format!(r#"{{"time":{time},"service":"team-{service}","slo":"latency","good":{i},"total":1000}}"#)
+        })
+        .collect();
+    let slots = [(0, Format::AwsAlb), (1, Format::External)]
+        .map(|(number, format)| a.register(partition(number), &format.into(), 0).expect("a slot"));
+    let pass = |a: &mut Accumulator| {
+        let mut rejected = 0;
+        for (line, counters) in lines.iter().zip(&counters) {
+            let messages = [Message::of(line), Message::of(counters.as_bytes())];
+            for (slot, message) in slots.into_iter().zip(messages) {
+                let message = Message { headers: &Arrived, ..message };
+                a.message(slot, &message, CLOCK, &mut |_| rejected += 1);
+                a.advance(slot, a.next(slot) + 1);
+            }
+        }
+        assert_eq!(rejected, 0);
+    };
+    for _ in 0..2 {
+        pass(&mut a);
+        let chunk = a.flush(CLOCK);
+        let cells = chunk.cells.iter().map(|(_, _, _, cell)| cell);
+        let sum = |slo| cells.clone().filter_map(|c| c.slos.get(slo)).map(|v| v.good + v.bad).sum::<u64>();
+        assert_eq!((sum(0), sum(1)), (1000, 1_000_000));
+    }
+    let before = counting::allocations();
+    pass(&mut a);
+    assert_eq!(counting::allocations() - before, 0, "allocations in {} lines", 2 * lines.len());
 }
 
 #[test]

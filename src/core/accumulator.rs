@@ -313,6 +313,7 @@ fn count(
 ) -> Outcome {
     match line.read {
         Ok(Parsed::Record) => counted(counting, state, line.record, (route, clock)),
+        Ok(Parsed::Counters) => counting.counters(state, line.record, clock),
         Ok(Parsed::Skipped) => state.skip(),
         Err(reason) => state.reject(reason),
     }

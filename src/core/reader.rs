@@ -5,8 +5,9 @@
 
 use crate::core::envelope::{Content, Envelope, Fragments, Message, Piece, Values};
 use crate::core::format::{LayoutError, Parsed, Parser, header_of, reads_json};
-use crate::core::record::{Fields, Labels, Reason, Record};
+use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Input, Step};
+use crate::core::time::Time;
 use serde::{Deserialize, Serialize};
 
 /// Reads the messages of one partition.
@@ -111,12 +112,14 @@ impl Reader {
             return self.read_wrapped(message, wanted, on);
         }
         let bytes = trim(message.payload);
+        let arrival = arrival(message, wanted);
         let mut record = Record::at(Record::NO_TIME);
         let (read, by_format) = match bytes.len() {
             0 => (Err(Reason::Empty), false),
             length if length > self.line_bytes_max => (Err(Reason::TooLong), false),
             _ => (self.format.parse(bytes, wanted, self.envelope.start(message), &mut record), true),
         };
+        set_arrival(&mut record, arrival);
         let length = bytes.len() as u64;
         on(Line { bytes, length, index: 0, envelope: &[], read, by_format, record: &record });
         false
@@ -125,9 +128,10 @@ impl Reader {
     #[inline(never)]
     fn read_wrapped(&mut self, message: &Message<'_>, wanted: Fields, on: &mut impl FnMut(Line<'_>)) -> bool {
         let Reader { envelope, format, .. } = self;
+        let arrival = arrival(message, wanted);
         let mut index = 0;
         envelope.unwrap(message, &mut |piece| {
-            format.piece(piece, index, wanted, on);
+            format.piece(piece, index, (wanted, arrival), on);
             index += 1;
         })
     }
@@ -137,7 +141,7 @@ impl Reader {
         let Reader { envelope, format, .. } = self;
         let mut index = 0;
         envelope.give_up(&mut |piece| {
-            format.piece(piece, index, Fields::NONE, on);
+            format.piece(piece, index, (Fields::NONE, None), on);
             index += 1;
         });
     }
@@ -186,12 +190,19 @@ impl Format {
         read
     }
 
-    fn piece(&mut self, piece: Piece<'_>, index: u32, wanted: Fields, on: &mut impl FnMut(Line<'_>)) {
+    fn piece(
+        &mut self,
+        piece: Piece<'_>,
+        index: u32,
+        (wanted, arrival): (Fields, Option<Time>),
+        on: &mut impl FnMut(Line<'_>),
+    ) {
         let envelope = piece.steps;
         let mut record = Record::at(Record::NO_TIME);
         let (bytes, length, read, by_format) = match piece.content {
             Content::Line(line) => {
                 let read = self.parse(line, wanted, piece.values, &mut record);
+                set_arrival(&mut record, arrival);
                 (line, line.len() as u64, read, true)
             }
             Content::Skipped => (&[][..], 0, Ok(Parsed::Skipped), false),
@@ -216,6 +227,22 @@ impl Format {
             // what it says of itself is nothing to count: it was, where it stood
             let _ = self.parser.parse(line, Fields::NONE, &mut record);
         }
+    }
+}
+
+/// When the message came, if anybody wants to know.
+#[inline(always)]
+fn arrival(message: &Message<'_>, wanted: Fields) -> Option<Time> {
+    if wanted.has(Field::Arrival) { message.headers.timestamp() } else { None }
+}
+
+/// A line that tells of its arrival itself keeps that.
+#[inline(always)]
+fn set_arrival(record: &mut Record<'_>, arrival: Option<Time>) {
+    if let Some(arrival) = arrival
+        && record.get(Field::Arrival) == Value::Absent
+    {
+        record.set(Field::Arrival, Value::Timestamp(arrival));
     }
 }
 

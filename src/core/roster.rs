@@ -30,7 +30,8 @@ impl Roster {
     pub fn id(&mut self, service: &ServiceName, services_max: u32) -> ServiceId {
         if let Some(id) = self.ids.get(&service.name) {
             if let Some(known) = &mut self.names[id.0 as usize] {
-                known.rule = service.rule;
+                // a message that names a service itself knows of no rule
+                known.rule = service.rule.or(known.rule);
             }
             return *id;
         }

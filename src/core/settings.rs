@@ -226,6 +226,8 @@ pub enum Format {
     W3c,
     /// Delimited lines with declared columns.
     Delimited,
+    /// Counters of other systems.
+    External,
 }
 
 /// What a site declares of its lines, beyond the preset that reads them.

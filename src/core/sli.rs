@@ -2,10 +2,11 @@
 //!
 //! Invariant: a verdict depends on the record and the indicator alone; no float is compared. `exclude`
 //! goes first. Then `good` decides, or for a latency: client gone or WebSocket = excluded; failed (status
-//! >= 500 or none) by `failed`; no such latency = excluded; below the bound = good, else bad.
+//! 500 or more, or none) by `failed`; no such latency = excluded; below the bound = good, else bad. Or for freshness:
+//! the time from the request's end to the line's arrival in Kafka, in the same way; an archive's line has none.
 
 use crate::core::predicate::{Predicate, PredicateError, closest};
-use crate::core::record::{Field, Fields, Kind, Labels, Record};
+use crate::core::record::{Field, Fields, Kind, Labels, Record, Value};
 use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, Slo};
 use crate::core::time::Time;
 
@@ -54,6 +55,8 @@ pub struct Sli {
 enum Decision {
     Good(Check),
     Latency { below_us: u64, of: Field, failed: Verdict },
+    Freshness { below_us: u64 },
+    External,
 }
 
 impl Sli {
@@ -75,6 +78,8 @@ impl Sli {
                 };
                 Decision::Latency { below_us: *below_us, of, failed: verdict_of(*failed) }
             }
+            Rule::Freshness { below_us } => Decision::Freshness { below_us: *below_us },
+            Rule::External => Decision::External,
         };
         Ok(Sli { exclude, rule })
     }
@@ -85,7 +90,14 @@ impl Sli {
         exclude.union(match &self.rule {
             Decision::Good(check) => check.predicate.fields(),
             Decision::Latency { of, .. } => QUICK.with(*of),
+            Decision::Freshness { .. } => Fields::of(&[Field::Time, Field::Arrival]),
+            Decision::External => Fields::NONE,
         })
+    }
+
+    /// Whether it is counted elsewhere, and no request decides it.
+    pub fn is_external(&self) -> bool {
+        matches!(self.rule, Decision::External)
     }
 
     /// The verdict for a record.
@@ -120,8 +132,19 @@ impl Sli {
                     Some(_) => Verdict::Bad,
                 }
             }
+            Decision::Freshness { below_us } => match record.get(Field::Arrival) {
+                Value::Timestamp(arrival) if is_fresh(record.time, arrival, *below_us) => Verdict::Good,
+                Value::Timestamp(_) => Verdict::Bad,
+                _ => Verdict::Excluded,
+            },
+            Decision::External => Verdict::Excluded,
         }
     }
+}
+
+/// Whether less than that lies between the two. A clock that is behind the other's makes nothing old.
+fn is_fresh(time: Time, arrival: Time, below_us: u64) -> bool {
+    u64::try_from(arrival.0.saturating_sub(time.0)).unwrap_or(0) < below_us
 }
 
 /// The field of that name, if it holds a duration.
@@ -222,6 +245,11 @@ pub fn expand(slo: &Slo) -> String {
             lines.push(("excluded", format!("{field} == null")));
             lines.push(("good", format!("{field} < duration(\"{}\")", duration(*below_us))));
         }
+        Rule::Freshness { below_us } => {
+            lines.push(("excluded", "arrival == null".into()));
+            lines.push(("good", format!("arrival - time < duration(\"{}\")", duration(*below_us))));
+        }
+        Rule::External => return "counted elsewhere: good and total of messages that name it\n".into(),
     }
     lines.push(("bad", "otherwise".into()));
     lines.iter().map(|(verdict, when)| format!("{verdict:<9}{when}\n")).collect()
@@ -246,7 +274,6 @@ fn duration(us: u64) -> String {
 mod tests {
     use super::*;
     use crate::core::decimal::Decimal;
-    use crate::core::record::Value;
 
     fn good(exclude: Option<&str>, good: &str) -> Indicator {
         Indicator { exclude: exclude.map(str::to_string), rule: Rule::Good(good.into()) }
@@ -299,6 +326,33 @@ mod tests {
         for (indicator, record, want) in cases {
             let sli = Sli::compile(&indicator, &mut Labels::default()).expect("compiles");
             assert_eq!(sli.verdict(&record), want, "{indicator:?} {:?}", record.status);
+        }
+    }
+
+    #[test]
+    fn freshness_is_the_way_from_the_request_to_kafka() {
+        use Verdict::{Bad, Excluded, Good};
+        let indicator =
+            Indicator { exclude: Some("client_gone".into()), rule: Rule::Freshness { below_us: 5_000_000 } };
+        let sli = Sli::compile(&indicator, &mut Labels::default()).expect("compiles");
+        assert!(sli.fields().has(Field::Arrival));
+        let end = Time::from_seconds(1_530_570_180);
+        let cases = [
+            (Some(0), Good),
+            (Some(4_999_999), Good),
+            (Some(5_000_000), Bad),
+            (Some(i64::MAX - end.0), Bad),
+            (Some(-60_000_000), Good),
+            (None, Excluded),
+        ];
+        for (after_us, want) in cases {
+            let mut record = Record::at(end);
+            if let Some(us) = after_us {
+                record.set(Field::Arrival, Value::Timestamp(Time(end.0 + us)));
+            }
+            assert_eq!(sli.verdict(&record), want, "{after_us:?}");
+            record.client_gone = true;
+            assert_eq!(sli.verdict(&record), Excluded);
         }
     }
 

@@ -241,7 +241,8 @@ fn add_cells(
             whole = false;
             cut.requests.push(row(placed(&cut.dimensions, epoch, &combination, &border.dimensions), part));
         }
-        if !whole {
+        // counters of other systems alone are no requests
+        if !whole || cell.requests == 0 {
             continue;
         }
         // Cells of one service under two configurations make one row: requests do not depend on them.

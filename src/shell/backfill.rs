@@ -11,7 +11,7 @@ use crate::core::partial::Standing;
 use crate::core::position::Partition;
 use crate::core::reader::{self, Carry, Reader};
 use crate::core::record::{Fields, Labels};
-use crate::core::settings::{Input, Step};
+use crate::core::settings::{Input, Rule, Slo, Step};
 use crate::core::time::Time;
 use crate::edges::metrics::Metrics;
 use crate::edges::sink::Control;
@@ -50,6 +50,13 @@ const ENVELOPES_LOOKED_AT: usize = 16;
 pub fn command(args: &BackfillArgs, terminal: Terminal) -> Result<Exit, CommandError> {
     let pipeline = Pipeline::load(&args.pipeline)?;
     eprint!("{}", pipeline.warnings_text(terminal.stderr_color));
+    let is_freshness = |slo: &&Slo| matches!(slo.indicator.rule, Rule::Freshness { .. });
+    if let Some(slo) = pipeline.settings.slos.iter().find(is_freshness) {
+        eprintln!(
+            "SLO {}: archives do not tell when lines reached Kafka; lines that do not say so are excluded",
+            slo.name
+        );
+    }
     let options = Options {
         inputs: args.input.clone(),
         out: args.out.clone(),
@@ -250,7 +257,9 @@ impl ByReader {
 
 impl Look for ByReader {
     fn first_time(&self, lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Time> {
-        self.find(lines, |line| (line.read == Ok(Parsed::Record)).then_some(line.record.time))
+        self.find(lines, |line| {
+            matches!(line.read, Ok(Parsed::Record | Parsed::Counters)).then_some(line.record.time)
+        })
     }
 
     /// Headers say how the lines after them are to be read; a container's line may go on in another.

@@ -10,12 +10,12 @@ use super::input::LineReader;
 use super::pipeline::Pipeline;
 use super::words::painted;
 use crate::core::accumulator::AHEAD_MAX_S;
-use crate::core::envelope::Message;
+use crate::core::envelope::{Headers, Message};
 use crate::core::format::{LayoutError, Parsed, preset};
 use crate::core::reader::{Carry, Line, Reader};
 use crate::core::record::{self, Field, Fields, Labels, Outcome, Reason, to_json};
 use crate::core::route::Router;
-use crate::core::service::{Classifier, CompileError, ServiceResolver, dimension_value};
+use crate::core::service::{Classifier, CompileError, Counters, ServiceResolver, dimension_value};
 use crate::core::settings::{Format, Settings, Source, Step};
 use crate::core::sli::Verdict;
 use crate::core::time::Time;
@@ -172,6 +172,8 @@ pub struct Fate {
     pub slis: Vec<(u16, Verdict)>,
     /// The names of those SLOs.
     pub names: Vec<String>,
+    /// Counters of another system: name of the SLO, its index, good, and total.
+    pub counted: Option<(String, u16, u64, u64)>,
 }
 
 impl Explainer {
@@ -214,11 +216,32 @@ impl Explainer {
         clock: Option<Time>,
         shown: Fields,
     ) -> Vec<Fate> {
+        self.message(source, &Message::of(message), clock, shown)
+    }
+
+    /// The same for a message that Kafka took at that time; no time is too late.
+    pub fn explain_arrived(
+        &mut self,
+        source: usize,
+        message: &[u8],
+        arrival: Option<Time>,
+        shown: Fields,
+    ) -> Vec<Fate> {
+        self.message(source, &Message { headers: &Arrived(arrival), ..Message::of(message) }, None, shown)
+    }
+
+    fn message(
+        &mut self,
+        source: usize,
+        message: &Message<'_>,
+        clock: Option<Time>,
+        shown: Fields,
+    ) -> Vec<Fate> {
         let format = self.settings.sources[source].input.format;
         let Explainer { readers, resolver, settings, labels, wanted, router, route, dimensions } = self;
         let mut rules = Rules { resolver, settings, labels, router: router.as_mut(), route, dimensions };
         let mut fates = Vec::new();
-        readers[source].read(&Message::of(message), wanted.union(shown), &mut |line| {
+        readers[source].read(message, wanted.union(shown), &mut |line| {
             fates.push(fate(&line, format, clock, shown, &mut rules));
         });
         fates
@@ -234,6 +257,19 @@ impl Explainer {
             fates.push(fate(&line, format, None, Fields::NONE, &mut rules));
         });
         fates
+    }
+}
+
+/// A message of which nothing is known but when it came.
+struct Arrived(Option<Time>);
+
+impl Headers for Arrived {
+    fn get(&self, _: &str) -> Option<&[u8]> {
+        None
+    }
+
+    fn timestamp(&self) -> Option<Time> {
+        self.0
     }
 }
 
@@ -261,10 +297,11 @@ fn fate(line: &Line<'_>, format: Format, clock: Option<Time>, shown: Fields, rul
         dimensions: Vec::new(),
         slis: Vec::new(),
         names: Vec::new(),
+        counted: None,
     };
     let mut record = line.record.clone();
     match line.read {
-        Ok(Parsed::Record) => {}
+        Ok(Parsed::Record | Parsed::Counters) => {}
         Ok(Parsed::Skipped) => return fate,
         Err(reason) => return Fate { outcome: Outcome::Rejected(reason), ..fate },
     }
@@ -272,11 +309,17 @@ fn fate(line: &Line<'_>, format: Format, clock: Option<Time>, shown: Fields, rul
     if record.time < Time::Y2000 || late {
         return Fate { outcome: Outcome::Rejected(Reason::TimeOutOfRange), ..fate };
     }
+    if line.read == Ok(Parsed::Counters) {
+        return counters(fate, &record, shown, (resolver, settings));
+    }
     fate.outcome = Outcome::Record;
     let mut fields = preset(format).fields();
     if let Some(router) = router {
         router.fill(&mut record, route);
         fields = fields.with(Field::Route);
+    }
+    if record.get(Field::Arrival) != record::Value::Absent {
+        fields = fields.with(Field::Arrival);
     }
     let record = &record;
     fate.record = (shown != Fields::NONE).then(|| to_json(record, fields));
@@ -296,6 +339,25 @@ fn fate(line: &Line<'_>, format: Format, clock: Option<Time>, shown: Fields, rul
     fate.rule = service.name.rule;
     fate.slis = service.slos.iter().map(|&slo| (slo, resolver.verdict(slo, record))).collect();
     fate.names = fate.slis.iter().map(|(i, _)| settings.slos[*i as usize].name.to_string()).collect();
+    fate
+}
+
+/// The fate of counters: the service and the SLO that they name.
+fn counters(
+    mut fate: Fate,
+    record: &record::Record<'_>,
+    shown: Fields,
+    (resolver, settings): (&mut ServiceResolver, &Settings),
+) -> Fate {
+    let Some(Counters { service, slo, good, bad, .. }) = resolver.counters(record) else {
+        return Fate { outcome: Outcome::Rejected(Reason::UnknownSlo), ..fate };
+    };
+    fate.outcome = Outcome::Record;
+    fate.record = (shown != Fields::NONE).then(|| to_json(record, preset(fate.format).fields()));
+    fate.slice = Some(settings.slice.start(settings.slice.slice(record.time)));
+    let name = &resolver.service(service).name;
+    (fate.service, fate.rule) = (Some(name.name.to_string()), name.rule);
+    fate.counted = Some((settings.slos[usize::from(slo)].name.to_string(), slo, good, good + bad));
     fate
 }
 
@@ -322,10 +384,21 @@ impl Fate {
         self.names.iter().map(String::as_str).zip(self.slis.iter().map(|(_, verdict)| *verdict))
     }
 
+    /// What each SLO makes of it, in words: a verdict, or the good of all of its counters.
+    pub fn words(&self) -> impl Iterator<Item = (&str, String)> {
+        let verdicts = self.verdicts().map(|(name, verdict)| (name, verdict.name().to_string()));
+        let counted =
+            self.counted.iter().map(|(name, _, good, total)| (&**name, format!("{good} of {total}")));
+        verdicts.chain(counted)
+    }
+
     /// One object, as documented; `dimensions` only where the pipeline has any.
     pub fn to_json(&self) -> Value {
-        let slis: serde_json::Map<String, Value> =
+        let mut slis: serde_json::Map<String, Value> =
             self.verdicts().map(|(name, verdict)| (name.to_string(), verdict.name().into())).collect();
+        if let Some((name, _, good, total)) = &self.counted {
+            slis.insert(name.clone(), json!({ "good": good, "total": total }));
+        }
         let dimensions: serde_json::Map<String, Value> =
             self.dimensions.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
         let mut object = json!({
@@ -398,6 +471,9 @@ fn show(
         Some((i, rule)) => {
             writeln!(out, "  {:<24}{} (rule {}: {})", "→ service", paint("1", service), i + 1, rule.name)?;
         }
+        None if fate.counted.is_some() => {
+            writeln!(out, "  {:<24}{} (as the message names it)", "→ service", paint("1", service))?;
+        }
         None => writeln!(out, "  {:<24}{} (no rule matches)", "→ service", paint("1", service))?,
     }
     for (name, value) in &fate.dimensions {
@@ -415,7 +491,9 @@ fn show(
         };
         writeln!(out, "  {:<24}{}", format!("→ {name}"), paint(code, verdict.name()))?;
     }
-    if fate.slis.is_empty() {
+    if let Some((name, _, good, total)) = &fate.counted {
+        writeln!(out, "  {:<24}{good} good of {total}", format!("→ {name}"))?;
+    } else if fate.slis.is_empty() {
         writeln!(out, "  {:<24}none applies to this service", "→ SLOs")?;
     }
     writeln!(out)

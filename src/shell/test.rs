@@ -58,7 +58,7 @@ pub fn command(args: &TestArgs, terminal: Terminal) -> Result<Exit, CommandError
 /// What is not as expected, one line each. A test's times are never too late: it must pass on any day.
 pub fn differences(explainer: &mut Explainer, test: &LineTest) -> Vec<String> {
     explainer.begin(test.source);
-    match &explainer.explain(test.source, test.line.as_bytes(), None, Fields::ALL)[..] {
+    match &explainer.explain_arrived(test.source, test.line.as_bytes(), test.arrival, Fields::ALL)[..] {
         [fate] => compare(&test.expect, fate),
         fates => vec![format!("lines: wanted 1, came {}", fates.len())],
     }
@@ -83,8 +83,8 @@ fn compare(expect: &Expect, fate: &Fate) -> Vec<String> {
     let text = |time: Option<crate::core::time::Time>| time.map(|t| t.to_string());
     differ("slice", text(expect.slice).as_deref(), text(fate.slice).as_deref());
     for (slo, wanted) in &expect.slis {
-        let came = fate.verdicts().find(|(name, _)| name == slo).map(|(_, verdict)| verdict.name());
-        differ(slo, Some(wanted.as_deref().unwrap_or("none")), Some(came.unwrap_or("none")));
+        let came = fate.words().find(|(name, _)| name == slo).map(|(_, word)| word);
+        differ(slo, Some(wanted.as_deref().unwrap_or("none")), Some(came.as_deref().unwrap_or("none")));
     }
     for (field, wanted) in &expect.record {
         let came = fate.record.as_ref().and_then(|r| r.get(field)).unwrap_or(&serde_json::Value::Null);

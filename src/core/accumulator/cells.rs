@@ -7,7 +7,7 @@ use crate::core::accumulator::latencies::{DENSE_MAX, Latencies, Pool};
 use crate::core::histogram::add;
 use crate::core::partial::{Cell, Verdicts};
 use crate::core::record::Record;
-use crate::core::service::{GroupId, ServiceId, ServiceResolver};
+use crate::core::service::{Counters, GroupId, Service, ServiceId, ServiceResolver};
 use crate::core::sli::Verdict;
 use crate::core::time::Slice;
 use hashbrown::HashTable;
@@ -43,7 +43,8 @@ struct HotCell {
     bytes_sent: u64,
     /// The service, as the epoch's resolver numbers it.
     service: ServiceId,
-    /// Where its verdicts begin, one group of good, bad and excluded for each SLO of the service.
+    /// Where its verdicts begin, one group of good, bad and excluded for each SLO of the service, those that are counted
+    /// elsewhere last.
     verdicts: u32,
     /// Of the client and of the target.
     latencies: [Latencies; 2],
@@ -135,6 +136,19 @@ impl Cells {
         }
     }
 
+    /// Whether the cell is that service's own; one that was one too many shares that of `__other__`.
+    pub(super) fn is_of(&self, cell: usize, service: ServiceId) -> bool {
+        self.cells[cell].service == service
+    }
+
+    /// Adds counters of another system to one of the service's SLOs that are counted elsewhere.
+    pub(super) fn tally(&mut self, cell: usize, counters: &Counters, resolver: &ServiceResolver) {
+        let cell = &self.cells[cell];
+        let before = resolver.service(cell.service).slos.len();
+        let [good, bad, _] = &mut self.verdicts[cell.verdicts as usize + before + counters.place];
+        (*good, *bad) = (add(*good, counters.good), add(*bad, counters.bad));
+    }
+
     /// Empties full lists: into a dense array where there is one, else into spilled pairs.
     #[cold]
     #[inline(never)]
@@ -186,14 +200,17 @@ impl Cells {
     /// Packs the cell of that number and leaves it empty.
     pub(super) fn pack(&mut self, cell: usize, resolver: &ServiceResolver) -> Cell {
         let cell = &mut self.cells[cell];
-        let slos = &resolver.service(cell.service).slos;
-        let first = cell.verdicts as usize;
-        let counts = &self.verdicts[first..first + slos.len()];
+        let Service { slos, external, .. } = resolver.service(cell.service);
+        let counts = &self.verdicts[cell.verdicts as usize..][..slos.len() + external.len()];
         let verdicts = counts.iter().map(|[good, bad, excluded]| Verdicts {
             good: *good,
             bad: *bad,
             excluded: *excluded,
         });
+        // what is counted elsewhere may never be: then it is none of this service's
+        let came =
+            |(place, verdicts): &(usize, Verdicts)| *place < slos.len() || *verdicts != Verdicts::default();
+        let slo = |(place, verdicts)| (*slos.iter().chain(external).nth(place).unwrap_or(&0), verdicts);
         let statuses = std::mem::take(&mut cell.statuses);
         let [client_latency, upstream_latency] = cell.latencies.each_mut().map(|l| l.pack(&mut self.pool));
         Cell {
@@ -204,7 +221,7 @@ impl Cells {
             bytes_sent: std::mem::take(&mut cell.bytes_sent),
             client_latency,
             upstream_latency,
-            slos: slos.iter().copied().zip(verdicts).collect(),
+            slos: verdicts.enumerate().filter(came).map(slo).collect(),
         }
     }
 

@@ -175,17 +175,50 @@ impl Counting {
         }
     }
 
+    /// Counts what another system has counted.
+    #[inline(never)]
+    pub(super) fn counters(&mut self, state: &mut SlotState, record: &Record<'_>, clock: Time) -> Outcome {
+        let Some(Recent { slice, epoch, .. }) = self.recent(record.time, clock) else {
+            return state.reject(Reason::TimeOutOfRange);
+        };
+        let of = &mut self.epochs[epoch as usize];
+        let Some(counters) = of.resolver.counters(record) else { return state.reject(Reason::UnknownSlo) };
+        let group = match &of.groups {
+            None => GroupId(counters.service.0),
+            Some(_) => GroupId::whole(counters.service),
+        };
+        let key = Key { epoch, slice, group };
+        let cell = self.cells.find(key).unwrap_or_else(|| self.open(key, counters.service));
+        let resolver = &self.epochs[epoch as usize].resolver;
+        if !self.cells.is_of(cell, counters.service) {
+            return state.reject(Reason::UnknownSlo);
+        }
+        if !state.record(record, slice) {
+            return Outcome::Skipped;
+        }
+        self.cells.tally(cell, &counters, resolver);
+        Outcome::Record
+    }
+
     /// The slice of a record that counts, and the configuration that decides there.
     #[inline(always)]
     fn place(&mut self, state: &mut SlotState, record: &Record<'_>, clock: Time) -> Result<Recent, Outcome> {
-        let time = record.time;
-        if time < Time::Y2000 || time > clock.plus_seconds(AHEAD_MAX_S) {
+        let Some(recent) = self.recent(record.time, clock) else {
             return Err(state.reject(Reason::TimeOutOfRange));
+        };
+        if state.record(record, recent.slice) { Ok(recent) } else { Err(Outcome::Skipped) }
+    }
+
+    /// The slice of a time and the configuration that decides there. None: no record is of that time.
+    #[inline(always)]
+    fn recent(&mut self, time: Time, clock: Time) -> Option<Recent> {
+        if time < Time::Y2000 || time > clock.plus_seconds(AHEAD_MAX_S) {
+            return None;
         }
         if time < self.recent.start || time >= self.recent.end {
             self.recent = find_recent(self.length, &self.epochs, &self.order, time);
         }
-        if state.record(record, self.recent.slice) { Ok(self.recent) } else { Err(Outcome::Skipped) }
+        Some(self.recent)
     }
 
     #[inline(always)]
@@ -226,9 +259,11 @@ impl Counting {
         }
         key.group = match &mut epoch.groups {
             None => GroupId(service.0),
+            Some(_) if key.group.is_whole() => GroupId::whole(service),
             Some(groups) => groups.admit(key.group, service, self.span),
         };
-        let slos = epoch.resolver.service(service).slos.len();
+        let of = epoch.resolver.service(service);
+        let slos = of.slos.len() + of.external.len();
         match self.cells.find(key) {
             Some(cell) => cell,
             None => self.cells.open(key, service, slos),
@@ -284,8 +319,7 @@ impl Counting {
         services.dedup();
         let index: Vec<u32> =
             used.iter().map(|u| services.binary_search(of(u)).unwrap_or_default() as u32).collect();
-        let combination =
-            |key: &Key| Some(self.epochs[key.epoch as usize].groups.as_ref()?.combination(key.group));
+        let combination = |key: &Key| self.epochs[key.epoch as usize].groups.as_ref()?.combination(key.group);
         let mut combinations: Vec<Combination> =
             self.cells.keys().filter_map(|(key, _)| combination(&key)).cloned().collect();
         combinations.sort_unstable();

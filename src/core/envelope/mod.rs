@@ -33,6 +33,7 @@ pub use labels::Values;
 
 use crate::core::record::{Labels, Reason};
 use crate::core::settings::{self, Step};
+use crate::core::time::Time;
 use document::Level;
 use labels::Asked;
 use unwrap::Unwrap;
@@ -57,10 +58,15 @@ pub struct Message<'m> {
     pub one_line: bool,
 }
 
-/// The headers of a message.
+/// The headers of a message, and when it came.
 pub trait Headers {
     /// The last value under that name.
     fn get(&self, name: &str) -> Option<&[u8]>;
+
+    /// Its own timestamp: of the broker's log or of its producer, as the topic is set up. None where it has none.
+    fn timestamp(&self) -> Option<Time> {
+        None
+    }
 }
 
 /// No headers.

@@ -35,6 +35,8 @@ use std::ops::Range;
 pub enum Parsed {
     /// A request; the record is filled.
     Record,
+    /// Counters of another system; the record holds them.
+    Counters,
     /// No request (a comment, a header, another record type) and not meant to be one.
     Skipped,
 }
@@ -166,6 +168,7 @@ formats! {
     Regex regex;
     W3c w3c;
     Delimited delimited;
+    External external;
 }
 
 /// Reads lines of one format, one after another. Holds what is worth keeping from line to line.
@@ -264,6 +267,7 @@ pub const fn reads_json(format: Format) -> bool {
             | Format::Cloudfront
             | Format::Fastly
             | Format::Json
+            | Format::External
     )
 }
 

@@ -92,6 +92,8 @@ fields! {
     TargetGroup "target_group" Text;
     /// Request or trace id.
     RequestId "request_id" Text;
+    /// When Kafka took the message that the line came in, or the line's end: the timestamp of its record.
+    Arrival "arrival" Timestamp;
     /// Type of request or connection (`http`, `https`, `h2`, `grpcs`, `ws`, `wss`).
     Type "type" Text;
     /// Name of the load balancer.
@@ -206,6 +208,14 @@ fields! {
     ConnectionTime "connection_time" Duration;
     /// What had to be repaired in a line that is no valid JSON: `value`, `escape`, `comma`.
     Repair "repair" Text;
+    /// Service that counters of another system are for.
+    ExternalService "external_service" Text;
+    /// SLO that they are for.
+    ExternalSlo "external_slo" Text;
+    /// How many were good.
+    ExternalGood "external_good" Integer;
+    /// How many there were in all.
+    ExternalTotal "external_total" Integer;
 }
 
 impl Field {

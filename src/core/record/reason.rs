@@ -46,6 +46,10 @@ reasons! {
     BadEnvelope "bad_envelope";
     /// Part of a line that was split: the other parts were lost, or there were too many open at once.
     TornLine "torn_line";
+    /// Counters of another system with more good than in total.
+    BadCounters "bad_counters";
+    /// Counters that belong nowhere: no external SLO of that name applies to the service, or there are too many services.
+    UnknownSlo "unknown_slo";
 }
 
 /// What became of a line.

@@ -15,6 +15,21 @@ use hashbrown::HashMap;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(in crate::core) struct GroupId(pub(in crate::core) u32);
 
+impl GroupId {
+    /// No group has such a number.
+    const WHOLE: u32 = 1 << 31;
+
+    /// A service as a whole, beside its groups: what is not of one request has no values to be broken down by.
+    pub(in crate::core) fn whole(service: ServiceId) -> GroupId {
+        GroupId(service.0 | GroupId::WHOLE)
+    }
+
+    /// Whether it is a service as a whole.
+    pub(in crate::core) fn is_whole(self) -> bool {
+        self.0 & GroupId::WHOLE != 0
+    }
+}
+
 /// See the module's text.
 #[derive(Debug)]
 pub(in crate::core) struct Groups {
@@ -135,9 +150,9 @@ impl Groups {
         id
     }
 
-    /// The values of a group.
-    pub(in crate::core) fn combination(&self, id: GroupId) -> &Combination {
-        &self.groups[id.0 as usize].combination
+    /// The values of a group; None for a service as a whole.
+    pub(in crate::core) fn combination(&self, id: GroupId) -> Option<&Combination> {
+        (!id.is_whole()).then(|| &self.groups[id.0 as usize].combination)
     }
 
     /// To be called at a flush: forgets all groups if the services' numbers are void, or if there are too many groups.

@@ -15,6 +15,7 @@
 
 mod bytemap;
 mod combination;
+mod counters;
 mod groups;
 mod names;
 mod resolver;
@@ -25,6 +26,7 @@ mod template;
 mod tests;
 
 pub use combination::Combination;
+pub use counters::Counters;
 pub use groups::dimension_value;
 pub(in crate::core) use groups::{GroupId, Groups};
 pub use resolver::{Service, ServiceId, ServiceResolver};
@@ -205,7 +207,7 @@ impl Classifier {
                 Some(text) if text.contains(Field::Route.name()) => refuse(Place::SloExclude(i), text),
                 _ => match &slo.indicator.rule {
                     crate::core::settings::Rule::Good(text) => refuse(Place::SloGood(i), text),
-                    crate::core::settings::Rule::Latency { .. } => refuse(Place::SloLatency(i), ""),
+                    _ => refuse(Place::SloLatency(i), ""),
                 },
             };
         }
@@ -226,7 +228,8 @@ impl Classifier {
             place: Place::ServiceName(index),
             error: PredicateError::new(0..name.len(), message),
         };
-        let number = u16::try_from(index).map_err(|_| whole("too many service rules".into()))?;
+        let number = u16::try_from(index).ok().filter(|number| *number != names::NO_RULE);
+        let number = number.ok_or_else(|| whole("too many service rules".into()))?;
         let rule = Rule::compile(index, settings, labels)?;
         let mut rule = rule;
         let fixed = match &settings.map {

@@ -8,6 +8,9 @@ use super::template::{clean, raw_bytes_max};
 use super::{Classifier, Service, ServiceId, ServiceName, is_reserved};
 use crate::core::settings::{OTHER, UNMATCHED};
 
+/// Stands for a rule where a message names its service itself.
+pub(super) const NO_RULE: u16 = u16::MAX;
+
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Names {
@@ -27,7 +30,7 @@ impl Names {
         let services: Vec<Service> = reserved
             .into_iter()
             .chain(classifier.named().cloned())
-            .map(|name| Service { slos: classifier.slos_of(&name.name).into(), name })
+            .map(|name| service(name, classifier))
             .collect();
         Names {
             lasting: services.len(),
@@ -53,6 +56,18 @@ impl Names {
         }
     }
 
+    /// The service that counters of another system name. None: nothing that is counted elsewhere applies to it.
+    pub(super) fn external(&mut self, raw: &[u8], classifier: &Classifier) -> Option<ServiceId> {
+        let cut = &raw[..raw.len().min(raw_bytes_max(self.name_bytes_max))];
+        if self.ids.get(NO_RULE, cut).is_none() {
+            let name = clean(cut, self.name_bytes_max);
+            if classifier.decided_and_external(&name).1.is_empty() {
+                return None;
+            }
+        }
+        self.made(NO_RULE, raw, classifier)
+    }
+
     #[cold]
     fn learn(&mut self, rule: u16, raw: &[u8], classifier: &Classifier) -> Option<ServiceId> {
         let name = clean(raw, self.name_bytes_max);
@@ -70,9 +85,9 @@ impl Names {
             return Some(ServiceId::OTHER);
         }
         let id = ServiceId(self.services.len() as u32);
-        let slos = classifier.slos_of(&name).into();
-        let name = ServiceName { name: name.into(), named: false, rule: Some(rule) };
-        self.services.push(Service { name, slos });
+        let rule_or_none = Some(rule).filter(|rule| *rule != NO_RULE);
+        let name = ServiceName { name: name.into(), named: false, rule: rule_or_none };
+        self.services.push(service(name, classifier));
         Some(self.remember(rule, raw, id))
     }
 
@@ -97,4 +112,9 @@ impl Names {
         self.services.shrink_to_fit();
         true
     }
+}
+
+fn service(name: ServiceName, classifier: &Classifier) -> Service {
+    let (slos, external) = classifier.decided_and_external(&name.name);
+    Service { name, slos, external }
 }

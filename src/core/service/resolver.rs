@@ -31,8 +31,10 @@ impl ServiceId {
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
-    /// Indexes into `Settings::slos` that apply, ascending.
+    /// Indexes into `Settings::slos` that apply and that requests decide, ascending.
     pub slos: Box<[u16]>,
+    /// Those that apply and are counted elsewhere, ascending.
+    pub external: Box<[u16]>,
 }
 
 /// Most plans remembered; when there are more, all are forgotten and made anew.
@@ -57,9 +59,9 @@ enum Step {
 /// space that threads would otherwise fight for).
 #[derive(Debug)]
 pub struct ServiceResolver {
-    classifier: Classifier,
+    pub(super) classifier: Classifier,
     rules: Vec<Rule>,
-    names: Names,
+    pub(super) names: Names,
     scratch: Vec<u8>,
     /// Fields that make up a plan's key; empty: plans are not worth it.
     key_fields: Vec<Field>,

@@ -177,6 +177,13 @@ pub enum Rule {
         /// What a failed request (status >= 500 or none) counts as.
         failed: Failed,
     },
+    /// Good where the line reached Kafka before its request was so old.
+    Freshness {
+        /// Bound, microseconds, exclusive.
+        below_us: u64,
+    },
+    /// Requests decide nothing: good and all are counted elsewhere, and come as [`crate::core::settings::Format::External`].
+    External,
 }
 
 /// Whose latency.

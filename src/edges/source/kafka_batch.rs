@@ -13,6 +13,7 @@
 
 use super::config::{Logged, logged};
 use crate::core::envelope::Headers;
+use crate::core::time::Time;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaRespErr;
@@ -119,6 +120,14 @@ impl<'a> Raw<'a> {
 pub struct RecordHeaders<'a>(Raw<'a>);
 
 impl Headers for RecordHeaders<'_> {
+    fn timestamp(&self) -> Option<Time> {
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: a live message, and a place to write to.
+        let ms = unsafe { sys::rd_kafka_message_timestamp(self.0.message.as_ptr(), &mut kind) };
+        let known = kind != sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && ms >= 0;
+        Some(Time(ms.checked_mul(1000).filter(|_| known)?))
+    }
+
     fn get(&self, name: &str) -> Option<&[u8]> {
         let name = CString::new(name).ok()?;
         let mut headers = std::ptr::null_mut();

@@ -40,6 +40,9 @@ pub struct CheckArgs {
     /// Decide the lines of a file (plain, gzip, zstd; - for stdin) and show the counts
     #[arg(long, value_name = "FILE")]
     pub sample: Option<PathBuf>,
+    /// With --sample: the source whose format reads the lines [default: the first]
+    #[arg(long, value_name = "NAME", requires = "sample")]
+    pub source: Option<String>,
     /// Print the pipeline as it runs: defaults filled in, presets expanded, secrets masked
     #[arg(long)]
     pub print: bool,
@@ -98,7 +101,7 @@ fn one(
         eprint(&render(finding, Level::Warning, &path, &pipeline.text, terminal.stderr_color));
     }
     let sample = match &args.sample {
-        Some(file) => Some(sample::count(pipeline, file)?),
+        Some(file) => Some(sample::count(pipeline, file, args.source.as_deref())?),
         None => None,
     };
     let reached = if args.offline { Vec::new() } else { connect::test(pipeline) };

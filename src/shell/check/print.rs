@@ -236,6 +236,10 @@ fn slo(slo: &Slo, specification: Option<&str>) -> Value {
             let block = json!({ "below": micros_text(*below_us), "of": of, "failed": failed });
             indicator.insert("latency".into(), block)
         }
+        Rule::External => indicator.insert("external".into(), true.into()),
+        Rule::Freshness { below_us } => {
+            indicator.insert("freshness".into(), json!({ "below": micros_text(*below_us) }))
+        }
     };
     if let Some(exclude) = &slo.indicator.exclude {
         indicator.insert("exclude".into(), exclude.clone().into());

@@ -49,9 +49,17 @@ pub(super) struct Counts {
     slos: Vec<String>,
 }
 
-/// Decides every line of a file by the pipeline's first source.
-pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandError> {
+/// Decides every line of a file by the source of that name, or the pipeline's first.
+pub(super) fn count(pipeline: &Pipeline, file: &Path, source: Option<&str>) -> Result<Counts, CommandError> {
     let settings = &pipeline.settings;
+    let source = match source {
+        None => 0,
+        Some(name) => settings
+            .sources
+            .iter()
+            .position(|s| *s.name == *name)
+            .ok_or_else(|| CommandError::Usage(format!("the pipeline has no source {name}")))?,
+    };
     let mut explainer = Explainer::new(settings).map_err(CommandError::failed)?;
     let mut lines =
         LineReader::open(file, settings.limits.line_bytes_max as usize).map_err(CommandError::failed)?;
@@ -59,9 +67,12 @@ pub(super) fn count(pipeline: &Pipeline, file: &Path) -> Result<Counts, CommandE
     let mut counts =
         Counts { slos: settings.slos.iter().map(|s| s.name.to_string()).collect(), ..Counts::default() };
     while let Some(line) = lines.next_line().map_err(CommandError::failed)? {
-        explainer.explain(0, line, Some(now), Fields::NONE).into_iter().for_each(|fate| counts.add(fate));
+        explainer
+            .explain(source, line, Some(now), Fields::NONE)
+            .into_iter()
+            .for_each(|fate| counts.add(fate));
     }
-    explainer.give_up(0).into_iter().for_each(|fate| counts.add(fate));
+    explainer.give_up(source).into_iter().for_each(|fate| counts.add(fate));
     Ok(counts)
 }
 
@@ -91,6 +102,11 @@ impl Counts {
             service = crate::core::settings::OTHER.to_string();
         }
         let service = self.services.entry(service).or_default();
+        if let Some((_, slo, good, total)) = fate.counted {
+            let counts = service.verdicts.entry(slo).or_default();
+            (counts[0], counts[1]) = (counts[0] + good, counts[1] + total - good);
+            return;
+        }
         service.requests += 1;
         for (slo, verdict) in fate.slis {
             let i = match verdict {

@@ -10,6 +10,7 @@ pub mod policy;
 pub mod read;
 pub mod receivers;
 pub mod scalar;
+pub mod line_test;
 pub mod slo_entry;
 pub mod window;
 
@@ -23,6 +24,7 @@ use std::fmt;
 use crate::core::settings::OnEmpty;
 pub use alerts::{AlertsFile, TierFile};
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
+pub use line_test::{ExpectFile, TestFile};
 pub use policy::{CreditFile, PolicyFile, PolicyTierFile, SlaFile};
 pub use receivers::{AlertmanagerFile, AuthFile, HttpTlsFile, ModeFile, Several, WebhookFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
@@ -375,6 +377,11 @@ pub struct IndicatorFile {
     pub latency: Option<At<LatencyFile>>,
     /// How many requests a slice must hold; implies `budgeting: timeslices`.
     pub throughput: Option<At<ThroughputFile>>,
+    /// Good where the line reached Kafka soon after its request had ended.
+    pub freshness: Option<At<FreshnessFile>>,
+    /// `true`: requests decide nothing; good and total are counters that a source of `format: external` brings, as
+    /// another system counts them (correctness, durability). The messages name the service and this SLO.
+    pub external: Option<At<bool>>,
     /// Records for which it holds are left out.
     pub exclude: Option<At<PredicateText>>,
 }
@@ -402,6 +409,17 @@ pub struct LatencyFile {
     pub of: At<String>,
     /// What a failed request counts as: `bad` (default), `good` or `excluded`.
     pub failed: Option<FailedFile>,
+}
+
+/// Freshness: the time from the end of a request to the timestamp of the Kafka record that its line came in lies below
+/// a bound. The timestamp is the broker's (`message.timestamp.type=LogAppendTime`) or the producer's, as the topic is
+/// set up. A line without one, such as an archive's in a backfill, is excluded.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Freshness")]
+pub struct FreshnessFile {
+    /// Bound, exclusive.
+    pub below: At<DurationText>,
 }
 
 /// What a failed request counts as.
@@ -561,39 +579,4 @@ pub struct LimitsFile {
     pub flush_bytes_max: Option<At<SizeText>>,
     /// Partials that may wait for the journal. Default: 8.
     pub queue_chunks_max: Option<At<u32>>,
-}
-
-/// A line, and what must become of it.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Test")]
-pub struct TestFile {
-    /// What it shows.
-    pub name: Option<String>,
-    /// Source whose format reads it. Default: the first.
-    pub source: Option<At<String>>,
-    /// The log line.
-    pub line: At<String>,
-    /// What must become of it; only what is named is compared.
-    pub expect: At<ExpectFile>,
-}
-
-/// What must become of a line.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Expect")]
-pub struct ExpectFile {
-    /// `record`, `skipped` or `rejected`. Default: `record`.
-    pub outcome: Option<At<String>>,
-    /// Why it was rejected.
-    pub reason: Option<At<String>>,
-    /// Its service.
-    pub service: Option<At<String>>,
-    /// Start of its slice.
-    pub slice: Option<At<String>>,
-    /// Verdict by SLO: `good`, `bad`, `excluded`, or `none` where the SLO does not apply.
-    pub slis: Option<BTreeMap<String, At<String>>>,
-    /// Fields of the record, named as `explain` prints them; `null` is absent.
-    #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
-    pub record: Option<BTreeMap<String, At<serde_json::Value>>>,
 }

@@ -5,9 +5,11 @@
 
 use super::objects::{Objects, Site};
 use super::tree::Node;
-use super::{SOURCE, shifted};
+use super::{EXTERNAL, FRESHNESS, SOURCE, shifted};
 use crate::shell::config::scalar::micros_text;
-use crate::shell::config::{At, DurationText, FailedFile, IndicatorFile, LatencyFile, PredicateText};
+use crate::shell::config::{
+    At, DurationText, FailedFile, FreshnessFile, IndicatorFile, LatencyFile, PredicateText,
+};
 
 /// The indicator that an SLI's spec is, with the objective's `op` and `value`.
 pub(super) fn indicator(
@@ -45,6 +47,9 @@ fn ratio(objects: &mut Objects, site: &Site, ratio: &At<Node>) -> Option<Indicat
         objects.error(site, &raw.span, "a raw ratio cannot be counted from access logs", hint);
         return None;
     }
+    if let Some(indicator) = external(objects, site, ratio) {
+        return Some(indicator);
+    }
     let predicate = |objects: &mut Objects, role: &'static str| {
         let metric = ratio.get(role)?.clone();
         let spec = source(objects, site, &metric)?;
@@ -81,6 +86,21 @@ fn ratio(objects: &mut Objects, site: &Site, ratio: &At<Node>) -> Option<Indicat
     Some(IndicatorFile { good, bad, exclude, ..IndicatorFile::default() })
 }
 
+/// A ratio whose good and total another system counts: a spec of either that says so stands for both.
+fn external(objects: &mut Objects, site: &Site, ratio: &At<Node>) -> Option<IndicatorFile> {
+    let of = |role: &str| ratio.get(role)?.get("metricSource")?.get("spec")?.get(EXTERNAL).cloned();
+    let says = of("good").or_else(|| of("total"))?;
+    for role in ["good", "bad", "total"] {
+        if let Some(metric) = ratio.get(role).cloned()
+            && let Some(spec) = source(objects, site, &metric)
+        {
+            objects.known(site, &spec, &[EXTERNAL]);
+        }
+    }
+    let external = Some(site.at(&says.span, says.value == Node::Scalar("true".into())));
+    Some(IndicatorFile { external, ..IndicatorFile::default() })
+}
+
 /// `exclude`, or what `filter` (of all that count) leaves out.
 fn excluded(objects: &mut Objects, site: &Site, spec: &At<Node>) -> Option<At<PredicateText>> {
     let filter = objects.text(site, spec, "filter").or_else(|| objects.text(site, spec, "total"));
@@ -115,7 +135,7 @@ fn threshold(
             site,
             &spec.span,
             "a threshold names no latency",
-            "of: client, upstream, or the name of a duration",
+            "of: client, upstream, freshness, or the name of a duration",
         );
         return None;
     };
@@ -137,6 +157,15 @@ fn threshold(
         },
     };
     let below = bound(objects, site, &spec, slo, objective)?;
+    if of.value == FRESHNESS {
+        if let (Some(_), Some(written)) = (failed, spec.get("failed")) {
+            let hint = "a failed request is as fresh as any other; it is not read";
+            objects.warn(site, &written.span, "`failed` is of no use here", hint);
+        }
+        let freshness = Some(site.at(&threshold.span, FreshnessFile { below }));
+        let exclude = excluded(objects, site, &spec);
+        return Some(IndicatorFile { freshness, exclude, ..IndicatorFile::default() });
+    }
     let latency = LatencyFile { below, of: site.at(&of.span, of.value), failed };
     let exclude = excluded(objects, site, &spec);
     Some(IndicatorFile {

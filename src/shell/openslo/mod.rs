@@ -61,6 +61,10 @@ const ANNOTATIONS: [&str; 22] = [
 const VERSION: &str = "openslo/v1";
 /// Our type of metric source.
 const SOURCE: &str = "accesslog";
+/// What a metric's spec says of numbers that another system counts.
+const EXTERNAL: &str = "external";
+/// What a threshold is `of` that bounds the way from a request to Kafka.
+const FRESHNESS: &str = "freshness";
 
 /// What was found wrong or odd.
 #[derive(Debug, Default)]

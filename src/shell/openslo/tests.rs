@@ -347,7 +347,7 @@ fn what_cannot_mean_anything_is_shown_where() {
 const EVERYTHING: &str = r#"version: 1
 name: shop
 slice: 10s
-sources: [{ name: alb, format: aws_alb }]
+sources: [{ name: alb, format: aws_alb }, { name: counters, format: external }]
 services:
   - { name: checkout, when: 'path == "/checkout"', tier: 1, owner: payments, runbook_url: https://r.example, dashboard_url: https://d.example }
   - { name: "team-{team}", match: { path: '^/(?<team>[a-z]+)/' } }
@@ -393,6 +393,8 @@ slos:
   - { name: share, objective: 99, budgeting: ratio_timeslices, slice_window: 10s, indicator: { good: status < 500 } }
   - { name: busy, objective: 99, alerts: none, slice_window: 1m, indicator: { throughput: { at_least: 10, at_most: 500 }, exclude: websocket } }
   - { name: calm, objective: 99, alerts: none, indicator: { throughput: { at_most: 500 } } }
+  - { name: freshness, objective: 99, indicator: { freshness: { below: 5m }, exclude: websocket }, alerts: none }
+  - { name: correctness, objective: 99.99, indicator: { external: true }, alerts: none }
 "#;
 
 fn parse(text: &str) -> Pipeline {

@@ -3,7 +3,7 @@
 //! Invariant: what is written passes OpenSLO's own rules (names are DNS labels, a metric has a source with a type
 //! and a spec, a policy has one condition and a target), and [`super::read`] makes the same SLOs of it.
 
-use super::{PREFIX, SOURCE, VERSION, extras, is_label, label, shifted};
+use super::{EXTERNAL, FRESHNESS, PREFIX, SOURCE, VERSION, extras, is_label, label, shifted};
 use crate::core::format::preset;
 use crate::core::settings::{
     Budgeting, Failed, LatencyOf, Op, Rule, ServiceRule, Settings, SliceTest, Slo, Tier,
@@ -248,6 +248,17 @@ fn indicator(slo: &Slo, source: &str) -> (Value, Option<String>) {
             }
             let bound = shifted(&below_us.to_string(), -3);
             (json!({ "thresholdMetric": metric(spec) }), bound)
+        }
+        Rule::External => {
+            let counted = || metric(json!({ EXTERNAL: true }));
+            (json!({ "ratioMetric": { "counter": true, "good": counted(), "total": counted() } }), None)
+        }
+        Rule::Freshness { below_us } => {
+            let mut spec = json!({ "of": FRESHNESS, "unit": "ms" });
+            if let Some(exclude) = exclude {
+                spec["exclude"] = exclude.clone().into();
+            }
+            (json!({ "thresholdMetric": metric(spec) }), shifted(&below_us.to_string(), -3))
         }
     }
 }

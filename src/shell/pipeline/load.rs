@@ -4,7 +4,8 @@
 //! problem. Each part of the file has its own module; this one puts them together.
 
 use super::{
-    Bounds, Pipeline, alerts, dimensions, routes, services, sinks, slos, sources, tests_block, written,
+    Bounds, Pipeline, alerts, dimensions, indicators, routes, services, sinks, slos, sources, tests_block,
+    written,
 };
 use crate::core::settings::{Limits, Settings};
 use crate::core::time::SliceLength;
@@ -228,6 +229,7 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         limits: limits(&limits_file, checker),
     };
     services::compile(file, &written, &settings, checker);
+    indicators::check_fed((file, &written), &settings, kafka_sources.iter().any(Option::is_some), checker);
     // an SLO that could not be read from another file is missing to the tests, which is no fault of theirs
     let whole = checker.problems.iter().all(|problem| problem.file.is_none());
     let tests = if whole { tests_block::build(file, &settings, checker) } else { Vec::new() };

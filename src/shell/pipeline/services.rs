@@ -113,7 +113,8 @@ fn read_table(text: &str, values: &mut BTreeMap<String, String>, span: &Range<us
 
 /// The format's own key.
 fn default_name(file: &PipelineFile) -> &'static str {
-    let named = file.sources.first().and_then(|s| by_name(&s.format.preset));
+    let named =
+        file.sources.iter().filter_map(|s| by_name(&s.format.preset)).find(|f| *f != Format::External);
     let format = named.unwrap_or(Format::AwsAlb);
     preset(format).service_template
 }

@@ -3,6 +3,7 @@
 //! Invariant: every SLO can apply to some service, and its objective can be met and missed.
 
 use super::alerts::{Choice, Over};
+use super::indicators;
 use super::load::Checker;
 use super::written::WrittenSlo;
 use super::{policies, tiers, windows};
@@ -179,6 +180,9 @@ fn step(text: Option<&At<DecimalText>>, checker: &mut Checker) -> Decimal {
 }
 
 fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
+    if let Some(indicator) = indicators::build(written, checker) {
+        return indicator;
+    }
     let rule = match (&written.good, &written.bad, &written.latency) {
         (Some(good), None, None) => Rule::Good(good.value.0.clone()),
         (None, Some(bad), None) => Rule::Good(format!("!({})", bad.value.0)),

@@ -203,6 +203,36 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
         &["needs `good`, `latency` or `throughput`"],
     ),
     (
+        "latency: { below: 200ms, of: upstream }",
+        "freshness: { below: 0s }",
+        "0s }",
+        &["nothing is fresher than 0"],
+    ),
+    (
+        "latency: { below: 200ms, of: upstream }",
+        "freshness: { below: 5m }\n      good: status < 400",
+        "freshness: {",
+        &["one of `good`", "`freshness` and `external`"],
+    ),
+    (
+        "latency: { below: 200ms, of: upstream }",
+        "external: true\n      good: status < 400",
+        "external: true",
+        &["one of `good`"],
+    ),
+    (
+        "latency: { below: 200ms, of: upstream }",
+        "external: true",
+        "true\nalerts",
+        &["no source feeds this SLO"],
+    ),
+    (
+        "good: status < 500\n      exclude: client_gone",
+        "external: true\n      exclude: client_gone",
+        "client_gone",
+        &["an external SLO counts none"],
+    ),
+    (
         "${KAFKA_BROKERS:-localhost:9092}",
         "${KAFKA_BROKERS}",
         "${KAFKA_BROKERS}",
@@ -442,4 +472,30 @@ fn a_table_may_stand_in_a_file_beside_the_pipeline() {
     let error = load().expect_err("a wrong table");
     assert!(error.contains("line 2 of the table gives `a` a second service"), "{error}");
     assert!(error.contains("line 3 of the table is no `value,service`"), "{error}");
+}
+
+#[test]
+fn sources_and_external_slos_belong_together() {
+    let counters = "    format: external\n  - name: more\n    format: aws_alb\nslice: 1m";
+    let fed =
+        EXAMPLE.replace("    format: aws_alb\n    lateness: 30s\n    idle_timeout: 30s\nslice: 1m", counters);
+    assert_ne!(fed, EXAMPLE);
+    let pipeline = parse(&fed).unwrap_or_else(|e| panic!("{e}"));
+    let said = pipeline.warnings_text(false);
+    assert!(said.contains("every message is rejected") && said.contains(":11:13"), "{said}");
+    let both = fed.replace("latency: { below: 200ms, of: upstream }", "external: true");
+    let pipeline = parse(&both).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(pipeline.warnings_text(false), "");
+    // freshness is of Kafka, or of lines that tell themselves
+    let kafka = EXAMPLE.find("    kafka:").expect("Kafka")..EXAMPLE.find("    format").expect("a format");
+    let archive = EXAMPLE
+        .replace(&EXAMPLE[kafka], "")
+        .replace("latency: { below: 200ms, of: upstream }", "freshness: { below: 5m }")
+        .replace("  events: { topic: slo-events, state_topic: slo-state, mode: binary }\n", "")
+        .replace("  dead_letters: { topic: alb-logs-dead }\n", "");
+    let pipeline = parse(&archive).unwrap_or_else(|e| panic!("{e}"));
+    assert!(pipeline.warnings_text(false).contains("nothing tells when lines arrive"));
+    let told = archive.replace("format: aws_alb", "format: { json: { fields: { arrival: ingested_at } } }");
+    let pipeline = parse(&told).unwrap_or_else(|e| panic!("{e}"));
+    assert!(!pipeline.warnings_text(false).contains("nothing tells when lines arrive"));
 }

@@ -18,6 +18,8 @@ pub struct LineTest {
     pub source: usize,
     /// The line.
     pub line: String,
+    /// When Kafka took it.
+    pub arrival: Option<Time>,
     /// Where the test stands in the file.
     pub span: Range<usize>,
     /// What is compared.
@@ -56,6 +58,7 @@ pub(super) fn build(file: &PipelineFile, settings: &Settings, checker: &mut Chec
             name: test.name.clone().unwrap_or_else(|| format!("test {}", i + 1)),
             source: source.unwrap_or(0),
             line: test.line.value.trim_end_matches(['\n', '\r']).to_string(),
+            arrival: test.arrival.as_ref().and_then(|text| time(text, checker)),
             span: test.line.span.clone(),
             expect: expect(&test.expect, settings, checker),
         });
@@ -77,24 +80,19 @@ fn expect(written: &At<ExpectFile>, settings: &Settings, checker: &mut Checker) 
     );
     let reasons: Vec<&str> = Reason::ALL.iter().map(|r| r.name()).collect();
     let reason = written.reason.as_ref().map(|text| one_of(text, &reasons, "reason", checker));
-    let slice = written.slice.as_ref().and_then(|text| {
-        let time = Time::parse(text);
-        if time.is_none() {
-            checker.error_hint(
-                &text.span,
-                format!("`{}` is not a time", text.value),
-                "write it as 2026-11-23T10:00:00Z",
-            );
-        }
-        time
-    });
+    let slice = written.slice.as_ref().and_then(|text| time(text, checker));
     let mut slis = BTreeMap::new();
     for (slo, verdict) in written.slis.iter().flatten() {
         if !settings.slos.iter().any(|s| *s.name == **slo) {
             let hint = meant(slo, settings.slos.iter().map(|s| &*s.name));
             checker.error_hint(&verdict.span, format!("there is no SLO `{slo}`"), hint);
         }
-        let text = one_of(verdict, &["good", "bad", "excluded", "none"], "verdict", checker);
+        let text = match verdict.split_once(" of ") {
+            Some((good, total)) if [good, total].iter().all(|n| n.parse::<u64>().is_ok()) => {
+                verdict.value.clone()
+            }
+            _ => one_of(verdict, &["good", "bad", "excluded", "none", "1 of 2"], "verdict", checker),
+        };
         slis.insert(slo.clone(), Some(text).filter(|t| t != "none"));
     }
     let mut record = BTreeMap::new();
@@ -117,4 +115,16 @@ fn expect(written: &At<ExpectFile>, settings: &Settings, checker: &mut Checker) 
         slis,
         record,
     }
+}
+
+fn time(text: &At<String>, checker: &mut Checker) -> Option<Time> {
+    let time = Time::parse(text);
+    if time.is_none() {
+        checker.error_hint(
+            &text.span,
+            format!("`{}` is not a time", text.value),
+            "write it as 2026-11-23T10:00:00Z",
+        );
+    }
+    time
 }
