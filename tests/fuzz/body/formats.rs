@@ -21,6 +21,7 @@ const DECLARED: &[(&str, &str)] = &[
     ("cloudfront", include_str!("../../formats/cloudfront/real_time_with_declared_columns.layout.json")),
     ("cloudfront", include_str!("../../formats/cloudfront/v2_plain_with_another_delimiter.layout.json")),
     ("delimited", include_str!("../../formats/delimited/mapped_first_that_is_there.layout.json")),
+    ("delimited", include_str!("../../formats/delimited/mapped_first_time_that_is_there.layout.json")),
     ("delimited", include_str!("../../formats/delimited/pipes.layout.json")),
     ("delimited", include_str!("../../formats/delimited/tabs_start_date_and_lists.layout.json")),
     ("envoy", include_str!("../../formats/envoy/custom_format.layout.json")),
