@@ -4,12 +4,20 @@
 //! prints it, where a field that is not listed must be null, `{"rejected": reason}`, or `{"skipped": true}`. Expectations are
 //! written from the grammar, not from what the parser says.
 
+#[path = "formats/allocations.rs"]
+mod allocations;
 #[path = "formats/aws_alb_slow.rs"]
 mod aws_alb_slow;
 #[path = "formats/aws_slow.rs"]
 mod aws_slow;
+#[path = "formats/common_log_slow.rs"]
+mod common_log_slow;
+#[path = "laws/counting.rs"]
+mod counting;
 #[path = "formats/declared.rs"]
 mod declared;
+#[path = "formats/declared_slow.rs"]
+mod declared_slow;
 #[path = "formats/envoy_slow.rs"]
 mod envoy_slow;
 #[path = "formats/json_lines.rs"]

@@ -1,12 +1,12 @@
 //! Classic and Network Load Balancers by the slow way.
 
-use super::slow_text::{Made, Refused, count, instant, millis, outcome, regex, seconds, status, utc};
+use super::slow_text::{Made, Refused, count, instant, iso, millis, outcome, regex, seconds, status, utc};
 use regex::bytes::Regex;
 use serde_json::Value;
 
 /// A Classic Load Balancer's lines.
 pub(crate) struct Clb {
-    column: Regex,
+    column: &'static Regex,
 }
 
 impl Clb {
@@ -106,9 +106,9 @@ fn nlb_record(line: &[u8]) -> Result<Made, Refused> {
     if found <= 3 {
         return Err("truncated");
     }
-    let start = given(21).and_then(utc);
+    let start = given(21).and_then(iso);
     let end = match given(2) {
-        Some(text) => utc(text).ok_or("bad_time")?,
+        Some(text) => iso(text).ok_or("bad_time")?,
         None => match start {
             Some(start) => start,
             None => return Err("bad_time"),
@@ -119,7 +119,7 @@ fn nlb_record(line: &[u8]) -> Result<Made, Refused> {
     if found < 12 {
         return Err("truncated");
     }
-    if given(2).is_none() && given(21).is_some_and(|text| utc(text).is_none()) {
+    if given(2).is_none() && given(21).is_some_and(|text| iso(text).is_none()) {
         return Err("bad_time");
     }
     let mut made = Made::default();

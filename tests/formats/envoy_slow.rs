@@ -1,7 +1,7 @@
 //! Envoy's and Istio's default lines the slow way: one expression for each number of values that a line may
 //! have, tried from the most to the fewest.
 
-use super::slow_text::{Made, Refused, count, instant, millis, outcome, regex, status, utc};
+use super::slow_text::{Made, Refused, count, instant, iso, millis, outcome, regex, status};
 use regex::bytes::{Captures, Regex};
 use serde_json::Value;
 
@@ -30,8 +30,8 @@ const CLIENTS: &[Piece] = &[("xff", Client, "\" \""), ("agent", Client, "\" \"")
 struct Layout {
     pieces: Vec<Piece>,
     /// By number of values: the expression of a line that has so many.
-    left: Vec<Regex>,
-    right: Regex,
+    left: Vec<&'static Regex>,
+    right: &'static Regex,
 }
 
 /// The formats of one kind of line.
@@ -139,7 +139,7 @@ impl Layout {
     fn record(&self, captures: &Captures<'_>) -> Result<Made, Refused> {
         let get = |name: &str| captures.name(name).map_or(&b""[..], |m| m.as_bytes());
         let given = |name: &str| Some(get(name)).filter(|text| !matches!(*text, b"" | b"-"));
-        let start = given("start").and_then(utc).ok_or("bad_time")?;
+        let start = given("start").and_then(iso).ok_or("bad_time")?;
         let duration = millis(given("duration").unwrap_or_default()).map_err(|()| "bad_number")?;
         let sent = status(get("code")).map_err(|()| "bad_status")?;
         let number = |n: Result<Option<u64>, ()>| n.map_err(|()| "bad_number");

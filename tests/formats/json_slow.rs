@@ -1,8 +1,8 @@
 //! The JSON formats once more, over all members of a line in their order: slow, and sharing nothing with the parsers but
 //! the reasons' names. Valid JSON is read by serde_json; what a repair may make of the rest by a small descent here.
 
+use super::slow_text::Made;
 use jiff::Timestamp;
-use jiff::fmt::strtime;
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
@@ -111,6 +111,8 @@ pub(crate) struct Spec {
     pub(crate) gone: &'static [u64],
     pub(crate) no_status: bool,
     pub(crate) from_start: bool,
+    /// A number that cannot be read is none.
+    pub(crate) guesses: bool,
     pub(crate) before: fn(&Flat) -> Option<Value>,
     pub(crate) after: fn(&Flat, &mut Map<String, Value>),
 }
@@ -151,8 +153,9 @@ impl Spec {
         for member in self.members.lines().map(str::trim).filter(|m| !m.is_empty()) {
             let words: Vec<&str> = member.split(' ').collect();
             let (field, kind, paths) = (words[0], words[1], &words[2..]);
-            // A later line for a field that is filled is not read.
-            if record.contains_key(field) {
+            // A later line for a field that is filled is not read, but for one that may fill others.
+            let of_parts = ["uri", "authority", "address", "request", "start"].contains(&kind);
+            if record.contains_key(field) && !of_parts {
                 continue;
             }
             has_status |= field == "status" && paths.iter().any(|path| has(flat, path));
@@ -163,13 +166,32 @@ impl Spec {
                 let scale = kind.split(':').nth(1).map_or(0, |s| s.parse().expect("a scale"));
                 let read = match kind.split(':').next().unwrap_or_default() {
                     "text" => Ok(Some(Value::from(text))),
-                    "count" | "dur" => quantity(text, scale).map_err(|()| "bad_number"),
+                    "count" => quantity(text, 0, false).map_err(|()| "bad_number"),
+                    "dur" => quantity(text, scale, true).map_err(|()| "bad_number"),
+                    // Only where it writes its unit.
+                    "dur_written" => match quantity(text, 0, true) {
+                        Ok(_) if text.ends_with(|c: char| c.is_ascii_digit()) => Ok(None),
+                        read => read.map_err(|()| "bad_number"),
+                    },
+                    "uri" | "authority" | "address" | "request" => {
+                        let mut made = Made::default();
+                        parts(kind, text, &mut made);
+                        for (name, part) in made.0 {
+                            record.entry(name).or_insert(part);
+                        }
+                        break;
+                    }
+                    "last" => {
+                        let words = text.split([',', ' ', '"']);
+                        let server = words.rev().find(|word| !matches!(*word, "" | "-" | ":" | "[" | "]"));
+                        Ok(server.map(Value::from))
+                    }
                     "status" => status(text).map_err(|()| "bad_status"),
                     "statuses" => Ok(listed(text).next_back().and_then(|text| status(text).ok().flatten())),
                     "durs" => {
                         let mut sum = None;
                         for one in listed(text) {
-                            match quantity(one, scale) {
+                            match quantity(one, scale, true) {
                                 Ok(Some(n)) => sum = Some(sum.unwrap_or(0) + n.as_u64().unwrap_or(0)),
                                 Ok(None) => {}
                                 Err(()) => own = own.or(Some("bad_number")),
@@ -196,14 +218,13 @@ impl Spec {
                     }
                     Ok(None) => {}
                     Err(reason) => {
-                        if is_needed || reason != "bad_number" {
-                            own = own.or(Some(reason));
-                        }
+                        own = own.or(Some(reason).filter(|_| is_needed || reason != "bad_number"));
                     }
                 }
             }
             let rank =
                 |reason: &&str| ["bad_time", "bad_status", "bad_number"].iter().position(|r| r == reason);
+            let own = own.filter(|reason| !self.guesses || *reason != "bad_number");
             refused = refused.into_iter().chain(own).min_by_key(rank);
         }
         let latency = record.get("client_latency_us").and_then(Value::as_i64);
@@ -231,6 +252,34 @@ impl Spec {
         record.insert("websocket".into(), (status == Some(101)).into());
         record.insert("client_gone".into(), status.is_some_and(|s| self.gone.contains(&s)).into());
         Ok(record)
+    }
+}
+
+/// What some kinds of members fill beside their field.
+fn parts(kind: &str, text: &str, made: &mut Made) {
+    let address = |made: &mut Made, host: &str, port: &str| {
+        // Version 6 without brackets has no port.
+        if !text.starts_with('[') && text.matches(':').count() > 1 {
+            made.text(host, text.as_bytes());
+        } else {
+            made.address(host, port, text.as_bytes());
+        }
+    };
+    match kind {
+        "authority" => address(made, "host", "port"),
+        "address" => address(made, "client", "client_port"),
+        "request" => made.request(text.as_bytes()),
+        _ => {
+            made.target(text.as_bytes());
+            let scheme =
+                regex!(r"\A([A-Za-z0-9]+)://").captures(text).filter(|_| made.0.contains_key("host"));
+            made.some("scheme", scheme.map(|scheme| scheme[1].to_owned()));
+            if made.0.is_empty() {
+                let (path, query) = text.split_once('?').unwrap_or((text, ""));
+                made.text("path", path.as_bytes());
+                made.text("query", query.as_bytes());
+            }
+        }
     }
 }
 
@@ -435,7 +484,7 @@ fn listed(text: &str) -> impl DoubleEndedIterator<Item = &str> {
 fn status(text: &str) -> Result<Option<Value>, ()> {
     match text {
         "-1" | "000" => Ok(None),
-        _ => match quantity(text, 0)?.as_ref().and_then(Value::as_u64) {
+        _ => match quantity(text, 0, false)?.as_ref().and_then(Value::as_u64) {
             Some(n @ 100..=999) => Ok(Some(n.into())),
             Some(0) | None => Ok(None),
             Some(_) => Err(()),
@@ -443,8 +492,8 @@ fn status(text: &str) -> Result<Option<Value>, ()> {
     }
 }
 
-/// A number, or a duration with its unit, in millionths of that power of ten. None if it is negative.
-fn quantity(text: &str, scale: i32) -> Result<Option<Value>, ()> {
+/// A number times that power of ten, cut; or, with `units`, a duration with its unit in microseconds. None if it is negative.
+pub(crate) fn quantity(text: &str, scale: i32, units: bool) -> Result<Option<Value>, ()> {
     let number = regex!(r"\A(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?\z");
     let value = match number.captures(text) {
         Some(read) => {
@@ -468,7 +517,7 @@ fn quantity(text: &str, scale: i32) -> Result<Option<Value>, ()> {
         }
         None => {
             let with_unit = regex!(r"\A-?(?:[0-9]+(?:\.[0-9]+)?(?:ns|us|µs|μs|ms|s|m|h))+\z");
-            if !with_unit.is_match(text) || scale == 0 {
+            if !with_unit.is_match(text) || !units {
                 return Err(());
             }
             let part = regex!(r"([0-9]+(?:\.[0-9]+)?)([^0-9.]+)");
@@ -482,7 +531,7 @@ fn quantity(text: &str, scale: i32) -> Result<Option<Value>, ()> {
                     "h" => (6, 3600),
                     _ => (0, 1),
                 };
-                let one = quantity(&part[1], scale)?.and_then(|v| v.as_u64()).ok_or(())?;
+                let one = quantity(&part[1], scale, false)?.and_then(|v| v.as_u64()).ok_or(())?;
                 sum = one.checked_mul(times).and_then(|one| sum.checked_add(one)).ok_or(())?;
             }
             if text.starts_with('-') {
@@ -494,42 +543,54 @@ fn quantity(text: &str, scale: i32) -> Result<Option<Value>, ()> {
     value.parse::<u64>().map(|n| Some(n.into())).map_err(drop)
 }
 
-fn instant(text: &str) -> Option<i64> {
+/// RFC 3339 and what resembles it.
+pub(crate) fn iso(text: &str) -> Option<i64> {
     let iso = regex!(
         r"\A(\d{4})[-/](\d\d)[-/](\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?(?: ?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?))?\z"
     );
-    let clf = regex!(r"\A(\[?)(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d) ?([+-]\d{4})(\]?)\z");
-    if let Some(read) = iso.captures(text) {
-        let decimals: String =
-            read.get(5).map_or("", |m| m.as_str()).chars().chain("000000".chars()).take(6).collect();
-        let utc: Timestamp =
-            format!("{}-{}-{}T{}.{decimals}Z", &read[1], &read[2], &read[3], &read[4]).parse().ok()?;
-        let zone = read.get(6).map_or("", |m| m.as_str()).replace(':', "");
-        let offset = match zone.strip_prefix(['+', '-']) {
-            None => 0,
-            Some(digits) => {
-                let (hours, minutes): (i64, i64) =
-                    (digits[..2].parse().ok()?, digits.get(2..4).unwrap_or("00").parse().ok()?);
-                if hours > 23 || minutes > 59 {
-                    return None;
-                }
-                (hours * 60 + minutes) * if zone.starts_with('-') { -60 } else { 60 }
+    let read = iso.captures(text)?;
+    let decimals: String =
+        read.get(5).map_or("", |m| m.as_str()).chars().chain("000000".chars()).take(6).collect();
+    let utc: Timestamp =
+        format!("{}-{}-{}T{}.{decimals}Z", &read[1], &read[2], &read[3], &read[4]).parse().ok()?;
+    let zone = read.get(6).map_or("", |m| m.as_str()).replace(':', "");
+    let offset = match zone.strip_prefix(['+', '-']) {
+        None => 0,
+        Some(digits) => {
+            let (hours, minutes): (i64, i64) =
+                (digits[..2].parse().ok()?, digits.get(2..4).unwrap_or("00").parse().ok()?);
+            if hours > 23 || minutes > 59 {
+                return None;
             }
-        };
-        return Some(utc.as_microsecond() - offset * 1_000_000);
+            (hours * 60 + minutes) * if zone.starts_with('-') { -60 } else { 60 }
+        }
+    };
+    Some(utc.as_microsecond() - offset * 1_000_000)
+}
+
+/// An instant in any form.
+pub(crate) fn instant(text: &str) -> Option<i64> {
+    if let Some(time) = iso(text) {
+        return Some(time);
     }
-    if let Some(read) = clf.captures(text).filter(|read| read[1].is_empty() == read[4].is_empty()) {
-        let text = format!("{} {}", &read[2], &read[3]);
-        return strtime::parse("%d/%b/%Y:%H:%M:%S %z", text)
-            .ok()?
-            .to_timestamp()
-            .ok()
-            .map(|t| t.as_microsecond());
+    let clf = regex!(r"\A(\[?)(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d)([^\]]*)(\]?)\z");
+    let dotnet = regex!(r"\A(\d+)/(\d+)/(\d+) (\d+):(\d+):(\d+) (AM|PM)( [^ ]+)?\z");
+    if let Some(read) = clf.captures(text).filter(|read| read[1].is_empty() == read[7].is_empty()) {
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let month = 1 + months.iter().position(|month| *month == &read[3])?;
+        return iso(&format!("{}-{month:02}-{:0>2}T{}{}", &read[4], &read[2], &read[5], &read[6]));
+    }
+    if let Some(read) = dotnet.captures(text) {
+        let n = |i: usize| read[i].parse::<u32>().ok();
+        let hour = n(4).filter(|hour| (1..=12).contains(hour))? % 12 + if &read[7] == "PM" { 12 } else { 0 };
+        let zone = read.get(8).map_or("", |zone| zone.as_str());
+        let (month, day, minute, second) = (n(1)?, n(2)?, n(5)?, n(6)?);
+        return iso(&format!("{:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{zone}", n(3)?));
     }
     let whole = text.split(['.', 'e', 'E']).next()?.len();
     let scale = match whole {
         _ if text.contains(['e', 'E']) && whole < 12 => {
-            let n = quantity(text, 0).ok()??.as_u64()?;
+            let n = quantity(text, 0, false).ok()??.as_u64()?;
             [(100_000_000_000, 6), (100_000_000_000_000, 3), (100_000_000_000_000_000, 0), (u64::MAX, -3)]
                 .iter()
                 .find(|(below, _)| n < *below)?
@@ -543,11 +604,11 @@ fn instant(text: &str) -> Option<i64> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) || text.ends_with(|c: char| !c.is_ascii_digit()) {
         return None;
     }
-    i64::try_from(quantity(text, scale).ok()??.as_u64()?).ok()
+    i64::try_from(quantity(text, scale, false).ok()??.as_u64()?).ok()
 }
 
 /// RFC 3339 with six decimals, or none where they are 0.
-fn shown(micros: i64) -> Value {
+pub(crate) fn shown(micros: i64) -> Value {
     let time = Timestamp::from_microsecond(micros.clamp(-62_135_596_800_000_000, 253_402_207_200_000_000))
         .unwrap_or_default();
     if micros.rem_euclid(1_000_000) == 0 { format!("{time:.0}").into() } else { format!("{time:.6}").into() }

@@ -482,10 +482,6 @@ impl Slow {
         }
         let found = self.seconds.captures(text)?;
         let decimals = found.get(3).map(|d| d.as_bytes());
-        // Milliseconds have no decimals.
-        if decimals.is_some() && places < 6 {
-            return None;
-        }
         if !found[1].is_empty() {
             return Some(None);
         }

@@ -51,7 +51,11 @@ impl Made {
         let Some(parts) = regex(r"\A([^ ]*) (.*) ([^ ]*)\z").captures(line) else { return };
         self.text("method", &parts[1]);
         self.text("protocol", &parts[3]);
-        let target = &parts[2];
+        self.target(&parts[2]);
+    }
+
+    /// A path with its query, `*`, or a URL.
+    pub(crate) fn target(&mut self, target: &[u8]) {
         let url = regex(r"\A[A-Za-z0-9]{1,7}://([^/?]*)([^?]*)(?:\?(.*))?\z");
         let unread = regex(r"\A[A-Za-z0-9]{1,7}://([^/?]*:[0-9]+)-(?:[/?].*)?\z");
         if let Some(parts) = unread.captures(target).filter(|parts| split_port(&parts[1]).1.is_some()) {
@@ -87,15 +91,14 @@ pub(crate) fn outcome(made: Result<Made, Refused>) -> Value {
 }
 
 /// The expression over bytes; compiled once.
-pub(crate) fn regex(text: &str) -> Regex {
-    thread_local!(static COMPILED: RefCell<HashMap<String, Regex>> = RefCell::default());
-    COMPILED.with_borrow_mut(|compiled| match compiled.get(text) {
-        Some(regex) => regex.clone(),
-        None => {
-            let regex = Regex::new(&format!("(?s-u){text}")).expect("a regular expression");
-            compiled.insert(text.to_owned(), regex.clone());
-            regex
+pub(crate) fn regex(text: &str) -> &'static Regex {
+    thread_local!(static COMPILED: RefCell<HashMap<String, &'static Regex>> = RefCell::default());
+    COMPILED.with_borrow_mut(|compiled| {
+        if let Some(regex) = compiled.get(text) {
+            return *regex;
         }
+        let regex = Regex::new(&format!("(?s-u){text}")).expect("a regular expression");
+        *compiled.entry(text.to_owned()).or_insert(Box::leak(Box::new(regex)))
     })
 }
 
@@ -169,8 +172,12 @@ pub(crate) fn utc(text: &[u8]) -> Option<i64> {
     jiff::tz::TimeZone::UTC.to_timestamp(time).ok().map(|t| t.as_microsecond())
 }
 
-/// RFC 3339 with six decimals, or none where they are 0.
+/// The same of what resembles it: any zone, a space for the `T`, slashes.
+pub(crate) fn iso(text: &[u8]) -> Option<i64> {
+    super::json_slow::iso(std::str::from_utf8(text).ok()?)
+}
+
+/// RFC 3339 with six decimals, or none where they are 0; the last time that can be shown for later ones.
 pub(crate) fn instant(micros: i64) -> Value {
-    let time = jiff::Timestamp::from_microsecond(micros).unwrap_or_default();
-    if micros.rem_euclid(1_000_000) == 0 { format!("{time:.0}").into() } else { format!("{time:.6}").into() }
+    super::json_slow::shown(micros)
 }

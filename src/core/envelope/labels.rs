@@ -128,11 +128,6 @@ impl Asked {
         let priority = |n: u16| [b'0' + (n / 10 % 10) as u8, b'0' + (n % 10) as u8];
         let facility = syslog.priority.map(|p| priority(p / 8));
         let severity = syslog.priority.map(|p| priority(p % 8));
-        let digits = |number: &'_ Option<[u8; 2]>| -> Vec<u8> {
-            let digits = number.unwrap_or_default();
-            if digits[0] == b'0' { digits[1..].to_vec() } else { digits.to_vec() }
-        };
-        let (facility, severity) = (digits(&facility), digits(&severity));
         let value = |name: &str| {
             let text = match name {
                 "syslog.hostname" => syslog.hostname,
@@ -140,13 +135,22 @@ impl Asked {
                 "syslog.procid" => syslog.procid,
                 "syslog.msgid" => syslog.msgid,
                 "syslog.time" => syslog.time,
-                "syslog.facility" if syslog.priority.is_some() => &facility,
-                "syslog.severity" if syslog.priority.is_some() => &severity,
+                "syslog.facility" => digits(&facility),
+                "syslog.severity" => digits(&severity),
                 _ => return None,
             };
             (!text.is_empty()).then_some(Raw::Text(text))
         };
         self.named(Step::Syslog, value, values);
+    }
+}
+
+/// One digit or two; nothing where there is no number.
+fn digits(number: &Option<[u8; 2]>) -> &[u8] {
+    match number {
+        Some([b'0', digits @ ..]) => digits,
+        Some(digits) => digits,
+        None => &[],
     }
 }
 

@@ -7,7 +7,7 @@
 //! microseconds: only a `LogFormat` tells.
 
 use crate::core::format::apache_layout;
-use crate::core::format::clock::Clf;
+use crate::core::format::instant::Clf;
 use crate::core::format::combined;
 use crate::core::format::pattern::Pattern;
 use crate::core::format::{LayoutError, Parsed, Preset};

@@ -7,10 +7,11 @@
 //! that a label may ask for, by its name in small letters with `_` for `-`.
 
 use crate::core::format::LayoutError;
-use crate::core::format::clock::Strftime;
+use crate::core::format::instant::Strftime;
 use crate::core::format::pasted::{Pasted, word};
 use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
-use crate::core::format::reading::{Mark, Reading, Unit, Written};
+use crate::core::format::reading::{Mark, Reading, Written};
+use crate::core::format::units::Unit;
 use crate::core::record::{Field, Labels};
 
 /// Compiles a `LogFormat`.
@@ -158,10 +159,10 @@ fn reading(letters: &str, argument: Option<&str>, original: bool) -> Option<(Rea
         ("B", _) => (Reading::Count(Field::BytesSent), 0),
         ("O", _) => (Reading::Count(Field::BytesSent), 1),
         ("I", _) => (Reading::Count(Field::BytesReceived), 0),
-        ("D", _) | ("T", "us") => (Reading::Latency(Unit::Micros, 3), 0),
-        ("T", "ms") => (Reading::Latency(Unit::Millis, 2), 0),
-        ("T", "" | "s") => (Reading::Latency(Unit::Seconds, 1), 0),
-        ("^FB", _) => (Reading::Duration(Field::FirstByte, Unit::Micros), 0),
+        ("D", _) | ("T", "us") => (Reading::Latency(Unit::Us, 3), 0),
+        ("T", "ms") => (Reading::Latency(Unit::Ms, 2), 0),
+        ("T", "" | "s") => (Reading::Latency(Unit::S, 1), 0),
+        ("^FB", _) => (Reading::Duration(Field::FirstByte, Unit::Us), 0),
         ("r", _) => (Reading::Request, 0),
         ("m", _) => text(Field::Method),
         ("U", _) => (Reading::Path, 0),
@@ -216,11 +217,11 @@ fn time(
     };
     let (instant, rank) = match spelled {
         "" => (Written::Clf, 4),
-        "sec" => (Written::Epoch(Unit::Seconds), 3),
-        "msec" => (Written::Epoch(Unit::Millis), 2),
-        "usec" => (Written::Epoch(Unit::Micros), 1),
-        "msec_frac" => (Written::Fraction(Unit::Millis), 0),
-        "usec_frac" => (Written::Fraction(Unit::Micros), 0),
+        "sec" => (Written::Epoch(Unit::S), 3),
+        "msec" => (Written::Epoch(Unit::Ms), 2),
+        "usec" => (Written::Epoch(Unit::Us), 1),
+        "msec_frac" => (Written::Fraction(Unit::Ms), 0),
+        "usec_frac" => (Written::Fraction(Unit::Us), 0),
         format => match Strftime::new(format) {
             Ok(format) => (Written::Pieces(format), 0),
             Err(at) => {

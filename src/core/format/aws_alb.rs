@@ -9,7 +9,7 @@
 
 use crate::core::format::number::{count, seconds_us, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
-use crate::core::format::timestamp::{Recent, timestamp, timestamp_near};
+use crate::core::format::instant::{Recent, timestamp, timestamp_near};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::scan::{COLUMNS_MAX, ColumnRanges, Columns, Shape};

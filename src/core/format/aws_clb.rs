@@ -8,7 +8,7 @@
 
 use crate::core::format::number::{Unreadable, count, seconds_us, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
-use crate::core::format::timestamp::timestamp;
+use crate::core::format::instant::timestamp;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::scan::{ColumnRanges, Columns, Shape};

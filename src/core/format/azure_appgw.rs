@@ -6,7 +6,9 @@
 //! Invariant: `timeTaken` is milliseconds on a gateway of the first version, whose instances are named
 //! `ApplicationGatewayRole_IN_n`, and seconds on all others.
 
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit, duration_us};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
+use crate::core::format::units::{Unit, value_us};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};
@@ -92,7 +94,7 @@ impl Parser {
         {
             let is_first = text(INSTANCE).is_some_and(|name| name.starts_with(b"ApplicationGatewayRole"));
             let unit = if is_first { Unit::Ms } else { Unit::S };
-            let Ok(taken) = duration_us(taken, Some(unit)) else {
+            let Ok(taken) = value_us(taken, Some(unit)) else {
                 let time = record.time;
                 record.clear();
                 record.time = time;

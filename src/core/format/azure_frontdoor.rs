@@ -6,7 +6,9 @@
 //! Invariant: a request counts once: what the edge asked of the origin shield (`isReceivedFromClient` false) is
 //! skipped.
 
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};

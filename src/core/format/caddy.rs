@@ -4,7 +4,9 @@
 //!
 //! Invariant: other lines of the same stream (startup, TLS, errors) are skipped, whatever their keys' order.
 
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};

@@ -5,7 +5,9 @@
 //!
 //! Invariant: a request of a visitor counts once: what a Worker asked for on its behalf is skipped.
 
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};

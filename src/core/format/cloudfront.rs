@@ -61,15 +61,15 @@ const EARLIER: &[usize] = &[12, 15, 18, 19, 23, 24, 26];
 macro_rules! table {
     ($host:literal, $distribution:literal) => {
         &[
-            ("timestamp(ms)", Role::End(Form::EpochMillis)),
+            ("timestamp(ms)", Role::End(Form::Epoch(Unit::Ms))),
             ("timestamp", Role::End(Form::Any)),
             ("date", Role::Day),
             ("time", Role::Clock),
             ("sc-status", Role::Status),
-            ("time-taken", Role::Duration(Field::ClientLatency, Unit::Seconds)),
-            ("origin-lbl", Role::Duration(Field::UpstreamLatency, Unit::Seconds)),
-            ("origin-fbl", Role::Duration(Field::UpstreamHeader, Unit::Seconds)),
-            ("time-to-first-byte", Role::Duration(Field::FirstByte, Unit::Seconds)),
+            ("time-taken", Role::Duration(Field::ClientLatency, Unit::S)),
+            ("origin-lbl", Role::Duration(Field::UpstreamLatency, Unit::S)),
+            ("origin-fbl", Role::Duration(Field::UpstreamHeader, Unit::S)),
+            ("time-to-first-byte", Role::Duration(Field::FirstByte, Unit::S)),
             ("cs-bytes", Role::Integer(Field::BytesReceived)),
             ("sc-bytes", Role::Integer(Field::BytesSent)),
             ("cs-method", Role::Text(Field::Method)),

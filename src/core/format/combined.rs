@@ -7,7 +7,7 @@
 //! Invariant: time, status and bytes decide whether a line is a record; what cannot be told of the rest is
 //! absent.
 
-use crate::core::format::clock::{CLF_LEN, Clf};
+use crate::core::format::instant::{CLF_LEN, Clf};
 use crate::core::format::number::count;
 use crate::core::format::pattern::find_byte;
 use crate::core::format::reading::{client_status, fill_client, fill_host, fill_request};

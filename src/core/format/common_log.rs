@@ -7,7 +7,7 @@
 //! Invariant: quotes within the request are not escaped by either. The request ends at the first quote behind
 //! which a status stands.
 
-use crate::core::format::members::clf;
+use crate::core::format::instant::clf;
 use crate::core::format::number::status;
 use crate::core::format::request::value;
 use crate::core::record::Reason;

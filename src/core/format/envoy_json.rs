@@ -5,7 +5,9 @@
 //!
 //! Invariant: a line without method and protocol and with status 0 is a TCP connection, no request.
 
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};

@@ -7,8 +7,10 @@
 //! Invariant: a line that ends with a brace is JSON from its first brace on; every other is text.
 
 use crate::core::format::common_log::{common_log, referer_and_agent};
-use crate::core::format::members::{As, COMMON, Facts, Form, Member, Members, Unit, decimal};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, COMMON, Facts, Member, Members};
 use crate::core::format::request::request;
+use crate::core::format::units::{Unit, decimal};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};

@@ -6,7 +6,9 @@
 //! Invariant: an entry with an `httpRequest` is a request, with a status or without. Entries may be a sample
 //! (`logConfig.sampleRate`): counts are of what was logged.
 
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::json::Raw;
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};

@@ -7,7 +7,7 @@
 //! Invariant: a line whose timers, status and bytes can be read is a record, whatever became of its request.
 //! What the same program prints besides (TCP connections, handshake errors, servers going up) is skipped.
 
-use crate::core::format::clock::offset_us;
+use crate::core::format::instant::offset_us;
 use crate::core::format::haproxy_layout::{self, CLF, HTTPLOG};
 use crate::core::format::pattern::Pattern;
 use crate::core::format::reading::{Written, Reading, Seen};

@@ -10,7 +10,8 @@
 use crate::core::format::LayoutError;
 use crate::core::format::pasted::{Pasted, word};
 use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
-use crate::core::format::reading::{Mark, Reading, Unit, Written};
+use crate::core::format::reading::{Mark, Reading, Written};
+use crate::core::format::units::Unit;
 use crate::core::record::{Field, Labels};
 
 /// What HAProxy's variables are, and whether `+Q` puts quotes around; of several for one field the first counts.
@@ -21,8 +22,8 @@ const VARIABLES: &[(&str, Reading, bool)] = &[
     ("t", Reading::Time(Written::ClfDecimals, Mark::Accept), false),
     ("T", Reading::Time(Written::Clf, Mark::Accept), false),
     ("Tl", Reading::Time(Written::Clf, Mark::Accept), false),
-    ("Ts", Reading::Time(Written::Epoch(Unit::Seconds), Mark::Accept), false),
-    ("ms", Reading::Time(Written::Fraction(Unit::Millis), Mark::Accept), false),
+    ("Ts", Reading::Time(Written::Epoch(Unit::S), Mark::Accept), false),
+    ("ms", Reading::Time(Written::Fraction(Unit::Ms), Mark::Accept), false),
     ("ci", Reading::Address(false), true),
     ("cp", Reading::Count(Field::ClientPort), false),
     ("ft", Reading::Marked(Field::Frontend, b'~'), true),
@@ -34,13 +35,13 @@ const VARIABLES: &[(&str, Reading, bool)] = &[
     ("st", Reading::Status, false),
     ("B", Reading::Count(Field::BytesSent), false),
     ("U", Reading::Count(Field::BytesReceived), false),
-    ("Ta", Reading::Latency(Unit::Millis, 3), false),
-    ("Tu", Reading::Latency(Unit::Millis, 2), false),
-    ("Tt", Reading::SinceAccept(Unit::Millis), false),
-    ("Tr", Reading::Upstream(Unit::Millis), false),
-    ("Tw", Reading::Duration(Field::Queue, Unit::Millis), false),
-    ("Tc", Reading::Duration(Field::UpstreamConnect, Unit::Millis), false),
-    ("Th", Reading::Duration(Field::TlsHandshake, Unit::Millis), false),
+    ("Ta", Reading::Latency(Unit::Ms, 3), false),
+    ("Tu", Reading::Latency(Unit::Ms, 2), false),
+    ("Tt", Reading::SinceAccept(Unit::Ms), false),
+    ("Tr", Reading::Upstream(Unit::Ms), false),
+    ("Tw", Reading::Duration(Field::Queue, Unit::Ms), false),
+    ("Tc", Reading::Duration(Field::UpstreamConnect, Unit::Ms), false),
+    ("Th", Reading::Duration(Field::TlsHandshake, Unit::Ms), false),
     ("r", Reading::Request, true),
     ("HM", Reading::Text(Field::Method), true),
     ("HU", Reading::Uri, true),

@@ -8,13 +8,14 @@
 //! Invariant: what stands behind the last quote of a line was written by nginx alone; there a space belongs
 //! to a list only behind a comma or around a colon.
 
-use crate::core::format::clock::Clf;
+use crate::core::format::instant::Clf;
 use crate::core::format::combined;
 use crate::core::format::nginx::{FIELDS, finish};
 use crate::core::format::nginx_layout;
 use crate::core::format::list::list_end;
 use crate::core::format::pattern::Pattern;
-use crate::core::format::reading::{Place, Reading, Seen, Unit};
+use crate::core::format::reading::{Place, Reading, Seen};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};
@@ -87,12 +88,12 @@ impl<'a> Tail<'a> {
     #[inline(always)]
     fn read(&mut self, alternative: Option<Field>, record: &mut Record<'a>) -> Result<(), Reason> {
         self.take(&Reading::Count(Field::BytesReceived), false, record)?;
-        self.take(&Reading::Latency(Unit::Seconds, 1), false, record)?;
+        self.take(&Reading::Latency(Unit::S, 1), false, record)?;
         self.bracketed(Some(Field::Upstream), record);
         self.bracketed(alternative, record);
         self.take(&Reading::Peers, false, record)?;
         self.take(&Reading::Nothing, false, record)?;
-        self.take(&Reading::Upstreams(Unit::Seconds), false, record)?;
+        self.take(&Reading::Upstreams(Unit::S), false, record)?;
         self.take(&Reading::UpstreamStatus, true, record)?;
         self.take(&Reading::Text(Field::RequestId), true, record)
     }

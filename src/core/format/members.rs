@@ -7,13 +7,11 @@
 //! value. A value that a record needs and that is neither is a [`Reason`]; any other is absent.
 
 mod common;
-mod instant;
-mod quantity;
 mod value;
 
+use crate::core::format::instant::Form;
+use crate::core::format::units::Unit;
 pub(super) use common::{COMMON, NGINX};
-pub(super) use instant::{Form, clf};
-pub(super) use quantity::{Unit, decimal, duration_us};
 
 use crate::core::format::LayoutError;
 use crate::core::json::{Malformed, Raw, Walker};
@@ -401,7 +399,7 @@ fn declared_as(field: Field, mapping: &Mapping, item: usize, facts: &Facts) -> R
             span: 0..0,
         }),
         None => Ok(facts.unit),
-        Some(unit) => Unit::by_name(unit).map(Some).ok_or_else(|| bad_unit(mapping, item, "s, ms, us, ns")),
+        Some(unit) => Unit::by_name(unit).map(Some).ok_or_else(|| bad_unit(mapping, item, Unit::NAMES)),
     };
     let read = match field {
         Field::Time => return form().map(As::Time),

@@ -5,7 +5,6 @@
 //! `explain --format` prints.
 
 mod apache_layout;
-mod clock;
 mod combined;
 mod haproxy_layout;
 mod nginx_layout;
@@ -22,7 +21,6 @@ mod names;
 mod operators;
 mod request;
 mod roles;
-mod timestamp;
 mod units;
 mod w3c_lines;
 

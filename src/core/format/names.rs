@@ -3,7 +3,7 @@
 //! Invariant: what the site declares goes before what the format knows, and both before labels.
 
 use crate::core::format::LayoutError;
-use crate::core::format::instant::{FORMS, Form};
+use crate::core::format::instant::Form;
 use crate::core::format::roles::{Plan, Role};
 use crate::core::format::units::Unit;
 use crate::core::record::{Field, Fields, Kind, Labels};
@@ -139,9 +139,8 @@ fn role(name: &str, unit: Option<&str>) -> Result<Role, Option<LayoutError>> {
     };
     let form = || match unit {
         None => Ok(Form::Any),
-        Some(unit) => FORMS.iter().find(|(name, _)| *name == unit).map(|(_, form)| *form).ok_or_else(|| {
-            let names: Vec<&str> = FORMS.iter().map(|(name, _)| *name).collect();
-            error(format!("`{unit}` is no form of a time"), Some(format!("one of: {}", names.join(", "))))
+        Some(unit) => Form::by_name(unit).ok_or_else(|| {
+            error(format!("`{unit}` is no form of a time"), Some(format!("one of: {}", Form::NAMES)))
         }),
     };
     match (name, field) {
@@ -169,7 +168,7 @@ fn role(name: &str, unit: Option<&str>) -> Result<Role, Option<LayoutError>> {
                     Some(unit) => Ok(Role::Duration(field, unit)),
                     None => Err(error(
                         format!("`{unit}` is no unit of a duration"),
-                        Some("one of: s, ms, us, ns".into()),
+                        Some(format!("one of: {}", Unit::NAMES)),
                     )),
                 },
             },
@@ -189,10 +188,10 @@ mod tests {
     fn names_of_fields_and_units() {
         let good = [
             ("time", None, Role::End(Form::Any)),
-            ("time", Some("epoch_ms"), Role::End(Form::EpochMillis)),
+            ("time", Some("epoch_ms"), Role::End(Form::Epoch(Unit::Ms))),
             ("request_creation", Some("clf"), Role::Start(Form::Clf)),
-            ("client_latency", Some("ms"), Role::Duration(Field::ClientLatency, Unit::Millis)),
-            ("client_latency_us", None, Role::Duration(Field::ClientLatency, Unit::Micros)),
+            ("client_latency", Some("ms"), Role::Duration(Field::ClientLatency, Unit::Ms)),
+            ("client_latency_us", None, Role::Duration(Field::ClientLatency, Unit::Us)),
             ("path", None, Role::Url),
             ("bytes_sent", None, Role::Integer(Field::BytesSent)),
             ("websocket", None, Role::Boolean(Field::Websocket)),

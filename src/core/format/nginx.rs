@@ -6,12 +6,13 @@
 //! Invariant: what stands behind the user agent is told by its shape alone, line by line: a value with three
 //! decimals is a time, `name=value` says itself what it is. Anything else there is passed over.
 
-use crate::core::format::clock::Clf;
+use crate::core::format::instant::Clf;
 use crate::core::format::combined::{self, Middle, quoted};
 use crate::core::format::nginx_layout;
 use crate::core::format::list::list_end;
 use crate::core::format::pattern::Pattern;
-use crate::core::format::reading::{Place, Reading, Seen, Unit};
+use crate::core::format::reading::{Place, Reading, Seen};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};
@@ -103,15 +104,15 @@ fn usual<'a>(line: &'a [u8], wanted: Fields, clf: &mut Clf, record: &mut Record<
 
 /// What a name before `=` says that its value is.
 const NAMES: &[(&[u8], Reading)] = &[
-    (b"rt", Reading::Latency(Unit::Seconds, 1)),
-    (b"request_time", Reading::Latency(Unit::Seconds, 1)),
-    (b"uct", Reading::Duration(Field::UpstreamConnect, Unit::Seconds)),
-    (b"upstream_connect_time", Reading::Duration(Field::UpstreamConnect, Unit::Seconds)),
-    (b"uht", Reading::Duration(Field::UpstreamHeader, Unit::Seconds)),
-    (b"upstream_header_time", Reading::Duration(Field::UpstreamHeader, Unit::Seconds)),
-    (b"urt", Reading::Upstreams(Unit::Seconds)),
-    (b"ut", Reading::Upstreams(Unit::Seconds)),
-    (b"upstream_response_time", Reading::Upstreams(Unit::Seconds)),
+    (b"rt", Reading::Latency(Unit::S, 1)),
+    (b"request_time", Reading::Latency(Unit::S, 1)),
+    (b"uct", Reading::Duration(Field::UpstreamConnect, Unit::S)),
+    (b"upstream_connect_time", Reading::Duration(Field::UpstreamConnect, Unit::S)),
+    (b"uht", Reading::Duration(Field::UpstreamHeader, Unit::S)),
+    (b"upstream_header_time", Reading::Duration(Field::UpstreamHeader, Unit::S)),
+    (b"urt", Reading::Upstreams(Unit::S)),
+    (b"ut", Reading::Upstreams(Unit::S)),
+    (b"upstream_response_time", Reading::Upstreams(Unit::S)),
     (b"ua", Reading::Peers),
     (b"upstream_addr", Reading::Peers),
     (b"us", Reading::UpstreamStatus),
@@ -200,10 +201,10 @@ impl Told {
         if is_time(text) || no_upstream || list && text.starts_with(b"-") && self.client_latency {
             if self.client_latency || list {
                 if !self.upstream_latency {
-                    self.upstream_latency = read(&Reading::Upstreams(Unit::Seconds), place, wanted, record);
+                    self.upstream_latency = read(&Reading::Upstreams(Unit::S), place, wanted, record);
                 }
             } else {
-                self.client_latency = read(&Reading::Latency(Unit::Seconds, 1), place, wanted, record);
+                self.client_latency = read(&Reading::Latency(Unit::S, 1), place, wanted, record);
             }
         } else if is_quoted && !self.quoted {
             self.quoted = true;

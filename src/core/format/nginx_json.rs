@@ -7,7 +7,8 @@
 //! upstreams leave `0.1, 0.2` without quotes, and the default escaping leaves `\x22` in texts. Such lines
 //! are repaired, and their records say so (`repair`).
 
-use crate::core::format::members::{COMMON, Facts, Members, NGINX, Unit};
+use crate::core::format::members::{COMMON, Facts, Members, NGINX};
+use crate::core::format::units::Unit;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};

@@ -9,20 +9,21 @@
 use crate::core::format::LayoutError;
 use crate::core::format::pasted::{Pasted, word};
 use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
-use crate::core::format::reading::{Mark, Reading, Unit, Written};
+use crate::core::format::reading::{Mark, Reading, Written};
+use crate::core::format::units::Unit;
 use crate::core::record::{Field, Labels};
 
 /// What nginx's variables are; of several for one field the first counts.
 const VARIABLES: &[(&str, Reading)] = &[
-    ("msec", Reading::Time(Written::Epoch(Unit::Seconds), Mark::End)),
+    ("msec", Reading::Time(Written::Epoch(Unit::S), Mark::End)),
     ("time_iso8601", Reading::Time(Written::Iso8601, Mark::End)),
     ("time_local", Reading::Time(Written::Clf, Mark::End)),
     ("status", Reading::Status),
-    ("request_time", Reading::Latency(Unit::Seconds, 1)),
-    ("upstream_response_time", Reading::Upstreams(Unit::Seconds)),
-    ("upstream_connect_time", Reading::Duration(Field::UpstreamConnect, Unit::Seconds)),
-    ("upstream_header_time", Reading::Duration(Field::UpstreamHeader, Unit::Seconds)),
-    ("upstream_queue_time", Reading::Duration(Field::Queue, Unit::Seconds)),
+    ("request_time", Reading::Latency(Unit::S, 1)),
+    ("upstream_response_time", Reading::Upstreams(Unit::S)),
+    ("upstream_connect_time", Reading::Duration(Field::UpstreamConnect, Unit::S)),
+    ("upstream_header_time", Reading::Duration(Field::UpstreamHeader, Unit::S)),
+    ("upstream_queue_time", Reading::Duration(Field::Queue, Unit::S)),
     ("upstream_status", Reading::UpstreamStatus),
     ("upstream_addr", Reading::Peers),
     ("upstream_cache_status", Reading::Text(Field::CacheStatus)),

@@ -347,7 +347,7 @@ fn meaning(operator: &Operator<'_>) -> Result<Meaning, LayoutError> {
     use Role::{Address, Duration, Grpc, Integer, Text};
     let header = operator.arguments.unwrap_or_default().to_ascii_uppercase();
     let header = header.rsplit_once('?').map_or(header.as_str(), |(_, plain)| plain);
-    let ms = |field| Some(Duration(field, Unit::Millis));
+    let ms = |field| Some(Duration(field, Unit::Ms));
     let role = match operator.name {
         "START_TIME" => Some(Role::Start(form(operator)?)),
         "EMIT_TIME" => Some(Role::End(form(operator)?)),
@@ -418,10 +418,10 @@ fn form(operator: &Operator<'_>) -> Result<Form, LayoutError> {
     };
     let iso = format.starts_with("%Y-%m-%d") || format.starts_with("%F");
     match format {
-        "%s%3f" => Ok(Form::EpochMillis),
-        "%s%6f" => Ok(Form::EpochMicros),
-        "%s%9f" => Ok(Form::EpochNanos),
-        "%s" | "%s.%3f" | "%s.%6f" | "%s.%9f" => Ok(Form::EpochSeconds),
+        "%s%3f" => Ok(Form::Epoch(Unit::Ms)),
+        "%s%6f" => Ok(Form::Epoch(Unit::Us)),
+        "%s%9f" => Ok(Form::Epoch(Unit::Ns)),
+        "%s" | "%s.%3f" | "%s.%6f" | "%s.%9f" => Ok(Form::Epoch(Unit::S)),
         _ if iso => Ok(Form::Rfc3339),
         _ if format.starts_with("%d/%b/%Y:") => Ok(Form::Clf),
         _ => Err(error(

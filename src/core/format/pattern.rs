@@ -7,7 +7,7 @@
 //! line was cut or something stands in it that the format string does not have, the rest is absent.
 
 use crate::core::format::LayoutError;
-use crate::core::format::clock::Clf;
+use crate::core::format::instant::Clf;
 use crate::core::format::list::list_end;
 use crate::core::format::reading::{Place, Reading, Seen, Written, fill_cut_request};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};

@@ -3,21 +3,14 @@
 //! Invariant: nothing, `-` and negative numbers are no value; a value that a record needs and that is
 //! neither a value nor that is a [`Reason`]; any other that cannot be read is absent.
 
-use crate::core::format::clock::{Clf, Pieces, Strftime, clf_decimals, iso8601};
+use crate::core::format::instant::{Clf, Form, Pieces, Strftime, clf_decimals, instant};
 use crate::core::format::list::{items, last_item};
-use crate::core::format::number::{Unreadable, count, seconds_us, status};
+use crate::core::format::number::{Unreadable, count, status};
 use crate::core::format::request::{self, Request, port, request, value, without_brackets};
+use crate::core::format::units::{Unit, duration_us};
 use crate::core::record::{Field, Fields, Reason, Record, Value};
 use crate::core::time::Time;
 use memchr::memchr;
-
-/// Unit of a number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Unit {
-    Seconds,
-    Millis,
-    Micros,
-}
 
 /// How an instant is written.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -425,30 +418,22 @@ fn one_duration_us(mut place: Place<'_>, unit: Unit) -> Result<Option<u64>, Unre
     if place.line.get(place.start) == Some(&b'+') {
         place.start += 1;
     }
-    let range = (place.start, place.end);
-    match unit {
-        Unit::Seconds => seconds_us(place.line, range),
-        Unit::Millis => match count(place.line, range)? {
-            Some(ms) => ms.checked_mul(1000).map(Some).ok_or(Unreadable),
-            None => Ok(None),
-        },
-        Unit::Micros => count(place.line, range),
-    }
+    duration_us(place.line, (place.start, place.end), unit)
 }
 
 #[inline(always)]
 fn read_time<'a>(
-    instant: &Written,
+    written: &Written,
     mark: Mark,
     place: Place<'a>,
     clf: &mut Clf,
     seen: &mut Seen<'a>,
 ) -> Result<(), Reason> {
     let text = place.text();
-    let time = match instant {
+    let time = match written {
         Written::Clf => clf.read(text),
         Written::ClfDecimals => clf_decimals(text),
-        Written::Iso8601 => iso8601(text),
+        Written::Iso8601 => instant(text, Form::Rfc3339),
         Written::Epoch(unit) => {
             one_duration_us(place, *unit).ok().flatten().and_then(|us| i64::try_from(us).ok()).map(Time)
         }

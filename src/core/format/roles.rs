@@ -272,6 +272,11 @@ fn put<'a>(
 ) -> Result<(), Reason> {
     let text = &line[place.0..place.1];
     match role {
+        // Of several the first with a value counts, as everywhere.
+        Role::Day if draft.day.is_some() => {}
+        Role::Clock if draft.clock_us.is_some() => {}
+        Role::End(_) if draft.end.is_some() => {}
+        Role::Start(_) if draft.start.is_some() => {}
         Role::Day => draft.day = Some(day(text).ok_or(Reason::BadTime)?),
         Role::Clock => draft.clock_us = Some(clock_us(text).ok_or(Reason::BadTime)?),
         Role::End(Form::Any) if text.get(2) == Some(&b':') => {
@@ -500,7 +505,7 @@ mod tests {
 
     #[test]
     fn lists_of_latencies() {
-        let of = |text: &str| several(text.as_bytes(), Unit::Seconds);
+        let of = |text: &str| several(text.as_bytes(), Unit::S);
         assert_eq!(of("0.100, -"), Some((Some(100_000), Some(100_000))));
         assert_eq!(of("0.001, 0.002 : 0.003"), Some((Some(6_000), Some(3_000))));
         assert_eq!(of("-, -"), Some((None, None)));

@@ -7,8 +7,10 @@
 //! versions before 3.5.
 
 use crate::core::format::common_log::{common_log, referer_and_agent};
-use crate::core::format::members::{As, Facts, Form, Member, Members, Unit, decimal};
+use crate::core::format::instant::Form;
+use crate::core::format::members::{As, Facts, Member, Members};
 use crate::core::format::request::{request, value};
+use crate::core::format::units::{Unit, decimal};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};

@@ -25,7 +25,7 @@ static DIALECT: Dialect = Dialect {
         ("time", Role::Clock),
         ("timestamp", Role::End(Form::Any)),
         ("sc-status", Role::Status),
-        ("time-taken", Role::Duration(Field::ClientLatency, Unit::Seconds)),
+        ("time-taken", Role::Duration(Field::ClientLatency, Unit::S)),
         ("cs-bytes", Role::Integer(Field::BytesReceived)),
         ("sc-bytes", Role::Integer(Field::BytesSent)),
         ("bytes", Role::Integer(Field::BytesSent)),

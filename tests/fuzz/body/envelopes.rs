@@ -1,4 +1,5 @@
-//! The first byte chooses the envelopes, then come messages, each with its length in front.
+//! The first byte chooses the envelopes, the second what lines are and how long they may be; then come messages, each with its
+//! length, in sixteens, in front.
 //!
 //! What must hold: every message leaves a trace; a restart between any two changes nothing.
 
@@ -7,27 +8,34 @@ use ninetail::core::reader::{Carry, Reader};
 use ninetail::core::record::{Fields, Labels};
 use ninetail::core::settings::{Envelope, Format, Input, Step};
 
+/// The envelopes that a byte chooses.
+fn chosen(choice: u8) -> Envelope {
+    let steps = Step::ALL;
+    let step = |n: usize| steps[n % steps.len()];
+    let first = super::pinned().map(|name| *steps.iter().find(|s| s.name() == name).expect("an envelope"));
+    match (choice, first) {
+        (128..=159, Some(first)) => Envelope::Steps(vec![first]),
+        (160.., Some(first)) => Envelope::Steps(vec![first, step(choice.into())]),
+        (0..=127, _) => Envelope::Auto,
+        (128..=159, _) => Envelope::Steps(vec![step(choice.into())]),
+        _ => Envelope::Steps(vec![step(choice.into()), step(usize::from(choice) / 3)]),
+    }
+}
+
 /// Reads the bytes.
 pub(crate) fn run(data: &[u8]) {
-    let Some((choice, mut rest)) = data.split_first() else { return };
-    let steps = Step::ALL;
-    let envelope = match choice {
-        0..=127 => Envelope::Auto,
-        128..=159 => Envelope::Steps(vec![steps[*choice as usize % steps.len()]]),
-        more => Envelope::Steps(vec![
-            steps[*more as usize % steps.len()],
-            steps[(*more as usize / 3) % steps.len()],
-        ]),
-    };
-    let mut labels = Labels::default();
+    let [choice, kind, rest @ ..] = data else { return };
+    let (mut rest, mut labels) = (rest, Labels::default());
     ["key", "a.b", "syslog.hostname", "resource.a"]
         .iter()
         .for_each(|name| assert!(labels.intern(name).is_some()));
-    let input = Input { envelope, ..Format::AwsAlb.into() };
-    let new = || Reader::new(&input, "t", &labels, 1000).expect("ALB needs no declaration");
+    let format = if kind % 2 == 0 { Format::NginxJson } else { Format::AwsAlb };
+    let input = Input { envelope: chosen(*choice), ..format.into() };
+    let bytes_max = if kind % 3 == 0 { 1000 } else { 60 };
+    let new = || Reader::new(&input, "t", &labels, bytes_max).expect("they need no declaration");
     let (mut one, mut other) = (new(), new());
     while let Some((length, after)) = rest.split_first() {
-        let (message, after) = after.split_at(after.len().min(*length as usize * 4));
+        let (message, after) = after.split_at(after.len().min(*length as usize * 16));
         rest = after;
         let mut lines = Vec::new();
         let held = one.read(&Message::of(message), Fields::ALL, &mut |line| {

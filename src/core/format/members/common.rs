@@ -3,7 +3,9 @@
 //! Invariant: only names whose meaning and unit are the same wherever they are used. A `duration` without a
 //! unit is milliseconds here and seconds there: it counts only where the value writes its unit.
 
-use super::{As, Form, Member, Unit};
+use super::{As, Member};
+use crate::core::format::instant::Form;
+use crate::core::format::units::Unit;
 use crate::core::record::Field;
 
 const ANY: Form = Form::Any;

@@ -2,11 +2,11 @@
 //!
 //! Invariant: a part that another member has filled already is left as it is.
 
-use super::instant::instant;
-use super::quantity::{decimal, duration_us};
 use super::{As, Rule, Unit};
+use crate::core::format::instant::instant;
 use crate::core::format::number::{Unreadable, status};
 use crate::core::format::request::{self, Request, target, without_brackets};
+use crate::core::format::units::{decimal, value_us};
 use crate::core::json::Raw;
 use crate::core::record::{Field, Fields, Reason, Record, Value};
 use crate::core::time::Time;
@@ -61,7 +61,7 @@ pub(super) fn read<'a>(
             None => return Ok(false),
         },
         As::Count => return put(record, field, decimal(text, 0)),
-        As::Duration(unit) => return put(record, field, duration_us(text, unit)),
+        As::Duration(unit) => return put(record, field, value_us(text, unit)),
         As::Durations(unit) => return durations(text, unit, field, wanted, record),
         As::Time(form) => {
             let time = instant(text, form);
@@ -86,7 +86,7 @@ pub(super) fn read<'a>(
         As::Authority => authority(text, wanted, record),
         As::Address => {
             let (address, port) = address(text);
-            part(record, wanted, Field::Client, Value::Text(address));
+            part(record, wanted, Field::Client, texts(address));
             part(record, wanted, Field::ClientPort, port);
         }
         As::Last => match last_server(text) {
@@ -159,7 +159,7 @@ fn last_server(text: &[u8]) -> Option<&[u8]> {
 
 /// The sum of a list of durations, and the last one.
 fn total(text: &[u8], unit: Option<Unit>) -> Result<(Option<u64>, Option<u64>), Unreadable> {
-    values(text).try_fold((None, None), |(sum, last), value| match duration_us(value, unit)? {
+    values(text).try_fold((None, None), |(sum, last), value| match value_us(value, unit)? {
         Some(n) => Ok((Some(sum.unwrap_or(0u64).checked_add(n).ok_or(Unreadable)?), Some(n))),
         None => Ok((sum, last)),
     })
@@ -217,16 +217,16 @@ fn uri<'a>(text: &'a [u8], wanted: Fields, record: &mut Record<'a>) {
 fn authority<'a>(text: &'a [u8], wanted: Fields, record: &mut Record<'a>) {
     // An address of version 6 without brackets has colons and no port.
     let (host, port) = address(text);
-    part(record, wanted, Field::Host, Value::Text(host));
+    part(record, wanted, Field::Host, texts(host));
     part(record, wanted, Field::Port, port);
 }
 
 /// `address:port`, `[address]:port`, or an address alone, of version 6 too.
-fn address(text: &[u8]) -> (&[u8], Value<'_>) {
+fn address(text: &[u8]) -> (Option<&[u8]>, Value<'_>) {
     let is_bare_v6 = text.iter().filter(|b| **b == b':').count() > 1 && !text.starts_with(b"[");
     if is_bare_v6 {
-        return (text, Value::Absent);
+        return (Some(text), Value::Absent);
     }
     let (host, port) = request::port(text);
-    (without_brackets(host), port.map_or(Value::Absent, |port| Value::Integer(port.into())))
+    (request::value(without_brackets(host)), port.map_or(Value::Absent, |port| Value::Integer(port.into())))
 }

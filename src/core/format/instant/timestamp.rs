@@ -18,7 +18,7 @@ const MICROS_LEN: usize = 27;
 /// Reads a UTC timestamp: `T` between date and time, at most nine decimals (cut to microseconds), `Z`
 /// or nothing at the end. As in RFC 3339 a leap second is read as the second before it.
 #[inline(always)]
-pub(super) fn timestamp(text: &[u8]) -> Option<Time> {
+pub(in crate::core::format) fn timestamp(text: &[u8]) -> Option<Time> {
     match <&[u8; MICROS_LEN]>::try_from(text) {
         Ok(text) => with_micros(text).or_else(|| general(text)),
         Err(_) => general(text),
@@ -28,7 +28,7 @@ pub(super) fn timestamp(text: &[u8]) -> Option<Time> {
 /// The same for a timestamp that most often falls into the minute of an earlier one of the same line:
 /// `known` is that one's text and time.
 #[inline(always)]
-pub(super) fn timestamp_near(text: &[u8], known: (&[u8], Time)) -> Option<Time> {
+pub(in crate::core::format) fn timestamp_near(text: &[u8], known: (&[u8], Time)) -> Option<Time> {
     let (Ok(near), Ok(far)) = (<&[u8; MICROS_LEN]>::try_from(text), <&[u8; MICROS_LEN]>::try_from(known.0))
     else {
         return timestamp(text);
@@ -43,7 +43,7 @@ pub(super) fn timestamp_near(text: &[u8], known: (&[u8], Time)) -> Option<Time> 
 
 /// The last timestamp that was read in full: most that follow are of the same minute.
 #[derive(Clone, Debug)]
-pub(super) struct Recent {
+pub(in crate::core::format) struct Recent {
     text: [u8; MICROS_LEN],
     /// The start of its minute.
     minute: Time,
@@ -58,7 +58,7 @@ impl Default for Recent {
 impl Recent {
     /// What [`timestamp`] reads.
     #[inline(always)]
-    pub(super) fn timestamp(&mut self, text: &[u8]) -> Option<Time> {
+    pub(in crate::core::format) fn timestamp(&mut self, text: &[u8]) -> Option<Time> {
         if let Some(near) = text.first_chunk::<MICROS_LEN>()
             && text.len() == MICROS_LEN
             && near[..MINUTE_LEN] == self.text[..MINUTE_LEN]

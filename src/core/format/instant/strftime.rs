@@ -1,155 +1,14 @@
-//! Instants of text logs: `10/Oct/2000:13:55:36 -0700` and its relatives, and those that a site spells with
-//! strftime.
+//! Instants that a site spells with strftime, whole or in pieces of a line.
 //!
-//! Source of the grammar: Apache's and nginx's documentation of their log formats; HAProxy's configuration
-//! manual, section 8; strftime of POSIX.
+//! Source of the grammar: strftime of POSIX; Apache's `%{..}t`.
 //!
-//! Invariant: a time is read whole or not at all. A time without a zone is UTC, unless another piece of the
-//! line or the site says otherwise.
+//! Invariant: a text is read whole or not at all.
 
+use super::clf::{month, two, with_second};
+use super::offset_us;
+use super::timestamp::minute_start;
 use crate::core::format::number::decimals_e6;
-use crate::core::format::timestamp::{minute_start, timestamp};
-use crate::core::time::{SECOND_US, Time};
-
-/// Bytes of `10/Oct/2000:13:55:36 -0700`.
-pub(super) const CLF_LEN: usize = 26;
-
-/// Microseconds in a minute.
-const MINUTE_US: i64 = 60 * SECOND_US;
-
-/// Reads `10/Oct/2000:13:55:36 -0700`. Remembers the last one, as neighbours mostly share their second.
-#[derive(Clone, Debug)]
-pub(super) struct Clf {
-    text: [u8; CLF_LEN],
-    time: Time,
-}
-
-impl Clf {
-    /// A reader that remembers nothing.
-    pub(super) const fn new() -> Clf {
-        Clf { text: [0; CLF_LEN], time: Time(0) }
-    }
-
-    /// The instant, if the text is one.
-    #[inline(always)]
-    pub(super) fn read(&mut self, text: &[u8]) -> Option<Time> {
-        let text: &[u8; CLF_LEN] = text.try_into().ok()?;
-        if *text == self.text {
-            return Some(self.time);
-        }
-        self.read_anew(text)
-    }
-
-    #[inline(never)]
-    fn read_anew(&mut self, text: &[u8; CLF_LEN]) -> Option<Time> {
-        let (local, zone) = (clf_local(&text[..20])?, &text[20..]);
-        let time = Time(local.0 - offset_us(zone.strip_prefix(b" ")?)?);
-        *self = Clf { text: *text, time };
-        Some(time)
-    }
-}
-
-/// Reads `10/Oct/2000:13:55:36` as if it were UTC.
-#[inline]
-fn clf_local(text: &[u8]) -> Option<Time> {
-    let text: &[u8; 20] = text.try_into().ok()?;
-    let separators = [(2, b'/'), (6, b'/'), (11, b':'), (14, b':'), (17, b':')];
-    if separators.iter().any(|(at, byte)| text[*at] != *byte) {
-        return None;
-    }
-    let two = |at: usize| two(&text[at..]);
-    let year = two(7)? * 100 + two(9)?;
-    let minute = minute_start(year, month(&text[3..6])?, (two(0)?, two(12)?, two(15)?))?;
-    with_second(minute, two(18)?)
-}
-
-/// Reads HAProxy's `06/Feb/2009:12:14:14.655`, with any number of decimals or none, as if it were UTC; a zone
-/// behind it is heeded.
-pub(super) fn clf_decimals(text: &[u8]) -> Option<Time> {
-    let (whole, mut rest) = text.split_at_checked(20)?;
-    let mut time = clf_local(whole)?;
-    if let Some(zone) = rest.len().checked_sub(6).map(|at| &rest[at..])
-        && let [b' ', zone @ ..] = zone
-    {
-        time.0 -= offset_us(zone)?;
-        rest = &rest[..rest.len() - 6];
-    }
-    match rest {
-        [] => Some(time),
-        // The usual three are read at once.
-        [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
-            let ms = i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0');
-            Some(Time(time.0 + ms * 1000))
-        }
-        [b'.', decimals @ ..] => Some(Time(time.0 + i64::from(decimals_e6(decimals)?))),
-        _ => None,
-    }
-}
-
-/// Reads RFC 3339 and ISO 8601 with `Z`, with an offset (`+01:00`, `+0100`), or with neither (UTC).
-pub(super) fn iso8601(text: &[u8]) -> Option<Time> {
-    let zone_at = match text.get(19..)?.iter().position(|b| matches!(b, b'+' | b'-')) {
-        Some(at) => 19 + at,
-        None => return timestamp(text),
-    };
-    let (local, zone) = text.split_at(zone_at);
-    if local.ends_with(b"Z") {
-        return None;
-    }
-    Some(Time(timestamp(local)?.0 - offset_us(zone)?))
-}
-
-/// Microseconds that a zone is east of UTC: `-0700`, `+05:45`, `Z`.
-pub(super) fn offset_us(zone: &[u8]) -> Option<i64> {
-    let (sign, hours, minutes) = match zone {
-        b"Z" => return Some(0),
-        [sign, rest @ ..] if rest.len() == 4 => (*sign, two(rest)?, two(&rest[2..])?),
-        [sign, rest @ ..] if rest.len() == 5 && rest[2] == b':' => (*sign, two(rest)?, two(&rest[3..])?),
-        _ => return None,
-    };
-    let us = i64::from(hours * 60 + minutes) * MINUTE_US;
-    match sign {
-        _ if hours > 23 || minutes > 59 => None,
-        b'+' => Some(us),
-        b'-' => Some(-us),
-        _ => None,
-    }
-}
-
-/// The number of a month by its English abbreviation.
-#[inline(always)]
-fn month(text: &[u8]) -> Option<u32> {
-    Some(match text {
-        b"Jan" => 1,
-        b"Feb" => 2,
-        b"Mar" => 3,
-        b"Apr" => 4,
-        b"May" => 5,
-        b"Jun" => 6,
-        b"Jul" => 7,
-        b"Aug" => 8,
-        b"Sep" => 9,
-        b"Oct" => 10,
-        b"Nov" => 11,
-        b"Dec" => 12,
-        _ => return None,
-    })
-}
-
-/// The number of two digits that the text begins with.
-#[inline(always)]
-fn two(text: &[u8]) -> Option<u32> {
-    match text {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9', ..] => Some(u32::from(a - b'0') * 10 + u32::from(b - b'0')),
-        _ => None,
-    }
-}
-
-/// A leap second is read as the second before it.
-fn with_second(minute: Time, second: u32) -> Option<Time> {
-    let second = if second == 60 { 59 } else { second };
-    (second < 60).then_some(Time(minute.0 + i64::from(second) * SECOND_US))
-}
+use crate::core::time::Time;
 
 /// One conversion of a strftime format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -173,13 +32,13 @@ enum Item {
 
 /// A format of strftime.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Strftime {
+pub(in crate::core::format) struct Strftime {
     items: Box<[Item]>,
 }
 
 /// What the pieces of a line have told of one instant.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pieces {
+pub(in crate::core::format) struct Pieces {
     date: Option<(u32, u32, u32)>,
     clock: (u32, u32, u32),
     micros: i64,
@@ -189,7 +48,7 @@ pub(super) struct Pieces {
 
 impl Strftime {
     /// Compiles a format, as `%d/%b/%Y:%T %z`. The error is the place of what is not understood.
-    pub(super) fn new(format: &str) -> Result<Strftime, usize> {
+    pub(in crate::core::format) fn new(format: &str) -> Result<Strftime, usize> {
         let mut items = Vec::new();
         let mut chars = format.bytes().enumerate().peekable();
         while let Some((at, byte)) = chars.next() {
@@ -229,12 +88,12 @@ impl Strftime {
     }
 
     /// Whether it tells the date, or the seconds since the epoch: without that there is no time.
-    pub(super) fn has_date(&self) -> bool {
+    pub(in crate::core::format) fn has_date(&self) -> bool {
         self.items.iter().any(|item| matches!(item, Item::Day | Item::Epoch))
     }
 
     /// Reads the text, whole.
-    pub(super) fn read(&self, mut text: &[u8], pieces: &mut Pieces) -> Option<()> {
+    pub(in crate::core::format) fn read(&self, mut text: &[u8], pieces: &mut Pieces) -> Option<()> {
         let (mut date, mut with_date) = ((0, 0, 0), false);
         for item in &self.items {
             match *item {
@@ -299,7 +158,7 @@ impl Strftime {
 
 impl Pieces {
     /// The instant that the pieces make, if they make one.
-    pub(super) fn time(&self) -> Option<Time> {
+    pub(in crate::core::format) fn time(&self) -> Option<Time> {
         let whole = match (self.epoch, self.date) {
             (Some(epoch), _) => epoch,
             (None, Some((year, month, day))) => {
@@ -321,68 +180,6 @@ mod tests {
         let time = Time::parse(text);
         assert!(time.is_some(), "{text}");
         time
-    }
-
-    #[test]
-    fn clf_with_every_zone() {
-        let mut clf = Clf::new();
-        for (text, expected) in [
-            ("10/Oct/2000:13:55:36 -0700", "2000-10-10T20:55:36Z"),
-            ("10/Oct/2000:13:55:36 +0330", "2000-10-10T10:25:36Z"),
-            ("01/Jan/2024:00:10:00 +0545", "2023-12-31T18:25:00Z"),
-            ("29/Feb/2024:23:59:60 +0000", "2024-02-29T23:59:59Z"),
-        ] {
-            assert_eq!(clf.read(text.as_bytes()), at(expected), "{text}");
-            assert_eq!(clf.read(text.as_bytes()), at(expected), "{text}, remembered");
-        }
-        for text in [
-            "",
-            "-",
-            "10/Oct/2000:13:55:36",
-            "10/Oct/2000:13:55:36 0700",
-            "10/Oct/2000:13:55:36 -07000",
-            "10/Oct/2000:13:55:36 -2400",
-            "10/Oct/2000:13:55:36 -0760",
-            "10/oct/2000:13:55:36 -0700",
-            "30/Feb/2000:13:55:36 -0700",
-            "10/Oct/2000:24:55:36 -0700",
-            "10/Oct/2000 13:55:36 -0700",
-            "1a/Oct/2000:13:55:36 -0700",
-        ] {
-            assert_eq!(clf.read(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn clf_with_decimals() {
-        for (text, expected) in [
-            ("06/Feb/2009:12:14:14.655", "2009-02-06T12:14:14.655Z"),
-            ("06/Feb/2009:12:14:14", "2009-02-06T12:14:14Z"),
-            ("06/Feb/2009:12:14:14.655123", "2009-02-06T12:14:14.655123Z"),
-            ("06/Feb/2009:12:14:14 +0100", "2009-02-06T11:14:14Z"),
-            ("06/Feb/2009:12:14:14.500 -0030", "2009-02-06T12:44:14.5Z"),
-        ] {
-            assert_eq!(clf_decimals(text.as_bytes()), at(expected), "{text}");
-        }
-        for text in ["", "06/Feb/2009:12:14:14.", "06/Feb/2009:12:14:14,655", "06/Feb/2009:12:14:14.65x"] {
-            assert_eq!(clf_decimals(text.as_bytes()), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn iso_with_every_zone() {
-        for (text, expected) in [
-            ("2000-10-10T13:55:36+00:00", "2000-10-10T13:55:36Z"),
-            ("2000-10-10T13:55:36-07:00", "2000-10-10T20:55:36Z"),
-            ("2000-10-10T13:55:36.25+0545", "2000-10-10T08:10:36.25Z"),
-            ("2000-10-10T13:55:36.123Z", "2000-10-10T13:55:36.123Z"),
-            ("2000-10-10T13:55:36", "2000-10-10T13:55:36Z"),
-        ] {
-            assert_eq!(iso8601(text.as_bytes()), at(expected), "{text}");
-        }
-        for text in ["", "-", "2000-10-10", "2000-10-10T13:55:36Z+00:00", "2000-10-10T13:55:36+00"] {
-            assert_eq!(iso8601(text.as_bytes()), None, "{text}");
-        }
     }
 
     #[test]
@@ -423,7 +220,6 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(text in proptest::collection::vec(any::<u8>(), 0..40), format in "[%YbmdHMSTzsf3/: ]{0,12}") {
-            let _ = (Clf::new().read(&text), clf_decimals(&text), iso8601(&text), offset_us(&text));
             if let Ok(format) = Strftime::new(&format) {
                 let mut pieces = Pieces::default();
                 let _ = format.read(&text, &mut pieces);
