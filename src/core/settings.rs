@@ -4,7 +4,7 @@
 //! the first run did. It holds no secret and nothing about how to reach a broker or a disk.
 
 use crate::core::decimal::{Decimal, Ratio};
-use crate::core::time::SliceLength;
+use crate::core::time::{Grain, SliceLength};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ pub struct Settings {
     /// Fields that rows of `requests_` are broken down by.
     #[serde(default)]
     pub dimensions: Vec<String>,
+    /// The grains of the coarser tables, ascending; with hours come those of budgets.
+    #[serde(default)]
+    pub tiers: Vec<Grain>,
     /// Limits.
     pub limits: Limits,
 }

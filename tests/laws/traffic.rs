@@ -43,6 +43,7 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
         }],
         routes: None,
         dimensions: Vec::new(),
+        tiers: Vec::new(),
         services: vec![ServiceRule {
             name: "{target_group}".into(),
             when: None,
