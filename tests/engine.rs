@@ -6,6 +6,8 @@
 mod breakdown;
 #[path = "engine/roster.rs"]
 mod roster;
+#[path = "engine/tiers.rs"]
+mod tiers;
 #[path = "laws/traffic.rs"]
 mod traffic;
 

@@ -6,8 +6,8 @@
 
 use crate::core::histogram::add;
 use crate::core::ledger::Ledger;
-use crate::core::slices::sli_order;
 use crate::core::rollup::{Coarse, Cut, RequestsRow, SliRow};
+use crate::core::slices::sli_order;
 use crate::core::time::{Grain, Slice, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

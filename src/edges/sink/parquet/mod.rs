@@ -218,8 +218,8 @@ impl RollupSink {
         }
         let staged = self.dir.join(STAGING).join(format!("{table}.{date}.{name}{STAGED}"));
         make_dir(above(&staged)).map_err(|e| io_error("making", above(&staged), e))?;
-        let bytes =
-            file::write(&staged, rows, &columns, &self.footer(cut, target, dimensions), &hash).map_err(|error| {
+        let bytes = file::write(&staged, rows, &columns, &self.footer(cut, target, dimensions), &hash)
+            .map_err(|error| {
                 let _ = fs::remove_file(&staged); // gives its space back on a full disk
                 parquet_error("writing", &staged, error)
             })?;
