@@ -62,6 +62,7 @@ fn cut(services: u64) -> Cut {
         slis,
         quality: vec![],
         rejects: vec![],
+        coarse: Vec::new(),
     }
 }
 

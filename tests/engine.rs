@@ -8,6 +8,8 @@ mod breakdown;
 mod indicators;
 #[path = "engine/roster.rs"]
 mod roster;
+#[path = "engine/tiers.rs"]
+mod tiers;
 #[path = "laws/traffic.rs"]
 mod traffic;
 

@@ -36,5 +36,6 @@ pub mod ledger;
 pub mod roster;
 pub mod breakdown;
 pub mod slices;
+pub mod tiers;
 pub mod watermark;
 pub mod engine;

@@ -1,14 +1,14 @@
-//! The rows of the four tables, as the engine cuts them. Column by column in schemas/.
+//! The rows of the tables, as the engine cuts them. Column by column in schemas/.
 
 use crate::core::decimal::Decimal;
-use crate::core::histogram::Histogram;
+use crate::core::histogram::{Histogram, add};
 use crate::core::position::Partition;
-use crate::core::time::{SliceLength, Time};
+use crate::core::time::{Grain, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A row of `requests_<slice>`: what one service did in one slice.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct RequestsRow {
     /// Service.
     pub service: Arc<str>,
@@ -34,8 +34,23 @@ pub struct RequestsRow {
     pub upstream_latency: Histogram,
 }
 
+impl RequestsRow {
+    /// Adds the counts of another.
+    pub fn absorb(&mut self, more: &RequestsRow) {
+        self.requests = add(self.requests, more.requests);
+        for (mine, theirs) in self.statuses.iter_mut().zip(more.statuses) {
+            *mine = add(*mine, theirs);
+        }
+        self.client_gone = add(self.client_gone, more.client_gone);
+        self.bytes_received = add(self.bytes_received, more.bytes_received);
+        self.bytes_sent = add(self.bytes_sent, more.bytes_sent);
+        self.client_latency.merge(&more.client_latency);
+        self.upstream_latency.merge(&more.upstream_latency);
+    }
+}
+
 /// A row of `sli_<slice>`: the verdicts of one SLO of one service in one slice.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct SliRow {
     /// Service.
     pub service: Arc<str>,
@@ -111,6 +126,22 @@ pub struct RejectsRow {
     pub lines: u64,
 }
 
+/// Rows of one grain's coarser tables: those of hours and days that are over, and corrections to older ones.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Coarse {
+    /// Hours or days; the suffix of the table names.
+    pub grain: Grain,
+    /// The grain's rows, this cut's included, hold all of the hours or days that begin from the first instant on
+    /// (None: all) and before the second. None while the grain is off.
+    pub covers: Option<(Option<Time>, Time)>,
+    /// Columns that rows of `requests_` are broken down by, in their order.
+    pub dimensions: Vec<Arc<str>>,
+    /// Rows of `requests_`; `slice_start` is that of the hour or day.
+    pub requests: Vec<RequestsRow>,
+    /// Rows of `sli_`, likewise.
+    pub slis: Vec<SliRow>,
+}
+
 /// All rows that become visible together, each table sorted by (service or partition, slice, …).
 #[derive(Clone, PartialEq, Debug)]
 pub struct Cut {
@@ -132,6 +163,19 @@ pub struct Cut {
     pub quality: Vec<QualityRow>,
     /// Rows of `rejects_`.
     pub rejects: Vec<RejectsRow>,
+    /// Rows of the coarser tables, the finest grain first; only grains that have any.
+    pub coarse: Vec<Coarse>,
+}
+
+impl Cut {
+    /// Whether there is no row in it.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+            && self.slis.is_empty()
+            && self.quality.is_empty()
+            && self.rejects.is_empty()
+            && self.coarse.is_empty()
+    }
 }
 
 /// Position of an output in the journal: the record, and the output's index within it.

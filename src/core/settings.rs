@@ -9,7 +9,7 @@ pub use slo::{
     Bound, Budgeting, Failed, Indicator, LatencyOf, OnEmpty, Op, PolicyTier, Rule, Sla, SliceTest, Slo, Tier,
 };
 
-use crate::core::time::SliceLength;
+use crate::core::time::{Grain, SliceLength};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,6 +41,9 @@ pub struct Settings {
     /// Fields that rows of `requests_` are broken down by.
     #[serde(default)]
     pub dimensions: Vec<String>,
+    /// The grains of the coarser tables, ascending; with hours come those of budgets.
+    #[serde(default)]
+    pub tiers: Vec<Grain>,
     /// Limits.
     pub limits: Limits,
 }

@@ -122,16 +122,17 @@ impl Slices {
         self.waiting.is_empty() && self.corrections.is_empty()
     }
 
+    /// Slices below this one have been cut. None before the first slice.
+    pub fn cut_below(&self) -> Option<Slice> {
+        self.cut_below
+    }
+
     /// Turns every slice below `below`, and every correction, into the rows of one cut.
-    /// None if there is no row to write.
-    pub fn cut(&mut self, below: Slice, border: &Border, roster: &Roster, ledger: &Ledger) -> Option<Cut> {
+    pub fn cut(&mut self, below: Slice, border: &Border, roster: &Roster, ledger: &Ledger) -> Cut {
         let later = self.waiting.split_off(&below);
         let closed = std::mem::replace(&mut self.waiting, later);
         let corrections = std::mem::take(&mut self.corrections);
         self.cut_below = self.cut_below.max(Some(below));
-        if closed.is_empty() && corrections.is_empty() {
-            return None;
-        }
         let mut cut = Cut {
             number: border.number,
             watermark: border.watermark,
@@ -142,6 +143,7 @@ impl Slices {
             slis: Vec::new(),
             quality: Vec::new(),
             rejects: Vec::new(),
+            coarse: Vec::new(),
         };
         let revised = corrections.into_iter().map(|(slice, counts)| (slice, border.number, counts));
         for (slice, revision, counts) in closed.into_iter().map(|(s, c)| (s, 0, c)).chain(revised) {
@@ -156,7 +158,7 @@ impl Slices {
         cut.rejects.sort_by(|a, b| {
             (&a.partition, a.slice_start, a.reason).cmp(&(&b.partition, b.slice_start, b.reason))
         });
-        Some(cut)
+        cut
     }
 }
 
@@ -174,7 +176,8 @@ pub struct Border {
     pub dimensions: Vec<(u32, Vec<Arc<str>>)>,
 }
 
-fn sli_order(row: &SliRow) -> (&Arc<str>, &Arc<str>, Time, u32) {
+/// The order of published rows.
+pub(crate) fn sli_order(row: &SliRow) -> (&Arc<str>, &Arc<str>, Time, u32) {
     (&row.service, &row.slo, row.slice_start, row.generation)
 }
 
@@ -257,7 +260,7 @@ fn add_cells(
         for row in rows {
             match cut.requests[first..].last_mut() {
                 Some(last) if (&last.service, &last.dimensions) == (&row.service, &row.dimensions) => {
-                    add_row(last, &row);
+                    last.absorb(&row);
                 }
                 _ => cut.requests.push(row),
             }
@@ -288,19 +291,7 @@ fn requests_row(
 
 fn add_to(row: &mut RequestsRow, cell: Cell) {
     let more = requests_row(row.service.clone(), Box::default(), (row.slice_start, row.revision), cell);
-    add_row(row, &more);
-}
-
-fn add_row(row: &mut RequestsRow, more: &RequestsRow) {
-    row.requests += more.requests;
-    for (mine, theirs) in row.statuses.iter_mut().zip(more.statuses) {
-        *mine += theirs;
-    }
-    row.client_gone += more.client_gone;
-    row.bytes_received += more.bytes_received;
-    row.bytes_sent += more.bytes_sent;
-    row.client_latency.merge(&more.client_latency);
-    row.upstream_latency.merge(&more.upstream_latency);
+    row.absorb(&more);
 }
 
 fn add_accounts(cut: &mut Cut, slice_start: Time, revision: u64, accounts: BTreeMap<Partition, Account>) {

@@ -110,3 +110,47 @@ impl SliceLength {
         window_s / self.0 as u64
     }
 }
+
+/// The grain of the coarser tables: hours or days, UTC.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Debug)]
+pub enum Grain {
+    /// Hours.
+    #[serde(rename = "1h")]
+    Hour,
+    /// Days.
+    #[serde(rename = "1d")]
+    Day,
+}
+
+impl Grain {
+    /// All, the finest first.
+    pub const ALL: [Grain; 2] = [Grain::Hour, Grain::Day];
+
+    /// Its length, seconds.
+    pub const fn seconds(self) -> i64 {
+        match self {
+            Grain::Hour => 3_600,
+            Grain::Day => 86_400,
+        }
+    }
+
+    /// The table suffix: `1h`, `1d`.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Grain::Hour => "1h",
+            Grain::Day => "1d",
+        }
+    }
+
+    /// The first instant of the hour or day that the time falls into.
+    pub const fn floor(self, time: Time) -> Time {
+        let length_us = self.seconds() * SECOND_US;
+        Time(time.0.div_euclid(length_us).saturating_mul(length_us))
+    }
+
+    /// The first hour or day that begins no earlier than the time.
+    pub const fn ceil(self, time: Time) -> Time {
+        let floor = self.floor(time);
+        if floor.0 == time.0 { floor } else { floor.plus_seconds(self.seconds()) }
+    }
+}

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 const LENGTH: SliceLength = SliceLength(60);
 
-fn broken_down(values_max: u32, dimensions: &[&str]) -> Settings {
+pub(crate) fn broken_down(values_max: u32, dimensions: &[&str]) -> Settings {
     let mut settings = settings(200_000);
     settings.routes = Some(Vec::new());
     settings.dimensions = dimensions.iter().map(|d| d.to_string()).collect();
@@ -27,13 +27,13 @@ fn broken_down(values_max: u32, dimensions: &[&str]) -> Settings {
 }
 
 /// A line of that path.
-fn at(millis: i64, service: u32, status: u16, path: &str) -> Vec<u8> {
+pub(crate) fn at(millis: i64, service: u32, status: u16, path: &str) -> Vec<u8> {
     let text = String::from_utf8(line(millis, service, status, 10)).expect("text");
     text.replace("/cart?x=1", path).into_bytes()
 }
 
 /// The journal of the lines, dealt to partitions in turn; each configuration from its minute on.
-fn journal(
+pub(crate) fn journal(
     configurations: &[(i64, Settings)],
     lines: &[Vec<u8>],
     partitions: i32,
@@ -81,7 +81,7 @@ fn journal(
     entries
 }
 
-fn play(entries: &[Entry]) -> (Engine, Outputs) {
+pub(crate) fn play(entries: &[Entry]) -> (Engine, Outputs) {
     let (mut engine, mut out) = (Engine::new(), Outputs::default());
     for (entry, position) in entries.iter().zip(1..) {
         engine.apply(position, entry, &mut out).expect("applies");
@@ -94,6 +94,7 @@ fn whole(cuts: &[Cut]) -> Vec<Cut> {
     let mut cuts = cuts.to_vec();
     for cut in &mut cuts {
         cut.dimensions.clear();
+        cut.coarse.clear();
         cut.quality.iter_mut().for_each(|row| row.dimensions_folded = 0);
         let mut rows: Vec<RequestsRow> = Vec::new();
         for row in std::mem::take(&mut cut.requests) {

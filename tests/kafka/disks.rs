@@ -126,6 +126,7 @@ pub(crate) fn rollups() -> Outcome {
         slis: (0..rows).map(row).collect(),
         quality: vec![],
         rejects: vec![],
+        coarse: Vec::new(),
     };
     sink.write(&cut(1, 10))?;
     disk.remount("ro")?;

@@ -6,7 +6,7 @@ use ninetail::core::service::Classifier;
 use ninetail::core::settings::{
     Failed, Format, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo, Source,
 };
-use ninetail::core::time::{SliceLength, Time};
+use ninetail::core::time::{Grain, SliceLength, Time};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -44,6 +44,7 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
         }],
         routes: None,
         dimensions: Vec::new(),
+        tiers: Grain::ALL.to_vec(),
         services: vec![ServiceRule {
             name: "{target_group}".into(),
             when: None,

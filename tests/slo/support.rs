@@ -71,6 +71,7 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
         sources: Vec::new(),
         routes: None,
         dimensions: Vec::new(),
+        tiers: Vec::new(),
         services: vec![ServiceRule {
             name: "shop".into(),
             when: None,

@@ -19,6 +19,7 @@ use crate::core::rollup::Cut;
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
 use crate::core::slices::{Account, Border, Slices};
+use crate::core::tiers::{Tiers, Until};
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,7 @@ pub struct Engine {
     next_close: Option<Slice>,
     /// Latest slice that any record was seen in.
     latest_slice: Option<Slice>,
+    tiers: Tiers,
     cut_number: u64,
     /// The last cut border that the watermark crossed.
     border: Option<Time>,
@@ -150,6 +152,11 @@ impl Engine {
     /// Services known.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// The coarser tables' open rows.
+    pub fn tiers(&self) -> &Tiers {
+        &self.tiers
     }
 
     /// Combinations of dimension values kept apart.
@@ -260,6 +267,9 @@ impl Engine {
         self.ledger.configure(configure)?;
         self.watermarks.configure(&configure.settings.sources);
         self.configurations.push(configure.clone());
+        let length = configure.settings.slice;
+        let cut_to = self.slices.cut_below().or(self.taken_over()).map(|slice| length.start(slice));
+        self.tiers.configure(&configure.settings.tiers, cut_to);
         Ok(())
     }
 
@@ -493,7 +503,7 @@ impl Engine {
         }
         self.border = Some(border);
         let below = pass.settings.slice.slice(border).min(self.next_close.unwrap_or(Slice(i64::MIN)));
-        self.cut(below, border, pass);
+        self.cut(below, border, false, pass);
     }
 
     fn forced_cut(&mut self, position: u64, forced: ForcedCut, out: &mut Outputs) -> Result<(), EngineError> {
@@ -506,12 +516,13 @@ impl Engine {
             self.close_ready(&mut pass)?;
         }
         if let Some(below) = self.next_close {
-            self.cut(below, settings.slice.start(below), &mut pass);
+            let forced = forced == ForcedCut::All;
+            self.cut(below, settings.slice.start(below), forced, &mut pass);
         }
         Ok(())
     }
 
-    fn cut(&mut self, below: Slice, watermark: Time, pass: &mut Pass<'_>) {
+    fn cut(&mut self, below: Slice, watermark: Time, forced: bool, pass: &mut Pass<'_>) {
         let border = Border {
             number: self.cut_number + 1,
             watermark,
@@ -519,8 +530,10 @@ impl Engine {
             position: pass.position,
             dimensions: self.dimension_columns(),
         };
-        let cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
-        if let Some(cut) = cut {
+        let from = self.slices.cut_below().unwrap_or(below);
+        let mut cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
+        self.tiers.cut(&mut cut, Until { from, below: below.max(from), forced }, &self.ledger);
+        if !cut.is_empty() {
             self.cut_number = border.number;
             pass.out.cuts.push(cut);
         }
@@ -546,8 +559,12 @@ impl Engine {
 
     /// Slices that an older journal published: their records are not counted again.
     fn skipped(&self, slice: Slice) -> bool {
-        let from = self.begin.as_ref().and_then(|b| b.takeover.as_ref()).map(|t| t.from);
-        from.is_some_and(|from| slice < from)
+        self.taken_over().is_some_and(|from| slice < from)
+    }
+
+    /// The first slice that an older journal left to this one.
+    fn taken_over(&self) -> Option<Slice> {
+        self.begin.as_ref().and_then(|b| b.takeover.as_ref()).map(|t| t.from)
     }
 
     fn is_closed(&self, slice: Slice) -> bool {

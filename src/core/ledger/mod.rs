@@ -302,6 +302,14 @@ impl Ledger {
         configuration_of(&self.configurations, slice)
     }
 
+    /// What the service's SLO of that generation meant last, up to the slice. None if that is forgotten.
+    pub fn defined(&self, service: &str, slo: &str, generation: u32, slice: Slice) -> Option<&Definition> {
+        self.configurations.iter().rev().filter(|c| c.from <= slice).find_map(|c| {
+            let found = c.definitions.get(c.find(service, slo)? as usize)?;
+            (found.generation == generation).then_some(found)
+        })
+    }
+
     /// Whether it keeps anything of the service but the numbers of its events.
     pub fn knows(&self, service: &str) -> bool {
         self.accounts.contains_key(service)

@@ -22,6 +22,7 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
         sources: vec![],
         routes: None,
         dimensions: vec![],
+        tiers: vec![],
         services: services
             .iter()
             .map(|(name, when, matches)| ServiceRule {

@@ -355,6 +355,7 @@ fn sinks(pipeline: &Pipeline, settings: &Settings) -> Value {
             "path": path(&pipeline.sinks.rollups),
             "cut": seconds_text(settings.cut_s.into()),
             "dimensions": settings.dimensions,
+            "tiers": settings.tiers,
         },
     });
     match &pipeline.sinks.events {

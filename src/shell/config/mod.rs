@@ -14,6 +14,7 @@ pub mod line_test;
 pub mod slo_entry;
 pub mod window;
 
+use crate::core::time::Grain;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
@@ -509,6 +510,30 @@ pub struct RollupsFile {
     /// Fields that rows of `requests_` are broken down by, such as `[route, method]`: one column each behind
     /// `service`, where dots of a name are underscores. Default: none.
     pub dimensions: Option<Vec<At<String>>>,
+    /// Coarser tables beside those of slices: `1h` for `requests_1h`, `sli_1h` and `budget_1h`, `1d` for
+    /// `requests_1d` and `sli_1d`. Default: [1h, 1d].
+    pub tiers: Option<Vec<At<GrainFile>>>,
+}
+
+/// A grain of the coarser tables.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Debug)]
+#[schemars(rename = "RollupTier")]
+pub enum GrainFile {
+    /// Hours, UTC.
+    #[serde(rename = "1h")]
+    Hour,
+    /// Days, UTC.
+    #[serde(rename = "1d")]
+    Day,
+}
+
+impl From<GrainFile> for Grain {
+    fn from(written: GrainFile) -> Grain {
+        match written {
+            GrainFile::Hour => Grain::Hour,
+            GrainFile::Day => Grain::Day,
+        }
+    }
 }
 
 /// Where events go: `topic` with `state_topic`, or `file`, or `stdout`.

@@ -8,11 +8,11 @@ use super::{
     written,
 };
 use crate::core::settings::{Limits, Settings};
-use crate::core::time::SliceLength;
+use crate::core::time::{Grain, SliceLength};
 use crate::shell::config::diagnostic::{Included, Invalid, Problem, nearest};
 use crate::shell::config::scalar::{duration_us, seconds_text, size_bytes};
 use crate::shell::config::{At, DurationText, LimitsFile, PipelineFile, SizeText, read};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -226,6 +226,7 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         services,
         slos,
         dimensions,
+        tiers: tiers(file, checker),
         limits: limits(&limits_file, checker),
     };
     services::compile(file, &written, &settings, checker);
@@ -301,6 +302,18 @@ fn cut(file: &PipelineFile, checker: &mut Checker) -> u32 {
         );
     }
     cut_s as u32
+}
+
+/// The grains of the coarser tables; all of them where the file is silent.
+fn tiers(file: &PipelineFile, checker: &mut Checker) -> Vec<Grain> {
+    let written = file.sinks.as_ref().and_then(|s| s.rollups.as_ref()).and_then(|r| r.tiers.as_deref());
+    let mut chosen = BTreeSet::new();
+    for tier in written.unwrap_or_default() {
+        if !chosen.insert(Grain::from(tier.value)) {
+            checker.error(&tier.span, format!("tier `{}` is named twice", Grain::from(tier.value).suffix()));
+        }
+    }
+    if written.is_none() { Grain::ALL.to_vec() } else { chosen.into_iter().collect() }
 }
 
 fn limits(file: &LimitsFile, checker: &mut Checker) -> Limits {

@@ -71,6 +71,7 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
         slis: vec![sli],
         quality: vec![quality],
         rejects: Vec::new(),
+        coarse: Vec::new(),
     }
 }
 

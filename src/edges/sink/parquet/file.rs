@@ -34,6 +34,8 @@ const ZSTD_LEVEL: i32 = 3;
 pub(super) const ROWS_HASH: &str = "ninetail.rows_hash";
 pub(super) const POSITION: &str = "ninetail.position";
 pub(super) const JOURNAL: &str = "ninetail.journal";
+/// `[from]/below`: files of a coarser grain up to this cut hold all of the hours or days that begin there.
+pub(super) const COVERS: &str = "ninetail.covers";
 pub(super) const DIMENSIONS: &str = "ninetail.dimensions";
 
 /// What the footer says besides the schema and the hash: (key, value).

@@ -10,7 +10,7 @@ pub mod read;
 
 pub use outputs::{JournalOutputs, scan};
 
-use crate::core::rollup::Cut;
+use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
 use crate::core::time::Time;
 use crate::edges::crash;
 use crate::edges::sink::columns::{FileColumn, Table};
@@ -88,6 +88,17 @@ pub struct Written {
     pub bytes: u64,
 }
 
+/// Which of a table's grains rows go to.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    /// The table's suffix: `1m`, `1h`.
+    suffix: &'a str,
+    /// Columns that its rows are broken down by.
+    dimensions: &'a [Arc<str>],
+    /// What the grain's rows hold all of, as the footer says it.
+    covers: Option<&'a str>,
+}
+
 /// Writes cuts under one folder.
 pub struct RollupSink {
     dir: PathBuf,
@@ -138,25 +149,24 @@ impl RollupSink {
     /// As [`RollupError`] says; files already published stay, and writing the cut again goes on from there.
     pub fn write(&mut self, cut: &Cut) -> Result<Written, RollupError> {
         let mut written = Written::default();
-        self.table(
-            cut,
-            &cut.requests,
-            |r| (r.slice_start, (r.service.clone(), r.slice_start)),
-            &mut written,
-        )?;
-        self.table(cut, &cut.slis, |r| (r.slice_start, (r.service.clone(), r.slice_start)), &mut written)?;
-        self.table(
-            cut,
-            &cut.quality,
-            |r| (r.slice_start, (r.partition.clone(), r.slice_start)),
-            &mut written,
-        )?;
-        self.table(
-            cut,
-            &cut.rejects,
-            |r| (r.slice_start, (r.partition.clone(), r.slice_start)),
-            &mut written,
-        )?;
+        let fine = Target { suffix: &cut.slice.suffix(), dimensions: &cut.dimensions, covers: None };
+        let by_service = |r: &RequestsRow| (r.slice_start, (r.service.clone(), r.slice_start));
+        let by_slo = |r: &SliRow| (r.slice_start, (r.service.clone(), r.slice_start));
+        self.table(cut, fine, &cut.requests, by_service, &mut written)?;
+        self.table(cut, fine, &cut.slis, by_slo, &mut written)?;
+        let by_partition = |r: &QualityRow| (r.slice_start, (r.partition.clone(), r.slice_start));
+        self.table(cut, fine, &cut.quality, by_partition, &mut written)?;
+        let by_partition = |r: &RejectsRow| (r.slice_start, (r.partition.clone(), r.slice_start));
+        self.table(cut, fine, &cut.rejects, by_partition, &mut written)?;
+        for coarse in &cut.coarse {
+            let covers = coarse.covers.map(|(from, below)| {
+                format!("{}/{below}", from.map_or(String::new(), |from| from.to_string()))
+            });
+            let (suffix, dimensions) = (coarse.grain.suffix(), &coarse.dimensions[..]);
+            let target = Target { suffix, dimensions, covers: covers.as_deref() };
+            self.table(cut, target, &coarse.requests, by_service, &mut written)?;
+            self.table(cut, target, &coarse.slis, by_slo, &mut written)?;
+        }
         Ok(written)
     }
 
@@ -164,6 +174,7 @@ impl RollupSink {
     fn table<R: Table, K: Ord>(
         &mut self,
         cut: &Cut,
+        target: Target<'_>,
         rows: &[R],
         key: impl Fn(&R) -> (Time, K),
         written: &mut Written,
@@ -172,13 +183,12 @@ impl RollupSink {
         for row in rows {
             dates.entry(key(row).0.seconds().div_euclid(86_400)).or_default().push(row);
         }
-        let table = format!("{}_{}", R::NAME, cut.slice.suffix());
         for (day, mut rows) in dates {
             if !rows.is_sorted_by(|a, b| key(a).1 <= key(b).1) {
                 rows.sort_by_cached_key(|row| key(row).1);
             }
             let date = Time::from_seconds(day * 86_400).date();
-            self.file(cut, &table, &date, &rows, written)?;
+            self.file(cut, target, &date, &rows, written)?;
         }
         Ok(())
     }
@@ -186,15 +196,16 @@ impl RollupSink {
     fn file<R: Table>(
         &mut self,
         cut: &Cut,
-        table: &str,
+        target: Target<'_>,
         date: &str,
         rows: &[&R],
         written: &mut Written,
     ) -> Result<(), RollupError> {
-        let folder = self.dir.join(table).join(format!("date={date}"));
+        let table = format!("{}_{}", R::NAME, target.suffix);
+        let folder = self.dir.join(&table).join(format!("date={date}"));
         let name = outputs::name(&self.pipeline, &self.journal, cut.number, cut.watermark);
         let path = folder.join(&name);
-        let dimensions = if R::HAS_DIMENSIONS { cut.dimensions.as_slice() } else { &[] };
+        let dimensions = if R::HAS_DIMENSIONS { target.dimensions } else { &[] };
         let columns = FileColumn::all(dimensions);
         let hash = file::rows_hash(rows, &columns);
         written.rows += rows.len() as u64;
@@ -207,8 +218,8 @@ impl RollupSink {
         }
         let staged = self.dir.join(STAGING).join(format!("{table}.{date}.{name}{STAGED}"));
         make_dir(above(&staged)).map_err(|e| io_error("making", above(&staged), e))?;
-        let bytes =
-            file::write(&staged, rows, &columns, &self.footer(cut, dimensions), &hash).map_err(|error| {
+        let bytes = file::write(&staged, rows, &columns, &self.footer(cut, target, dimensions), &hash)
+            .map_err(|error| {
                 let _ = fs::remove_file(&staged); // gives its space back on a full disk
                 parquet_error("writing", &staged, error)
             })?;
@@ -240,7 +251,7 @@ impl RollupSink {
         Ok(())
     }
 
-    fn footer(&self, cut: &Cut, dimensions: &[Arc<str>]) -> file::Footer {
+    fn footer(&self, cut: &Cut, target: Target<'_>, dimensions: &[Arc<str>]) -> file::Footer {
         let mut footer = vec![
             ("ninetail.version", env!("CARGO_PKG_VERSION").to_owned()),
             ("ninetail.pipeline", self.pipeline.clone()),
@@ -249,6 +260,9 @@ impl RollupSink {
             ("ninetail.watermark", cut.watermark.to_string()),
             (file::POSITION, cut.position.to_string()),
         ];
+        if let Some(covers) = target.covers {
+            footer.push((file::COVERS, covers.to_owned()));
+        }
         if !dimensions.is_empty() {
             footer.push((file::DIMENSIONS, dimensions.join(",")));
         }

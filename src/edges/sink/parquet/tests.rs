@@ -99,6 +99,7 @@ fn cut(number: u64, bad: u64) -> Cut {
             reason: "truncated",
             lines: 3,
         }],
+        coarse: Vec::new(),
     }
 }
 
