@@ -104,6 +104,11 @@ impl Reader {
         })
     }
 
+    /// How many lines were read so far that are no valid JSON, see the field `repair`.
+    pub fn repaired(&self) -> u64 {
+        self.format.parser.repaired()
+    }
+
     /// Reads a message and hands over every line of it, in order. Returns whether it holds part of a line that goes on in
     /// another message.
     #[inline]

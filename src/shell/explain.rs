@@ -202,6 +202,11 @@ impl Explainer {
         })
     }
 
+    /// How many lines of the source were no valid JSON and were repaired.
+    pub fn repaired(&self, source: usize) -> u64 {
+        self.readers[source].repaired()
+    }
+
     /// Forgets what messages before left behind: headers, parts of lines.
     pub fn begin(&mut self, source: usize) {
         self.readers[source].resume(Carry::default());

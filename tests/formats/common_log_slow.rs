@@ -73,6 +73,10 @@ fn finish(made: &mut Made, line: &Line<'_>, end: i64, start: i64) {
     made.some("status", line.status);
     made.put("websocket", line.status == Some(101));
     made.request(line.request);
+    // A port belongs to a host.
+    if !made.0.contains_key("host") {
+        made.0.remove("port");
+    }
 }
 
 pub(crate) fn fastly(line: &[u8]) -> Value {

@@ -109,6 +109,7 @@ static STANDARD_LOG: Dialect = Dialect {
     exact: false,
     usual: STANDARD,
     earlier: EARLIER,
+    gone: None,
     table: table!("x-host-header", "cs(Host)"),
 };
 
@@ -119,6 +120,7 @@ static REAL_TIME_LOG: Dialect = Dialect {
     exact: false,
     usual: STANDARD,
     earlier: EARLIER,
+    gone: None,
     table: table!("cs-host", "x-host-header"),
 };
 

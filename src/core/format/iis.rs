@@ -13,7 +13,6 @@ use crate::core::format::w3c_lines::{Dialect, W3cLines};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};
-use memchr::memchr;
 
 static DIALECT: Dialect = Dialect {
     format: Format::Iis,
@@ -21,6 +20,7 @@ static DIALECT: Dialect = Dialect {
     exact: true,
     usual: &[],
     earlier: &[],
+    gone: Some((Role::Integer(Field::SystemStatus), NAME_DELETED)),
     table: &[
         ("date", Role::Day),
         ("time", Role::Clock),
@@ -45,15 +45,13 @@ static DIALECT: Dialect = Dialect {
         ("X-Forwarded-For", Role::PlusText(Field::ForwardedFor)),
         ("cs(X-Forwarded-For)", Role::PlusText(Field::ForwardedFor)),
         ("sc-substatus", Role::Integer(Field::Substatus)),
-        ("sc-win32-status", SYSTEM_STATUS),
+        ("sc-win32-status", Role::Integer(Field::SystemStatus)),
         ("s-sitename", Role::Text(Field::Zone)),
         ("s-computername", Role::Text(Field::Instance)),
         ("crypt-protocol", Role::Text(Field::TlsProtocol)),
         ("crypt-cipher", Role::Text(Field::TlsCipher)),
     ],
 };
-
-const SYSTEM_STATUS: Role = Role::Integer(Field::SystemStatus);
 
 /// ERROR_NETNAME_DELETED: the connection was gone when the response was to be sent, or acknowledged.
 const NAME_DELETED: &[u8] = b"64";
@@ -88,28 +86,7 @@ impl Parser {
         wanted: Fields,
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
-        record.clear();
-        let lines = &mut self.lines;
-        match line.first() {
-            Some(b'#') => {
-                lines.directive(line);
-                return Ok(Parsed::Skipped);
-            }
-            None => return Ok(Parsed::Skipped),
-            Some(_) => {}
-        }
-        lines.split(line)?;
-        if memchr(b'"', line).is_some() {
-            lines.unquote(line);
-        }
-        if !lines.plan.fills().has(Field::Status) {
-            return Err(Reason::BadStatus);
-        }
-        let gone = lines.plan.cell_of(SYSTEM_STATUS).map(|cell| lines.cells.get(line, cell));
-        lines.plan.read(line, &lines.cells, wanted, record)?;
-        record.client_gone |= gone == Some(NAME_DELETED);
-        record.websocket |= record.status == Some(101);
-        Ok(Parsed::Record)
+        self.lines.read(line, wanted, record)
     }
 }
 
@@ -129,7 +106,8 @@ pub(super) static PRESET: Preset = Preset {
     absent_if: "- or empty; a negative number; a status of 0",
     skips: "lines that begin with # and empty lines",
     rejects: "every line before a #Fields line, if no columns are declared; lines with more columns than the header names \
-              (another layout) or fewer (cut); lines whose time, status, time-taken or byte counters cannot be read. \
+              (another layout) or fewer (cut); lines of a header without `date` (#Date says when a file began, not the \
+              day of a line); lines whose time, status, time-taken or byte counters cannot be read. \
               A partition must not mix lines of different headers",
     fields: &[
         (Field::Time, "date and time"),

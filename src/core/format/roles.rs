@@ -6,6 +6,7 @@
 
 use crate::core::format::cells::Cells;
 use crate::core::format::instant::{Form, clock_us, day, instant};
+use crate::core::format::list::items;
 use crate::core::format::number::{count, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
 use crate::core::format::units::{Unit, duration_us};
@@ -429,14 +430,7 @@ fn grpc_status(text: &[u8]) -> Option<u64> {
 
 /// The items of a list with `, ` and ` : ` between.
 fn list(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let between = |at: &usize| text[*at..].starts_with(b", ") || text[*at..].starts_with(b" : ");
-        let Some(end) = (0..text.len()).find(between) else { return rest.take() };
-        rest = Some(&text[end + if text[end] == b',' { 2 } else { 3 }..]);
-        Some(&text[..end])
-    })
+    items(text).map(|(start, end)| &text[start..end])
 }
 
 fn decode(

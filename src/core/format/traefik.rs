@@ -9,7 +9,8 @@
 use crate::core::format::common_log::{common_log, referer_and_agent};
 use crate::core::format::instant::Form;
 use crate::core::format::members::{As, Facts, Member, Members};
-use crate::core::format::request::{request, value};
+use crate::core::format::reading::fill_request;
+use crate::core::format::request::value;
 use crate::core::format::units::{Unit, decimal};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
@@ -136,15 +137,7 @@ fn text<'a>(line: &'a [u8], wanted: Fields, record: &mut Record<'a>) -> Result<P
     record.client_gone = matches!(read.status, None | Some(499));
     record.websocket = read.status == Some(101);
     let texts = |text: Option<&'a [u8]>| text.map_or(Value::Absent, Value::Text);
-    if wanted.any(const { Fields::of(&[Field::Method, Field::Host, Field::Port, Field::Path, Field::Query, Field::Protocol]) }) {
-        let parts = request(read.request);
-        record.set(Field::Method, texts(parts.method));
-        record.set(Field::Host, texts(parts.host));
-        record.set(Field::Port, parts.port.map_or(Value::Absent, |port| Value::Integer(port.into())));
-        record.set(Field::Path, texts(parts.path));
-        record.set(Field::Query, texts(parts.query));
-        record.set(Field::Protocol, texts(parts.protocol));
-    }
+    fill_request(read.request, wanted, record);
     record.set(Field::Client, texts(read.host));
     record.set(Field::User, texts(read.user));
     record.set(Field::RequestCreation, Value::Timestamp(start));

@@ -12,7 +12,6 @@ use crate::core::format::w3c_lines::{Dialect, W3cLines};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};
-use memchr::memchr;
 
 static DIALECT: Dialect = Dialect {
     format: Format::W3c,
@@ -20,6 +19,7 @@ static DIALECT: Dialect = Dialect {
     exact: true,
     usual: &[],
     earlier: &[],
+    gone: None,
     table: &[
         ("date", Role::Day),
         ("time", Role::Clock),
@@ -84,27 +84,7 @@ impl Parser {
         wanted: Fields,
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
-        record.clear();
-        let lines = &mut self.lines;
-        match line.first() {
-            Some(b'#') => {
-                lines.directive(line);
-                return Ok(Parsed::Skipped);
-            }
-            None => return Ok(Parsed::Skipped),
-            Some(_) => {}
-        }
-        lines.split(line)?;
-        if memchr(b'"', line).is_some() {
-            lines.unquote(line);
-        }
-        if !lines.plan.fills().has(Field::Status) {
-            return Err(Reason::BadStatus);
-        }
-        lines.plan.read(line, &lines.cells, wanted, record)?;
-        record.client_gone |= record.status == Some(499);
-        record.websocket |= record.status == Some(101);
-        Ok(Parsed::Record)
+        self.lines.read(line, wanted, record)
     }
 }
 
@@ -126,7 +106,8 @@ pub(super) static PRESET: Preset = Preset {
     absent_if: "- or empty; a negative number; a status of 0",
     skips: "lines that begin with # and empty lines",
     rejects: "every line before a #Fields line, if no columns are declared; lines with more columns than the header names \
-              (another layout) or fewer (cut); lines whose time, status, latencies or byte counters cannot be read. \
+              (another layout) or fewer (cut); lines of a header without `date` (#Date says when a file began, not the \
+              day of a line); lines whose time, status, latencies or byte counters cannot be read. \
               A partition must not mix lines of different headers",
     fields: ANY,
 };

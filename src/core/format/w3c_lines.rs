@@ -7,9 +7,10 @@
 use crate::core::format::cells::{CELLS_MAX, Cells};
 use crate::core::format::names::{Names, first_column};
 use crate::core::format::roles::{Plan, Role};
-use crate::core::format::{CARRY_BYTES_MAX, LayoutError};
-use crate::core::record::{Field, Labels, Reason};
+use crate::core::format::{CARRY_BYTES_MAX, LayoutError, Parsed};
+use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Layout};
+use memchr::memchr;
 
 /// What one server does its own way.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) struct Dialect {
     pub(super) usual: &'static [&'static str],
     /// Numbers of columns, below those of `usual`, that lines had in earlier years.
     pub(super) earlier: &'static [usize],
+    /// What a cell says where the client was gone, if it is not the status 499.
+    pub(super) gone: Option<(Role, &'static [u8])>,
 }
 
 /// Reads such lines one after another.
@@ -208,6 +211,39 @@ impl W3cLines {
         }
     }
 
+    /// Reads one line; see [`super::Parser::parse`].
+    #[inline]
+    pub(super) fn read<'a>(
+        &'a mut self,
+        line: &'a [u8],
+        wanted: Fields,
+        record: &mut Record<'a>,
+    ) -> Result<Parsed, Reason> {
+        record.clear();
+        match line.first() {
+            Some(b'#') => {
+                self.directive(line);
+                return Ok(Parsed::Skipped);
+            }
+            None => return Ok(Parsed::Skipped),
+            Some(_) => {}
+        }
+        self.split(line)?;
+        if memchr(b'"', line).is_some() {
+            self.cells.unquote(line);
+        }
+        if !self.plan.fills().has(Field::Status) {
+            return Err(Reason::BadStatus);
+        }
+        let gone = self.dialect.gone.map(|(role, says)| {
+            self.plan.cell_of(role).is_some_and(|cell| self.cells.get(line, cell) == says)
+        });
+        self.plan.read(line, &self.cells, wanted, record)?;
+        record.client_gone |= gone.unwrap_or(record.status == Some(499));
+        record.websocket |= record.status == Some(101);
+        Ok(Parsed::Record)
+    }
+
     /// The header in force.
     pub(super) fn carry(&self) -> Option<&[u8]> {
         (!self.header.is_empty()).then_some(&self.header)
@@ -216,12 +252,6 @@ impl W3cLines {
     /// Takes a header that was in force.
     pub(super) fn restore(&mut self, carry: &[u8]) {
         self.directive(carry);
-    }
-
-    /// Takes the quotes off cells that have them.
-    #[inline]
-    pub(super) fn unquote(&mut self, line: &[u8]) {
-        self.cells.unquote(line);
     }
 }
 
@@ -247,8 +277,7 @@ pub(super) fn one_byte(separator: &str) -> Result<u8, LayoutError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::format::{Parsed, Parser};
-    use crate::core::record::{Fields, Record};
+    use crate::core::format::Parser;
     use crate::core::settings::Input;
     use crate::core::time::Time;
 

@@ -41,6 +41,8 @@ pub(super) struct Counts {
     lines: u64,
     records: u64,
     skipped: u64,
+    /// Records and others that are no valid JSON, and were read all the same.
+    repaired: u64,
     rejects: BTreeMap<Reason, u64>,
     envelopes: BTreeMap<String, Outcomes>,
     first: Option<Time>,
@@ -73,6 +75,7 @@ pub(super) fn count(pipeline: &Pipeline, file: &Path, source: Option<&str>) -> R
             .for_each(|fate| counts.add(fate));
     }
     explainer.give_up(source).into_iter().for_each(|fate| counts.add(fate));
+    counts.repaired = explainer.repaired(source);
     Ok(counts)
 }
 
@@ -155,6 +158,9 @@ impl Counts {
         if self.lines > 0 {
             let _ = writeln!(out, "{}", self.outcomes());
         }
+        if self.repaired > 0 {
+            let _ = writeln!(out, "    {} lines are no valid JSON and were repaired", self.repaired);
+        }
         if let (Some(first), Some(last)) = (self.first, self.last) {
             let _ = writeln!(out, "    slices from {first} to {last}");
         }
@@ -222,6 +228,7 @@ impl Counts {
             "lines": self.lines,
             "records": self.records,
             "skipped": self.skipped,
+            "repaired": self.repaired,
             "rejects": rejects,
             "envelopes": envelopes,
             "first_slice": self.first.map(|t| t.to_string()),
