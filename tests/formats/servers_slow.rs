@@ -548,8 +548,9 @@ fn items(list: &[u8]) -> Vec<Vec<u8>> {
     separator.split(list).map(<[u8]>::to_vec).collect()
 }
 
+/// Without the plus before a number; one alone is none.
 fn plus(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"+").unwrap_or(text)
+    text.strip_prefix(b"+").filter(|rest| !rest.is_empty()).unwrap_or(text)
 }
 
 fn without(text: &[u8], mark: u8) -> &[u8] {

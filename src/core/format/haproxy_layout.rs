@@ -86,9 +86,10 @@ const VARIABLES: &[(&str, Reading, bool)] = &[
 pub(super) const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
 
 /// `option httplog clf`, as far as a record needs it. In the place of `%ms` stands another number: those are
-/// milliseconds of the connection, not of the request.
+/// milliseconds of the connection, not of the request. The last one is there for the end of the one before: what a line
+/// ends in may be cut.
 pub(super) const CLF: &str = "%ci - - [%trg] %{+Q}r %ST %B \"\" \"\" %cp %lc %{+Q}ft %{+Q}b %{+Q}s \
-                              %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc ";
+                              %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq";
 
 /// Compiles a `log-format`.
 ///
