@@ -317,7 +317,7 @@ impl Table for RejectsRow {
 pub fn document() -> Json {
     json!({
         "schema_version": SCHEMA_VERSION,
-        "layout": "<rollups>/<table>/date=YYYY-MM-DD/<pipeline>-<journal>-<cut>-<watermark>.parquet, date of slice_start in UTC; <table> is a name below with the slice's suffix, such as requests_1m",
+        "layout": "<rollups>/<table>/date=YYYY-MM-DD/<pipeline>-<journal>-<cut>-<watermark>.parquet, date of slice_start in UTC; <table> is a name below with the slice's suffix, such as requests_1m; of requests and sli also with _1h and _1d, the same columns by hour and day",
         "merge": {
             "key": "group by it",
             "revision": "not merged: tells a key's rows apart",

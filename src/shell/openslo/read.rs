@@ -1,6 +1,6 @@
 //! From OpenSLO objects to SLOs as a pipeline file would have them.
 //!
-//! Invariant: nothing is guessed silently. What OpenSLO can say and this product cannot do yet is an error.
+//! Invariant: nothing is guessed silently. What OpenSLO can say and cannot be meant here is an error.
 
 use super::objects::{Object, Objects, Site};
 use super::tree::Node;
