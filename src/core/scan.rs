@@ -4,7 +4,7 @@
 //! without a backslash before it, spaces included, and on to the next space. Where that quote is missing
 //! the column runs to the line's end, without the spaces there.
 //!
-//! Invariant: the vector walk, the portable walk and the lexer find the same columns in any bytes.
+//! Invariant: the vector walks, the portable walk and the lexer find the same columns in any bytes.
 //!
 //! The walk takes 64 bytes at a time as bit masks (the way of simdjson: Langdale and Lemire, "Parsing
 //! Gigabytes of JSON per Second", 2019): a running xor of the quotes' bits is 1 inside quotes, so one
@@ -13,7 +13,7 @@
 //! again byte by byte.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+mod x86;
 
 /// Most columns that are indexed; what a line has beyond them is ignored.
 pub const COLUMNS_MAX: usize = 48;
@@ -57,7 +57,7 @@ impl Columns {
         self.len = 0;
         self.wide = false;
         #[cfg(target_arch = "x86_64")]
-        if avx2::index(line, wanted, shape, self) {
+        if x86::avx512(line, wanted, shape, self) || x86::avx2(line, wanted, shape, self) {
             return;
         }
         portable(line, wanted, shape, self);
@@ -148,6 +148,24 @@ trait Block {
 
     /// Bit i of the result is the xor of the bits 0 to i.
     fn running_xor(bits: u64) -> u64;
+
+    /// Writes `base` plus the numbers of the bits that are set, in order, as far as there are slots. What it leaves in
+    /// the slots behind these is anything.
+    fn positions(slots: &mut [u32], base: u32, bits: u64);
+}
+
+/// A few at a time, so that the branch between is seldom missed.
+#[inline(always)]
+fn positions(slots: &mut [u32], base: u32, mut bits: u64) {
+    for slots in slots.as_chunks_mut::<4>().0 {
+        for slot in slots {
+            *slot = base + bits.trailing_zeros();
+            bits &= bits.wrapping_sub(1);
+        }
+        if bits == 0 {
+            break;
+        }
+    }
 }
 
 /// Plain integer arithmetic, for every machine.
@@ -163,6 +181,10 @@ impl Block for Portable {
             bits ^= bits << shift;
         }
         bits
+    }
+
+    fn positions(slots: &mut [u32], base: u32, bits: u64) {
+        positions(slots, base, bits);
     }
 }
 
@@ -209,7 +231,7 @@ fn shaped<B: Block>(line: &[u8], wanted: usize, shape: Shape, columns: &mut Colu
             }
             odd |= spaces & (spaces << 1 | after_space);
             after_space = spaces >> 63;
-            columns.push::<4>(base + 1, spaces);
+            columns.push::<B>(base + 1, spaces);
             base += 64;
         }
         columns.len = first + bare;
@@ -286,23 +308,13 @@ impl Carry {
 }
 
 impl Columns {
-    /// Writes the positions of the bits, so many at a time that the branch between is seldom missed.
+    /// Adds starts.
     #[inline(always)]
-    fn push<const AT_ONCE: usize>(&mut self, base: usize, mut bits: u64) {
-        let base = base as u32;
-        let end = self.len + bits.count_ones() as usize;
-        let mut at = self.len;
-        while let Some(slots) = self.starts.get_mut(at..at + AT_ONCE) {
-            for slot in slots {
-                *slot = base + bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-            }
-            at += AT_ONCE;
-            if at >= end {
-                break;
-            }
+    fn push<B: Block>(&mut self, base: usize, bits: u64) {
+        if let Some(slots) = self.starts.get_mut(self.len..) {
+            B::positions(slots, base as u32, bits);
         }
-        self.len = end;
+        self.len += bits.count_ones() as usize;
     }
 
     /// Ends the last column at the end of the line, as if a space stood there.
@@ -325,7 +337,7 @@ fn walk<B: Block>(line: &[u8], from: usize, wanted: usize, columns: &mut Columns
     let mut base = from;
     for block in blocks {
         let starts = carry.starts::<B>(block, 0, u64::MAX);
-        columns.push::<4>(base, starts);
+        columns.push::<B>(base, starts);
         base += 64;
         if columns.len > wanted {
             break;
@@ -345,7 +357,7 @@ fn walk<B: Block>(line: &[u8], from: usize, wanted: usize, columns: &mut Columns
                 }
             };
             let starts = carry.starts::<B>(block, seen, (1 << rest.len()) - 1);
-            columns.push::<4>(base, starts);
+            columns.push::<B>(base, starts);
         }
         // The last column ends where the line does, but for spaces; an open quote may have them within.
         carry.wide |= u64::from(line.last() == Some(&b' '));
@@ -430,6 +442,13 @@ mod tests {
             let mut dispatched = Columns::new();
             dispatched.index(line, wanted, shape);
             found.push((dispatched, "dispatched"));
+            #[cfg(target_arch = "x86_64")]
+            for (name, way) in x86::WAYS {
+                let mut columns = Columns { starts: [9; STARTS_MAX], len: 0, wide: false };
+                if way(line, wanted, shape, &mut columns) {
+                    found.push((columns, name));
+                }
+            }
         }
         let mut lexed = found[0].0.clone();
         lex(line, wanted, &mut lexed);

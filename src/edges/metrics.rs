@@ -107,6 +107,9 @@ macro_rules! metrics {
         }
 
         impl Metrics {
+            /// What they are called between `ninetail_` and what the text format puts behind (`_total`, `_bucket`).
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),+];
+
             /// All metrics at zero, registered.
             pub fn new() -> Metrics {
                 let mut registry = Registry::with_prefix("ninetail");

@@ -1,8 +1,12 @@
-//! `generate`: what ninetail can write for others: traffic, the schema, SQL, OpenSLO, completions, manuals.
+//! `generate`: what ninetail can write for others: traffic, schemas, SQL, OpenSLO, rules, a dashboard, a unit, completions,
+//! manuals.
 
 mod asyncapi;
 mod duckdb;
+mod grafana;
+mod rules;
 mod schemas;
+mod systemd;
 
 pub use schemas::{documents, schema};
 
@@ -16,7 +20,7 @@ use clap_complete::Shell;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// Generates traffic, schemas, SQL, OpenSLO, completions, manuals.
+/// Generates traffic, schemas, SQL, OpenSLO, rules, a dashboard, a unit, completions, manuals.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
     /// What to generate.
@@ -37,6 +41,12 @@ pub enum What {
     Sql(SqlArgs),
     /// SLOs of a pipeline as OpenSLO v1
     Openslo(OpenSloArgs),
+    /// Dashboard for Grafana over /metrics
+    Grafana,
+    /// Alerting rules for Prometheus over /metrics: the process's health, and a pipeline's burn rates
+    Rules(RulesArgs),
+    /// systemd unit that runs a pipeline
+    Systemd(SystemdArgs),
     /// Completions for a shell
     Completions {
         /// Shell
@@ -91,6 +101,32 @@ pub struct OpenSloArgs {
     pub pipeline: PathBuf,
 }
 
+/// Whose burn rates.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  ninetail generate rules pipelines/quickstart.yaml > ninetail.rules.yaml")]
+pub struct RulesArgs {
+    /// Pipeline file; without one the rules are about the process's health alone
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: Option<PathBuf>,
+}
+
+/// How the pipeline is run.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  ninetail generate systemd pipelines/quickstart.yaml > /etc/systemd/system/ninetail.service")]
+pub struct SystemdArgs {
+    /// Pipeline file
+    #[arg(value_name = "PIPELINE")]
+    pub pipeline: PathBuf,
+    /// Whom it runs as
+    #[arg(long, value_name = "NAME", default_value = "ninetail")]
+    pub user: String,
+    /// The program [default: this one]
+    #[arg(long, value_name = "PATH")]
+    pub program: Option<PathBuf>,
+}
+
 /// A database's SQL.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dialect {
@@ -115,6 +151,18 @@ pub fn command(args: &GenerateArgs) -> Result<Exit, CommandError> {
         }
         What::Openslo(args) => {
             bytes = openslo::text(&Pipeline::load(&args.pipeline)?).into_bytes();
+        }
+        What::Grafana => bytes = grafana::dashboard().into_bytes(),
+        What::Rules(RulesArgs { pipeline }) => {
+            let pipeline = pipeline.as_deref().map(Pipeline::load).transpose()?;
+            bytes = rules::rules(pipeline.as_ref()).into_bytes();
+        }
+        What::Systemd(SystemdArgs { pipeline, user, program }) => {
+            let program = match program {
+                Some(program) => program.clone(),
+                None => std::env::current_exe()?,
+            };
+            bytes = systemd::unit(&Pipeline::load(pipeline)?, &program, user).into_bytes();
         }
         What::Sql(SqlArgs { dialect: Dialect::Duckdb, pipeline, rollups }) => {
             bytes = duckdb::views(pipeline.as_deref(), rollups.as_deref())?.into_bytes();
