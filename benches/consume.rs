@@ -4,12 +4,15 @@
 //! Needs a broker: `NINETAIL_BENCH_BOOTSTRAP=localhost:9092 cargo bench --bench consume`. The topic
 //! (`NINETAIL_BENCH_TOPIC`, default `ninetail-bench-consume`) is made and filled on first use with
 //! `NINETAIL_BENCH_LINES` (default 2,000,000) made lines, 8 partitions, lz4.
+//!
+//! Then the delay of a quiet topic: single lines are written to another one, now and then, and timed from before they are
+//! sent until they are counted.
 
 mod support;
 
 use ninetail::edges::source::KafkaConfig;
 use ninetail::edges::source::kafka::{Assignment, Delivery, KafkaConsumer};
-use ninetail::edges::source::topics::{Found, Topics};
+use ninetail::edges::source::topics::{Found, StartAt, Topics};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::bindings as sys;
@@ -20,7 +23,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::{amount, measure};
 
 #[global_allocator]
@@ -59,6 +62,50 @@ fn main() -> Result<(), Box<dyn Error>> {
             measure("through our source", units, || done(ours(&config, &topic)));
         }
     }
+    quiet(&config, &format!("{topic}-quiet").into(), amount("NINETAIL_BENCH_QUIET_LINES", 100))
+}
+
+/// Writes one line at a time to a topic to which nothing else comes, and prints how long each took until it was counted.
+fn quiet(config: &KafkaConfig, topic: &Arc<str>, lines: u64) -> Result<(), Box<dyn Error>> {
+    let topics = Topics::open(config)?;
+    if topics.partitions(topic)? == Found::Missing {
+        create(&config.brokers, topic)?;
+    }
+    let settings = support::settings(support::BY_TARGET_GROUP);
+    let (mut accumulator, slot) = support::accumulator(&settings, &support::classifier(&settings));
+    let mut consumer = KafkaConsumer::<i32>::open(config)?;
+    let start = topics.resolve_starts(&[(topic.clone(), 0)], StartAt::Latest)?[0].offset;
+    consumer.assign(&[Assignment { slot: 0, topic: topic.clone(), partition: 0, offset: start }])?;
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &config.brokers).set("linger.ms", "0").create()?;
+    let (mut traffic, mut line, mut delays_us) = (support::traffic(1), Vec::new(), Vec::new());
+    for n in 0..lines {
+        // no multiple of what a fetch waits, so that a line meets each moment of it
+        let pause = Instant::now() + Duration::from_millis(50 + n * 7 % 40);
+        while Instant::now() < pause {
+            consumer.poll(Duration::from_millis(10), &mut |_| {});
+        }
+        traffic.next_line(&mut line);
+        let sent = Instant::now();
+        producer
+            .send(BaseRecord::<(), [u8]>::to(topic).partition(0).payload(&line))
+            .map_err(|(error, _)| error)?;
+        let mut counted = false;
+        while !counted {
+            consumer.poll(Duration::from_millis(10), &mut |delivery| {
+                if let Delivery::Message { payload, .. } = delivery {
+                    accumulator.line(slot, payload.unwrap_or_default(), support::CLOCK);
+                    counted = true;
+                }
+            });
+        }
+        delays_us.push(sent.elapsed().as_micros());
+        producer.poll(Duration::ZERO);
+    }
+    delays_us.sort_unstable();
+    let at = |percent: usize| delays_us[(delays_us.len() - 1) * percent / 100] as f64 / 1000.0;
+    let (middle, late, most) = (at(50), at(95), at(100));
+    println!("a line of a quiet topic is counted after {middle:.1} ms (median), {late:.1} ms (p95), {most:.1} ms (most)");
     Ok(())
 }
 
@@ -140,14 +187,20 @@ fn bare(config: &KafkaConfig, topic: &Arc<str>) -> Result<[u64; 2], Box<dyn Erro
     })
 }
 
-/// Makes the topic and fills it.
-fn fill(brokers: &str, topic: &str, lines: u64) -> Result<(), Box<dyn Error>> {
-    println!("filling {topic} with {lines} lines");
+/// Makes a topic that keeps what it gets.
+fn create(brokers: &str, topic: &str) -> Result<(), Box<dyn Error>> {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", brokers).create()?;
     let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1)).set("retention.ms", "-1");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(admin.create_topics(&[new], &AdminOptions::new()))?;
+    Ok(())
+}
+
+/// Makes the topic and fills it.
+fn fill(brokers: &str, topic: &str, lines: u64) -> Result<(), Box<dyn Error>> {
+    println!("filling {topic} with {lines} lines");
+    create(brokers, topic)?;
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("compression.codec", "lz4")

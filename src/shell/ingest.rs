@@ -25,6 +25,8 @@ use std::time::{Duration, Instant};
 
 /// How long one poll waits for a message: also how late an order from the engine is seen.
 const POLL: Duration = Duration::from_millis(10);
+/// `--until-end`: how soon after a flush a thread to which nothing comes looks whether it is at the end.
+const END_LOOK: Duration = Duration::from_millis(50);
 /// Pause between two attempts to get dead letters acknowledged.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -137,10 +139,13 @@ impl Ingest {
         loop {
             self.take_orders(&mut consumers, &mut lanes)?;
             let stop = self.control.stop.load(Ordering::Relaxed);
-            if !stop {
-                self.poll(&mut consumers, &lanes);
-            }
+            let quiet = !stop && self.poll(&mut consumers, &lanes) == 0;
+            let at_end = self.until_end
+                && quiet
+                && flushed.elapsed() >= END_LOOK
+                && lanes.values().any(|lane| !lane.finished && !lane.stopped);
             if stop
+                || at_end
                 || flushed.elapsed() >= self.flush_every
                 || self.accumulator.bytes() >= self.flush_bytes_max
             {
@@ -219,16 +224,21 @@ impl Ingest {
         }
     }
 
-    fn poll(&mut self, consumers: &mut [Option<KafkaConsumer<Slot>>], lanes: &BTreeMap<Partition, Lane>) {
+    /// Counts what has come, and says how much that was.
+    fn poll(
+        &mut self,
+        consumers: &mut [Option<KafkaConsumer<Slot>>],
+        lanes: &BTreeMap<Partition, Lane>,
+    ) -> usize {
         let mut lost: Vec<Lost> = Vec::new();
-        let mut any = false;
+        let (mut any, mut come) = (false, 0);
         for consumer in consumers.iter_mut().flatten() {
             any = true;
             let now = self.clock.now();
             let (accumulator, letters) = (&mut self.accumulator, &mut self.letters);
             let (control, metrics, torn) = (&self.control, &self.metrics, &mut self.torn);
             let samples = &self.samples;
-            consumer.poll(POLL, &mut |delivery| match delivery {
+            come += consumer.poll(POLL, &mut |delivery| match delivery {
                 Delivery::Message { slot, offset, payload, key, headers } => {
                     let message = Message {
                         payload: payload.unwrap_or_default(),
@@ -273,6 +283,7 @@ impl Ingest {
             self.accumulator.gap(slot, Gap { span, reason: reason.into() });
             self.flush(consumers, lanes);
         }
+        come
     }
 
     /// `--until-end`: finds out where partitions ended at the start, and lets go of those that are there or stopped.

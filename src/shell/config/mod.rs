@@ -596,7 +596,7 @@ pub struct LimitsFile {
     pub duplicate_ids_max: Option<At<u32>>,
     /// Bytes of a line kept in its dead letter. Default: 512KiB.
     pub dead_letter_bytes_max: Option<At<SizeText>>,
-    /// Bytes that consumers may fetch ahead, over all threads. Default: 32MiB.
+    /// Bytes that consumers may fetch ahead, over all threads. Default: 8MiB.
     pub fetch_bytes_max: Option<At<SizeText>>,
     /// What is counted is written to the journal at least so often. Default: 1s.
     pub flush_every: Option<At<DurationText>>,

@@ -95,7 +95,7 @@ impl Default for Bounds {
     fn default() -> Bounds {
         Bounds {
             dead_letter_bytes_max: 512 << 10,
-            fetch_bytes_max: 32 << 20,
+            fetch_bytes_max: 8 << 20,
             flush_every: Duration::from_secs(1),
             flush_bytes_max: 4 << 20,
             queue_chunks_max: 8,

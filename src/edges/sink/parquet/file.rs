@@ -27,7 +27,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// Rows of one row group; close to DuckDB's own.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Rows turned into columns at a time: bounds the memory of a large cut.
-const BATCH_ROWS: usize = 16 * 1024;
+const BATCH_ROWS: usize = 1024;
 const ZSTD_LEVEL: i32 = 3;
 
 /// Footer keys.
