@@ -88,7 +88,8 @@ impl Noise {
     fn count(&mut self, mean: f64) -> u64 {
         let bits = self.next();
         // of 32 coins; a fraction between two of their steps
-        let normal = f64::from((bits as u32).count_ones()) - 16.0 + ((bits >> 40) as f64 / (1 << 24) as f64 - 0.5);
+        let normal =
+            f64::from((bits as u32).count_ones()) - 16.0 + ((bits >> 40) as f64 / (1 << 24) as f64 - 0.5);
         let value = mean + normal * (mean / 8.0).sqrt() + ((bits >> 32) as u8 as f64 / 256.0);
         value.max(0.0) as u64
     }
@@ -123,7 +124,10 @@ fn month(_: &mut Criterion) {
             .zip(&loads)
             .flat_map(|(service, load)| {
                 let all = noise.count(load * wave);
-                [0.001, 0.01, 0.000_1].into_iter().zip(0..).map(move |(share, slo)| (service, all, share, slo))
+                [0.001, 0.01, 0.000_1]
+                    .into_iter()
+                    .zip(0..)
+                    .map(move |(share, slo)| (service, all, share, slo))
             })
             .map(|(service, all, share, slo)| {
                 let bad = noise.count(all as f64 * share).min(all);
@@ -162,8 +166,7 @@ fn month(_: &mut Criterion) {
     took.sort_unstable();
     println!(
         "one closed minute: {:.1?} in the middle, {:.1?} at most; the hour's end {hour:.1?} with {told} rows; aim for 10,000: 200 ms",
-        took[30].0,
-        took[59].0
+        took[30].0, took[59].0
     );
     bare(services * MONTH_SLOS);
     let started = Instant::now();
@@ -183,7 +186,10 @@ fn month(_: &mut Criterion) {
         started.elapsed()
     );
     assert!(restored == ledger, "the snapshot is another ledger");
-    println!("at most resident: {:.2} GiB, with the snapshot, its copy and the restored ledger", gib(resident("VmHWM")));
+    println!(
+        "at most resident: {:.2} GiB, with the snapshot, its copy and the restored ledger",
+        gib(resident("VmHWM"))
+    );
 }
 
 /// What a minute costs at the least: nine sums of each budget moved on, from arrays in order.

@@ -199,7 +199,9 @@ fn budgets(views: &str) -> Outcome {
           FROM budget_1h b JOIN counted c USING (service, slo, slice_start)
         )";
     let wrong = |what: &str| {
-        format!("{views}\n{recomputed} SELECT service, slo, until::VARCHAR AS until FROM weighed WHERE NOT ({what})")
+        format!(
+            "{views}\n{recomputed} SELECT service, slo, until::VARCHAR AS until FROM weighed WHERE NOT ({what})"
+        )
     };
     for what in [
         "good = sli_good AND bad = sli_bad",
@@ -256,7 +258,9 @@ fn firing(views: &str, events: &[Event]) -> Outcome {
             let tiers = fires.entry((said("service"), said("name"))).or_default();
             match event["type"].as_str() {
                 Some(kind) if kind.ends_with("burn_rate.firing") => tiers.extend(rule),
-                Some(kind) if kind.ends_with("burn_rate.resolved") => tiers.retain(|t| Some(t) != rule.as_ref()),
+                Some(kind) if kind.ends_with("burn_rate.resolved") => {
+                    tiers.retain(|t| Some(t) != rule.as_ref())
+                }
                 _ => {}
             }
         }

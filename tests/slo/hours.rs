@@ -59,7 +59,8 @@ impl Hours {
             assert_eq!(row.consumed as u128, bad * 1_000_000 / whole, "{row:?}");
             let blank = seen == 0 || good + bad == 0;
             let allowed = (!blank).then(|| {
-                let millionths = (good + bad) * units * u128::from(100_000_000 - d.slo.objective.0) / 100 / seen;
+                let millionths =
+                    (good + bad) * units * u128::from(100_000_000 - d.slo.objective.0) / 100 / seen;
                 (millionths / whole) as i64
             });
             assert_eq!(row.allowed, allowed, "{row:?}");
@@ -87,7 +88,8 @@ impl Hours {
                 let told = |row: &&BudgetRow| {
                     row.until == end && row.service == *gauge.service && row.slo == *gauge.slo
                 };
-                let row = rows.iter().find(told).or_else(|| panic!("{:?} has no row at {end}", budget(&gauge)));
+                let row =
+                    rows.iter().find(told).or_else(|| panic!("{:?} has no row at {end}", budget(&gauge)));
                 let fires = gauge.burns.iter().filter(|b| b.3).map(|b| b.0.clone());
                 assert_eq!(row.unwrap().firing, fires.collect());
             }
@@ -173,7 +175,10 @@ fn hours_without_requests_have_rows_while_the_window_holds_one() {
     let said: Vec<_> = brief(&rows).iter().map(|r| (r.1, r.2, r.3, r.4)).collect();
     assert_eq!(said, [(0, 98, 2, "exhausted"); 4]);
     for row in &rows {
-        assert_eq!((row.allowed, row.consumed, row.remaining), (Some(1_000_000), 2_000_000, Some(-1_000_000)));
+        assert_eq!(
+            (row.allowed, row.consumed, row.remaining),
+            (Some(1_000_000), 2_000_000, Some(-1_000_000))
+        );
         assert_eq!((row.consumed_ratio, row.remaining_ratio), (Some(2_000_000), Some(-1_000_000)));
         assert_eq!(row.exhausted_since, Some(rows[0].slice_start.plus_seconds(60)));
         assert_eq!(row.policy.as_deref(), Some("exhausted"));
@@ -193,7 +198,10 @@ fn an_hour_that_is_forced_open_is_told_again_when_it_is_over() {
     assert_eq!(rows[0].burns[0].rate, Some(10_000_000));
     hour(&mut bench, 100, 0);
     let rows = take(&mut bench, 2);
-    assert_eq!((rows.len(), rows[0].until, rows[0].revision), (1, rows[0].slice_start.plus_seconds(3_600), 2));
+    assert_eq!(
+        (rows.len(), rows[0].until, rows[0].revision),
+        (1, rows[0].slice_start.plus_seconds(3_600), 2)
+    );
     assert_eq!((rows[0].good, rows[0].bad), (190, 10));
 }
 

@@ -292,12 +292,14 @@ mod tests {
 
     /// Counts of every size, and runs that are alike, as real ones are.
     fn slices() -> impl Strategy<Value = Slices> {
-        let any = || prop_oneof![Just(0u64), 0u64..5, 0u64..100_000, Just(1u64 << 62), Just((1u64 << 63) - 1)];
+        let any =
+            || prop_oneof![Just(0u64), 0u64..5, 0u64..100_000, Just(1u64 << 62), Just((1u64 << 63) - 1)];
         let wild = prop::collection::vec((any(), any()), BLOCK as usize);
         let level = prop_oneof![0u64..50, 0u64..5_000, Just(MEAN_MAX - 3), Just(1u64 << 50)];
         let alike = (level, 0u64..200, 0u64..4, prop::collection::vec((0u64..40, 0u64..9), BLOCK as usize))
             .prop_map(|(level, rise, bad, noise)| {
-                let one = |(at, (good, b)): (usize, &(u64, u64))| (level + rise * at as u64 + good, b * bad / 8);
+                let one =
+                    |(at, (good, b)): (usize, &(u64, u64))| (level + rise * at as u64 + good, b * bad / 8);
                 noise.iter().enumerate().map(one).collect::<Vec<_>>()
             });
         prop_oneof![wild, alike].prop_map(|all| {
@@ -331,7 +333,8 @@ mod tests {
                     state >> 25
                 })
                 .sum();
-            *slice = Counts { good: 1_000 + at as u64 + u64::from(sum) / 4 - 190, bad: u64::from(at % 5 == 0) };
+            *slice =
+                Counts { good: 1_000 + at as u64 + u64::from(sum) / 4 - 190, bad: u64::from(at % 5 == 0) };
         }
         let (block, plain) = (encode(&slices), 64 * 2 + 13);
         assert!(block.len() <= 80, "{} bytes, {plain} as entries", block.len());

@@ -80,7 +80,8 @@ impl History {
         let sealed = self.sealed.range(groups..).flat_map(move |group| {
             let blocks = (0..GROUP).map(|at| (group.number * GROUP + at, at as usize));
             blocks.filter(move |(number, _)| *number >= first).flat_map(|(number, at)| {
-                Block::of(group.block(at)).map(move |(index, counts)| (number * BLOCK + i64::from(index), counts))
+                Block::of(group.block(at))
+                    .map(move |(index, counts)| (number * BLOCK + i64::from(index), counts))
             })
         });
         let open = self.open.iter().flat_map(|open| {

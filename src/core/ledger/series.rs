@@ -173,7 +173,13 @@ impl Series {
     }
 
     /// Takes the unit that is over with the slice into the sums, and out of them what leaves their windows.
-    pub(super) fn settle(&mut self, slice: Slice, d: &Definition, seen: Observation<'_>, length: SliceLength) {
+    pub(super) fn settle(
+        &mut self,
+        slice: Slice,
+        d: &Definition,
+        seen: Observation<'_>,
+        length: SliceLength,
+    ) {
         let unit = d.unit(slice);
         let open = std::mem::take(&mut self.open);
         for window in 0..d.windows() {

@@ -3,8 +3,8 @@
 //! Invariant: the files, their schema and `schemas/tables.json` come from these definitions. A column is
 //! never renamed, retyped or removed; a new one is added nullable, with a higher [`SCHEMA_VERSION`].
 
-use crate::core::histogram::Histogram;
 use crate::core::budgeting;
+use crate::core::histogram::Histogram;
 use crate::core::rollup::{BudgetRow, BurnRow, QualityRow, RejectsRow, RequestsRow, SliRow};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;

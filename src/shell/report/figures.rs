@@ -116,7 +116,12 @@ impl Report {
                 let settings = question.configured(service, slo).map(|(settings, _)| settings);
                 let units = (sum.by_slices && settings.is_some())
                     .then(|| Units::new(question, since, sum, settings, &sums.quality));
-                slos.push(SloFigures::new((service, slo, *generation), sum, units.as_ref(), (question.slice, slices)));
+                slos.push(SloFigures::new(
+                    (service, slo, *generation),
+                    sum,
+                    units.as_ref(),
+                    (question.slice, slices),
+                ));
             }
         }
         if older > 0 {

@@ -53,7 +53,8 @@ impl Units {
         let weighed = |at: i64| {
             let held = requests.get(&at).copied().unwrap_or_default();
             let (good, bad) = budgeting::weigh(&method, held.good, held.bad);
-            let read = || (at * slices_each..(at + 1) * slices_each).all(|slice| quality.was_read(Slice(slice)));
+            let read =
+                || (at * slices_each..(at + 1) * slices_each).all(|slice| quality.was_read(Slice(slice)));
             match slo.and_then(budgeting::empty) {
                 Some(is_good) if held == Counts::default() && read() => {
                     let whole = budgeting::whole(&method).unwrap_or(0);

@@ -76,7 +76,9 @@ pub(super) fn text(args: &WhatIfArgs) -> Result<String, CommandError> {
     }
     let unanswered = (!unknown.is_empty()).then(|| {
         let which = unknown.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-        format!("weighed by slices, which only the pipeline file describes: {which}; name it beside --rollups")
+        format!(
+            "weighed by slices, which only the pipeline file describes: {which}; name it beside --rollups"
+        )
     });
     if let (true, Some(unanswered)) = (rows.is_empty(), &unanswered) {
         return Err(CommandError::failed(unanswered.clone()));

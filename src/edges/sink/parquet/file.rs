@@ -246,7 +246,8 @@ fn array<R: Table>(column: &FileColumn<'_, R>, rows: &[&R]) -> Result<ArrayRef, 
             Arc::new(out.finish())
         }
         Kind::Wides => {
-            let mut out = ListBuilder::new(Decimal128Builder::new().with_data_type(WIDE)).with_field(item(WIDE));
+            let mut out =
+                ListBuilder::new(Decimal128Builder::new().with_data_type(WIDE)).with_field(item(WIDE));
             for value in values {
                 if let Value::Burns(burns, of) = value {
                     burns.iter().for_each(|b| out.values().append_option(of(b).map(i128::from)));

@@ -7,7 +7,8 @@ mod columns;
 mod rows;
 
 pub use rows::{
-    BudgetView, LatencyView, QualityView, RequestsView, SliView, budgets, quality, requests, slis, spans, windows,
+    BudgetView, LatencyView, QualityView, RequestsView, SliView, budgets, quality, requests, slis, spans,
+    windows,
 };
 
 use super::outputs;
