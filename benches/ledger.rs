@@ -119,22 +119,15 @@ fn month(_: &mut Criterion) {
     let (mut noise, mut out) = (Noise(88_172_645_463_325_252), Vec::new());
     let mut minute = |ledger: &mut Ledger, slice: i64| {
         let wave = 1.0 + 0.5 * ((slice % 1_440) as f64 / 720.0 - 1.0).abs();
-        let counted: Vec<Counted<'_>> = names
-            .iter()
-            .zip(&loads)
-            .flat_map(|(service, load)| {
-                let all = noise.count(load * wave);
-                [0.001, 0.01, 0.000_1]
-                    .into_iter()
-                    .zip(0..)
-                    .map(move |(share, slo)| (service, all, share, slo))
-            })
-            .map(|(service, all, share, slo)| {
+        let mut counted = Vec::with_capacity(names.len() * MONTH_SLOS);
+        for (service, load) in names.iter().zip(&loads) {
+            let all = noise.count(load * wave);
+            for (share, slo) in [0.001, 0.01, 0.000_1].into_iter().zip(0..) {
                 let bad = noise.count(all as f64 * share).min(all);
                 let verdicts = Verdicts { good: all - bad, bad, excluded: 0 };
-                Counted { service, rule: None, slo, verdicts }
-            })
-            .collect();
+                counted.push(Counted { service, rule: None, slo, verdicts });
+            }
+        }
         context.slice = Slice(begin.0 + slice);
         let started = Instant::now();
         ledger.close(&context, counted, &mut out).expect("slices in order");

@@ -35,7 +35,9 @@ slos:
     slice_target: 99
     slice_window: 5m
     indicator: { good: status < 500 }
-alerts: workbook
+alerts:
+  - { severity: page, factor: 6, long: 1h, short: 5m }
+  - { severity: ticket, factor: 2, long: 3h, short: 30m }
 sinks:
   rollups: { path: ./out/rollups, cut: 15m }
 state: ./state
@@ -182,7 +184,7 @@ fn budgets(views: &str) -> Outcome {
     let recomputed = "WITH minutes AS (
           SELECT b.service, b.slo, b.slice_start, epoch(s.slice_start)::BIGINT // 300 AS five, s.good, s.bad
           FROM budget_1h b JOIN sli s ON s.service = b.service AND s.slo = b.slo AND s.generation = b.generation
-           AND s.slice_start >= b.window_start AND s.slice_start < b.until
+           AND s.slice_start >= b.window_start AND s.slice_start < least(b.until, b.window_end)
         ), fives AS (
           SELECT service, slo, slice_start, five, sum(good)::BIGINT AS good, sum(bad)::BIGINT AS bad,
                  (sum(good) * 100 < 99 * (sum(good) + sum(bad)))::BIGINT AS fails
@@ -200,7 +202,8 @@ fn budgets(views: &str) -> Outcome {
         )";
     let wrong = |what: &str| {
         format!(
-            "{views}\n{recomputed} SELECT service, slo, until::VARCHAR AS until FROM weighed WHERE NOT ({what})"
+            "{views}\n{recomputed} SELECT service, slo, until::VARCHAR AS until, window_start::VARCHAR AS since, state, good, bad, sli_good, sli_bad,
+                 seen, slices, budget_allowed, budget_consumed, w_bad, w_total FROM weighed WHERE NOT ({what})"
         )
     };
     for what in [
@@ -298,12 +301,12 @@ fn counted(views: &str, events: &[Event]) -> Outcome {
     }
     assert!(said.len() > 50, "{} events", said.len());
     let rows: Vec<Row> = query(&format!(
-        "{views}\nWITH events(service, slo, since, at, good, bad) AS (VALUES {}), counted AS (
+        "{views}\nWITH events(service, slo, since, moment, good, bad) AS (VALUES {}), counted AS (
            SELECT e.*, coalesce(sum(s.good), 0)::BIGINT AS sli_good, coalesce(sum(s.bad), 0)::BIGINT AS sli_bad
            FROM (SELECT DISTINCT * FROM events) e LEFT JOIN sli s ON s.service = e.service AND s.slo = e.slo
-            AND s.slice_start >= e.since AND s.slice_start < e.at
+            AND s.slice_start >= e.since AND s.slice_start < e.moment
            GROUP BY ALL
-         ) SELECT *, at::VARCHAR AS at FROM counted WHERE (good, bad) <> (sli_good, sli_bad)",
+         ) SELECT service, slo, moment::VARCHAR AS moment, good, bad, sli_good, sli_bad FROM counted WHERE (good, bad) <> (sli_good, sli_bad)",
         said.join(",\n")
     ))?;
     assert!(rows.is_empty(), "{} events, such as {:?}", rows.len(), rows.first());
