@@ -56,11 +56,8 @@ pub(crate) fn add_up_and_budgets_follow() -> Outcome {
     let arguments =
         [Path::new("backfill"), &pipeline, Path::new("--input"), &input, Path::new("--out"), &out];
     Process::start(arguments, &[], &folder.path().join("log"))?.succeed(PATIENCE)?;
-    let views = Command::new(env!("CARGO_BIN_EXE_ninetail"))
-        .args([Path::new("generate"), Path::new("sql"), Path::new("duckdb"), &pipeline])
-        .output()?;
-    assert!(views.status.success(), "{}", String::from_utf8_lossy(&views.stderr));
-    let views = String::from_utf8(views.stdout)?;
+    let path = pipeline.to_str().ok_or("the folder's name is not UTF-8")?;
+    let views = ninetail(&["generate", "sql", "duckdb", path])?;
 
     let requests = query(&format!("{views}\nSELECT sum(requests)::BIGINT AS n FROM requests_1d"))?;
     assert_eq!(integer(&requests[0], "n")?, truth.requests(), "requests by day");
@@ -69,12 +66,59 @@ pub(crate) fn add_up_and_budgets_follow() -> Outcome {
     }
     holes(&views)?;
     budgets(&views)?;
+    let rollups = out.join("rollups");
+    reported(&views, path, rollups.to_str().ok_or("not UTF-8")?)?;
     let events: Vec<Value> = fs::read_to_string(out.join("events.jsonl"))?
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?;
     firing(&views, &events)?;
     counted(&views, &events)
+}
+
+fn ninetail(arguments: &[&str]) -> Outcome<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_ninetail")).args(arguments).output()?;
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// `report` and `what-if` say what the table says last, of calendars and slices too; without the pipeline file as far as the
+/// tables can tell.
+fn reported(views: &str, pipeline: &str, rollups: &str) -> Outcome {
+    let rows = query(&format!(
+        "{views}\nSELECT service, slo, remaining_ratio FROM budget_1h
+         QUALIFY row_number() OVER (PARTITION BY service, slo ORDER BY until DESC) = 1"
+    ))?;
+    let parsed = |arguments: &[&str]| -> Outcome<Value> { Ok(serde_json::from_str(&ninetail(arguments)?)?) };
+    let named = parsed(&["report", pipeline, "--output", "json"])?;
+    let unnamed = parsed(&["report", "--rollups", rollups, "--output", "json"])?;
+    let what_if = parsed(&["report", "what-if", pipeline, "--objective", "99.9", "--output", "json"])?;
+    assert!(rows.len() >= 12, "{} budgets", rows.len());
+    for row in &rows {
+        let (service, slo) = (text(row, "service")?, text(row, "slo")?);
+        let want: f64 = text(row, "remaining_ratio")?.parse()?;
+        let left = |report: &Value| -> Option<f64> {
+            let all = report["slos"].as_array()?;
+            let found = all.iter().find(|s| s["service"] == *service && s["slo"] == *slo)?;
+            let judged = found["objectives"].as_array();
+            let in_force = judged.and_then(|all| all.iter().find(|judged| judged["in_force"] == true));
+            in_force.unwrap_or(found)["budget_left_percent"].as_str()?.parse().ok()
+        };
+        let same = |left: Option<f64>| left.is_some_and(|left| (left / 100.0 - want).abs() < 1e-6);
+        assert!(same(left(&named)), "{service}/{slo}: {:?} {want}", left(&named));
+        assert!(same(left(&what_if)), "{service}/{slo}: {:?} {want}", left(&what_if));
+        match &*slo {
+            // only the pipeline file says how long a slice is, and what makes one good
+            "slices" => assert_eq!(left(&unnamed), None),
+            _ => assert!(same(left(&unnamed)), "{service}/{slo}: {:?} {want}", left(&unnamed)),
+        }
+    }
+    let refused = Command::new(env!("CARGO_BIN_EXE_ninetail"))
+        .args(["report", "what-if", "--rollups", rollups, "--slo", "slices", "--objective", "99"])
+        .output()?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains("name it beside --rollups"), "{said}");
+    Ok(())
 }
 
 fn lines(truth: &mut Truth) -> Vec<u8> {
