@@ -63,6 +63,7 @@ fn cut(services: u64) -> Cut {
         quality: vec![],
         rejects: vec![],
         coarse: Vec::new(),
+        budgets: Vec::new(),
     }
 }
 

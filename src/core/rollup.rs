@@ -3,6 +3,7 @@
 use crate::core::decimal::Decimal;
 use crate::core::histogram::{Histogram, add};
 use crate::core::position::Partition;
+use crate::core::settings::Budgeting;
 use crate::core::time::{Grain, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -72,6 +73,89 @@ pub struct SliRow {
     pub objective: Decimal,
     /// Rolling window, seconds.
     pub window_s: u64,
+}
+
+/// A row of `budget_1h`: how one budget of one service stood at the end of an hour. Decimals are millionths, rounded down.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub struct BudgetRow {
+    /// Service.
+    pub service: Arc<str>,
+    /// SLO.
+    pub slo: Arc<str>,
+    /// Start of the hour.
+    pub slice_start: Time,
+    /// 0, or the number of the cut that brought it in place of an earlier one.
+    pub revision: u64,
+    /// The instant that it tells of: the end of the hour, or of the last slice where a forced cut left it open.
+    pub until: Time,
+    /// Generation of the SLO's definition.
+    pub generation: u32,
+    /// Objective, percent.
+    pub objective: Decimal,
+    /// How slices make up the window.
+    pub budgeting: Budgeting,
+    /// The calendar's period that is the window: `month`. None: it rolls.
+    pub calendar: Option<Arc<str>>,
+    /// First instant of the window.
+    pub window_start: Time,
+    /// First instant after it: `until`, or the end of the calendar's period.
+    pub window_end: Time,
+    /// Good requests in the window.
+    pub good: u64,
+    /// Bad requests in the window.
+    pub bad: u64,
+    /// Slices of the budgeting method from the window's start to `until`.
+    pub slices: u64,
+    /// How many of them lie in what was observed at all.
+    pub seen: u64,
+    /// How many of them were read.
+    pub read: u64,
+    /// What may be bad, in requests or slices. None without requests.
+    pub allowed: Option<i64>,
+    /// What is, in requests or slices.
+    pub consumed: i64,
+    /// What is left; below 0 when overspent.
+    pub remaining: Option<i64>,
+    /// Consumed as a share of allowed.
+    pub consumed_ratio: Option<i64>,
+    /// Remaining as a share of allowed.
+    pub remaining_ratio: Option<i64>,
+    /// The windows of the alerts' tiers, the shortest first.
+    pub burns: Box<[BurnRow]>,
+    /// Names of the tiers that fire, the most urgent first.
+    pub firing: Box<[Arc<str>]>,
+    /// End of the slice that exhausted the budget, if it is exhausted.
+    pub exhausted_since: Option<Time>,
+    /// Since when too little was read for alerts to be decided, if that is so.
+    pub frozen_since: Option<Time>,
+    /// Tier of its policy, if it has one.
+    pub policy: Option<Arc<str>>,
+}
+
+impl BudgetRow {
+    /// What governs it: `no_data`, `frozen`, `firing`, `exhausted` or `ok`, whichever holds first.
+    pub fn state(&self) -> &'static str {
+        match self {
+            BudgetRow { allowed: None, .. } => "no_data",
+            BudgetRow { frozen_since: Some(_), .. } => "frozen",
+            BudgetRow { firing, .. } if !firing.is_empty() => "firing",
+            BudgetRow { exhausted_since: Some(_), .. } => "exhausted",
+            _ => "ok",
+        }
+    }
+}
+
+/// What was counted in one window of an alert's tier.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct BurnRow {
+    /// Its length, seconds.
+    pub window_s: u64,
+    /// Good requests.
+    pub good: u64,
+    /// Bad requests.
+    pub bad: u64,
+    /// Burn rate, millionths. None without requests.
+    pub rate: Option<i64>,
 }
 
 /// A row of `quality_<slice>`: what was read of one partition in one slice.
@@ -165,6 +249,8 @@ pub struct Cut {
     pub rejects: Vec<RejectsRow>,
     /// Rows of the coarser tables, the finest grain first; only grains that have any.
     pub coarse: Vec<Coarse>,
+    /// Rows of `budget_1h`.
+    pub budgets: Vec<BudgetRow>,
 }
 
 impl Cut {
@@ -175,6 +261,7 @@ impl Cut {
             && self.quality.is_empty()
             && self.rejects.is_empty()
             && self.coarse.is_empty()
+            && self.budgets.is_empty()
     }
 }
 

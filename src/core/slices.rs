@@ -144,6 +144,7 @@ impl Slices {
             quality: Vec::new(),
             rejects: Vec::new(),
             coarse: Vec::new(),
+            budgets: Vec::new(),
         };
         let revised = corrections.into_iter().map(|(slice, counts)| (slice, border.number, counts));
         for (slice, revision, counts) in closed.into_iter().map(|(s, c)| (s, 0, c)).chain(revised) {

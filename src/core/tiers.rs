@@ -234,7 +234,7 @@ fn put_in_force(row: &mut SliRow, grain: Grain, length: SliceLength, below: Slic
     let end = row.slice_start.plus_seconds(grain.seconds());
     let last = Slice((length.slice(end).0 - 1).min(below.0 - 1));
     if let Some(definition) = ledger.defined(&row.service, &row.slo, row.generation, last) {
-        (row.objective, row.window_s) = (definition.slo.objective, definition.slo.window_s);
+        (row.objective, row.window_s) = (definition.slo.objective, definition.window_s(last, length));
     }
 }
 

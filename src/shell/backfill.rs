@@ -4,7 +4,7 @@
 //! transactional ids.
 
 use crate::core::accumulator::{Accumulator, Rejected, Slot};
-use crate::core::entry::{Entry, ForcedCut};
+use crate::core::entry::{Entry, ForcedCut, Start};
 use crate::core::envelope::Message;
 use crate::core::format::{LayoutError, Parsed, header_of};
 use crate::core::partial::Standing;
@@ -147,14 +147,17 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
     let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, look)?);
     let lines = Arc::new(AtomicU64::new(0));
     let samples = Arc::new(Samples::default());
+    let partition =
+        |thread| Partition { source: source.clone(), topic: BACKFILL_TOPIC.into(), number: thread as i32 };
+    // all are known before any is heard: no slice closes while somebody still holds lines of it
+    let start = |thread| Start { partition: partition(thread), offset: 0, had_data: false, topic_id: None };
+    committer.commit(&[Entry::Starts((0..threads).map(start).collect())])?;
     let (chunks, taken) = sync_channel(pipeline.bounds.queue_chunks_max);
     let (meeting, leaving) = (Arc::new(Barrier::new(threads)), Arc::new(AtomicBool::new(false)));
     let mut running = Vec::new();
     for thread in 0..threads {
         let mut counting = accumulator(&committer)?;
-        let partition =
-            Partition { source: source.clone(), topic: BACKFILL_TOPIC.into(), number: thread as i32 };
-        let slot = counting.register(partition, &input, 0)?;
+        let slot = counting.register(partition(thread), &input, 0)?;
         let worker = Worker {
             dealer: dealer.clone(),
             accumulator: counting,

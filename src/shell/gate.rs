@@ -187,11 +187,7 @@ fn decide(
 }
 
 fn verdict(min_remaining: Option<Decimal>, standing: &Standing) -> Verdict {
-    let Standing { objective, window_s, window, policy, by_slices, .. } = standing;
-    if *by_slices {
-        let reason = "its budget is weighed by slices, which the rollups do not show".into();
-        return Verdict { answer: Answer::Unknown, reason, standing: standing.clone() };
-    }
+    let Standing { objective, window_s, window, policy, .. } = standing;
     let Some(left) = window.remaining(*objective) else {
         let reason = format!("no request in its window of {}", duration(*window_s));
         return Verdict { answer: Answer::Unknown, reason, standing: standing.clone() };
@@ -286,7 +282,6 @@ mod tests {
             objective: decimal(objective),
             window_s: 604_800,
             window: Window { good, bad, slices: 10_080, seen: 10_080 },
-            by_slices: false,
             policy: None,
         };
         verdict(least.map(decimal), &standing).answer
@@ -316,15 +311,13 @@ mod tests {
             let tier = crate::core::policy::tier(&policy, &window, objective);
             let policy = policy.get(usize::from(tier)).cloned();
             let slo = "a".into();
-            verdict(None, &Standing { slo, objective, window_s: 604_800, window, by_slices: false, policy })
+            verdict(None, &Standing { slo, objective, window_s: 604_800, window, policy })
         };
         // of 10,000 bad requests a tenth is left, then less
         assert_eq!(at(9_000).answer, Answer::Pass);
         let frozen = at(9_001);
         assert_eq!(frozen.answer, Answer::Fail);
         assert!(frozen.reason.contains("tier `freeze`"), "{}", frozen.reason);
-        let by_slices = Standing { by_slices: true, ..at(1).standing };
-        assert_eq!(verdict(None, &by_slices).answer, Answer::Unknown);
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod print;
 mod quality;
 mod standing;
 mod sums;
+mod told;
+mod units;
 mod what_if;
 
 pub(super) use standing::{Standing, Standings, standings, unjudged};
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use sums::{Question, Sums};
+use told::Told;
 
 /// How far back to look where neither the rows nor a pipeline name a window: 30 days.
 const LOOKBACK_S: u64 = 30 * 86_400;
@@ -68,6 +71,8 @@ struct Request {
     /// Only tables of these slices.
     slice: Option<SliceLength>,
     slos: Arc<[Slo]>,
+    /// Whether a pipeline file says what the SLOs are.
+    configured: bool,
     /// What each SLO is to say: its name and services, and the prose.
     specifications: Vec<(String, String)>,
     rules: Vec<ServiceRule>,
@@ -110,6 +115,7 @@ impl Request {
             name: settings.as_ref().map(|s| s.name.clone()),
             slice: settings.as_ref().map(|s| s.slice),
             rules: settings.as_ref().map(|s| s.services.clone()).unwrap_or_default(),
+            configured: settings.is_some(),
             slos: settings.map(|s| s.slos).unwrap_or_default().into(),
             specifications,
             since,
@@ -121,7 +127,13 @@ impl Request {
 
     fn report(&self) -> Result<Report, CommandError> {
         let (pipeline, question, sums) = self.sums()?;
-        let report = Report::new(&pipeline, &question, &sums, &self.rules);
+        let mut report = Report::new(&pipeline, &question, &sums, &self.rules);
+        if !self.configured && question.told.is_empty() && !report.slos.is_empty() {
+            report.notes.push(
+                "neither a pipeline file nor budget_1h says what the SLOs are: windows are taken as rolling, budgets as weighed by requests; name the pipeline file if they are not"
+                    .into(),
+            );
+        }
         Ok(Report { specifications: self.specifications.clone(), ..report })
     }
 
@@ -146,6 +158,10 @@ impl Request {
             )));
         }
         files.retain(|file| file.day < end && file.day_end() > since);
+        let told = match self.configured {
+            true => Told::default(),
+            false => Told::read(&self.rollups, &pipeline, end).map_err(failed)?,
+        };
         let question = Question {
             slice,
             since,
@@ -153,6 +169,7 @@ impl Request {
             slos: self.slos.clone(),
             window_override_s: self.window_s,
             series: self.series,
+            told: Arc::new(told),
         };
         let sums = add_up(files, &question)?;
         Ok((pipeline, question, sums))

@@ -138,6 +138,39 @@ proptest! {
     }
 
     #[test]
+    fn budgets_are_what_the_published_rows_of_slices_say(
+        lines in history(),
+        sizes in prop::collection::vec(1usize..8, 1..6),
+    ) {
+        let cuts = play(&journal(&[(0, settings(&[], &Grain::ALL))], &lines, 2, &sizes)).1.cuts;
+        let (mut slis, mut hours) = (Vec::new(), BTreeMap::<_, Vec<Time>>::new());
+        for cut in &cuts {
+            slis.extend(cut.slis.iter().cloned());
+            for row in &cut.budgets {
+                let of = |sli: &&SliRow| {
+                    (&sli.service, &sli.slo, sli.generation) == (&row.service, &row.slo, row.generation)
+                        && row.window_start <= sli.slice_start
+                        && sli.slice_start < row.until
+                };
+                let sum = slis.iter().filter(of).fold((0, 0), |sum, sli| (sum.0 + sli.good, sum.1 + sli.bad));
+                prop_assert_eq!((row.good, row.bad), sum, "cut {}: {:?}", cut.number, row);
+                let told = hours.entry((row.service.clone(), row.slo.clone())).or_default();
+                prop_assert_eq!(row.revision, if told.contains(&row.slice_start) { cut.number } else { row.revision });
+                told.push(row.slice_start);
+            }
+            let key = |r: &ninetail::core::rollup::BudgetRow| (r.service.clone(), r.slo.clone(), r.slice_start);
+            prop_assert!(cut.budgets.is_sorted_by(|a, b| key(a) < key(b)));
+        }
+        // thirty days are longer than any history here: from its first hour on a budget has a row for each
+        prop_assert!(!hours.is_empty());
+        for told in hours.values_mut() {
+            told.sort_unstable();
+            told.dedup();
+            prop_assert!(told.windows(2).all(|two| two[0].plus_seconds(3_600) == two[1]), "{:?}", told);
+        }
+    }
+
+    #[test]
     fn a_restored_engine_goes_on_as_if_nothing_had_been(
         lines in history(),
         sizes in prop::collection::vec(6usize..16, 1..6),

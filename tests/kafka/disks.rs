@@ -127,6 +127,7 @@ pub(crate) fn rollups() -> Outcome {
         quality: vec![],
         rejects: vec![],
         coarse: Vec::new(),
+        budgets: Vec::new(),
     };
     sink.write(&cut(1, 10))?;
     disk.remount("ro")?;

@@ -13,6 +13,7 @@ mod blocks;
 mod posted;
 
 mod bad_input;
+mod coarse;
 mod corrupt;
 mod crashes;
 mod dimensions;
@@ -62,6 +63,7 @@ fn main() {
         trial("indicators::freshness_and_counters", &[Kafka, DuckDb], indicators::freshness_and_counters),
         trial("truth::events_in_a_file", &[Kafka, DuckDb], truth::events_in_a_file),
         trial("reports::agree_with_sql_and_the_truth", &[DuckDb], reports::agree_with_sql_and_the_truth),
+        trial("coarse::add_up_and_budgets_follow", &[DuckDb], coarse::add_up_and_budgets_follow),
         trial("crashes::kill_loop", &[Kafka, DuckDb], crashes::kill_loop),
         trial(
             "crashes::kill_loop_with_an_event_file",

@@ -1,16 +1,17 @@
-//! Laws of the ledger: sums equal a naive recount, snapshots change nothing, and neither does skipping.
+//! Laws of the ledger: sums equal a naive recount, snapshots change nothing, and neither does skipping. Those of its hours are
+//! in `hours.rs`.
 
 use crate::support::*;
 use ninetail::core::budgeting;
 use ninetail::core::calendar::{Calendar, Unit, Weekday};
 use ninetail::core::event::Event;
-use ninetail::core::ledger::{Gauge, Ledger, SHARES};
+use ninetail::core::ledger::{Definition, Gauge, Ledger, SHARES};
 use ninetail::core::settings::{Budgeting, OnEmpty, Op, PolicyTier, Rule, SliceTest, Slo, Tier};
 use ninetail::core::time::{Slice, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const SERVICES: [&str; 3] = ["shop", "team-a", "__other__"];
+pub(crate) const SERVICES: [&str; 3] = ["shop", "team-a", "__other__"];
 
 /// Small windows, so that everything happens within a few hundred slices.
 fn slos() -> Vec<Slo> {
@@ -48,7 +49,7 @@ fn slos() -> Vec<Slo> {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     /// So many empty slices.
     Quiet(i64),
     /// A slice: (service, good, bad).
@@ -59,7 +60,7 @@ enum Step {
     Turn(u8),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let count = || prop_oneof![3 => Just(0u64), 3 => 1u64..5, 1 => 100u64..1000];
     let step = prop_oneof![
         2 => prop_oneof![4 => 1i64..10, 1 => 10i64..500].prop_map(Step::Quiet),
@@ -71,7 +72,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// The index of the SLO of that name for the service.
-fn index(service: usize, slo: &str) -> u16 {
+pub(crate) fn index(service: usize, slo: &str) -> u16 {
     match (slo, SERVICES[service]) {
         ("short", "__other__") => 2,
         ("short", _) => 0,
@@ -90,8 +91,8 @@ fn brought(service: usize, good: u64, bad: u64) -> Vec<Brought<'static>> {
     slos.iter().map(|slo| (name, index(service, slo), good, bad)).collect()
 }
 
-struct Run {
-    bench: Bench,
+pub(crate) struct Run {
+    pub(crate) bench: Bench,
     /// (service, SLO, slice) → good, bad.
     naive: BTreeMap<(usize, u16, i64), (u64, u64)>,
     /// First slice with a request of every budget that the ledger keeps.
@@ -102,11 +103,11 @@ struct Run {
     /// Whether the long SLO has its other objective and tiers.
     objective: bool,
     /// Generation of the first SLO, and its first slice.
-    generation: (u32, i64),
+    pub(crate) generation: (u32, i64),
 }
 
 impl Run {
-    fn new(one_by_one: bool) -> Run {
+    pub(crate) fn new(one_by_one: bool) -> Run {
         let mut bench = Bench::new(slos());
         bench.context.observed_from = None;
         let (naive, first) = (BTreeMap::new(), BTreeMap::new());
@@ -121,7 +122,7 @@ impl Run {
         }
     }
 
-    fn take(&mut self, step: &Step) {
+    pub(crate) fn take(&mut self, step: &Step) {
         let (now, unread) = (self.bench.context.slice.0, self.bench.context.unread);
         self.step(step, now);
         if matches!(step, Step::Turn(7)) {
@@ -143,13 +144,9 @@ impl Run {
             }
             Step::Late(back, service, good, bad) if now - back >= BEGIN => {
                 for late in brought(*service, *good, *bad) {
-                    let first = self.first.get(&(*service, late.1)).copied();
-                    let taken = self.bench.correct(now - back - BEGIN, late);
-                    self.count_one((*service, late.1, now - back), (*good, *bad));
-                    if !taken {
-                        // too far back to begin with
-                        self.first.remove(&(*service, late.1));
-                        self.first.extend(first.map(|first| ((*service, late.1), first)));
+                    // what is too far back to begin with is nowhere
+                    if self.bench.correct(now - back - BEGIN, late) {
+                        self.count_one((*service, late.1, now - back), (*good, *bad));
                     }
                 }
             }
@@ -206,89 +203,55 @@ impl Run {
         self.naive.range(range).fold((0, 0), |sum, (_, (good, bad))| (sum.0 + good, sum.1 + bad))
     }
 
+    /// The recount of an SLO of a service as it was at the end of a slice, by what is known now.
+    pub(crate) fn naive<'a>(
+        &'a self,
+        (service, slo): (usize, u16),
+        d: &'a Definition,
+        now: i64,
+    ) -> Naive<'a> {
+        let slices = match d.slo.budgeting {
+            Budgeting::Occurrences => 1,
+            Budgeting::Timeslices { slice_s, .. } | Budgeting::RatioTimeslices { slice_s } => {
+                i64::from(slice_s) / 60
+            }
+        };
+        Naive { run: self, service, slo, d, now, slices, last: (now + 1).div_euclid(slices) - 1 }
+    }
+
     /// The ledger says of every window what a recount of all units says.
-    fn recount(&mut self) {
+    pub(crate) fn recount(&mut self) {
         let now = self.bench.context.slice.0;
-        let of = |g: &Gauge<'_>| SERVICES.iter().position(|s| *s == &**g.service).unwrap();
-        let kept: Vec<_> = self.bench.ledger.gauges().map(|g| (of(&g), index(of(&g), g.slo))).collect();
+        let kept: Vec<_> = self.bench.ledger.gauges().map(|g| budget(&g)).collect();
         self.first.retain(|budget, _| kept.contains(budget));
         for gauge in self.bench.ledger.gauges() {
-            let service = of(&gauge);
-            let slo = index(service, gauge.slo);
+            let (service, slo) = budget(&gauge);
             let d = self.bench.ledger.definition(Slice(now), slo).unwrap();
             if slo == 0 {
                 assert_eq!(d.generation, self.generation.0);
             }
-            let slices = match d.slo.budgeting {
-                Budgeting::Occurrences => 1,
-                Budgeting::Timeslices { slice_s, .. } | Budgeting::RatioTimeslices { slice_s } => {
-                    i64::from(slice_s) / 60
-                }
-            };
-            let last = (now + 1).div_euclid(slices) - 1;
-            let started = if slo == 0 { self.generation.1 } else { i64::MIN };
-            let held = |unit: i64| self.unit((service, slo), unit, slices);
-            let first = self.first.get(&(service, slo)).map(|slice| slice.div_euclid(slices));
-            // the first unit of a window of so many seconds, or of the day
-            let begin = |seconds: Option<u64>| match seconds {
-                Some(seconds) => last + 1 - seconds as i64 / 60 / slices,
-                None => {
-                    let calendar = d.slo.calendar.as_ref().unwrap();
-                    calendar.period(Time::from_seconds(now * 60)).start.seconds() / 60
-                }
-            };
-            let own = d.slo.calendar.is_none().then_some(d.slo.window_s);
-            let all = d.slo.tiers.iter().flat_map(|t| [Some(t.long_s), Some(t.short_s)]).chain([own]);
-            let alive = all.into_iter().any(|w| (begin(w)..=last).any(|unit| held(unit) != (0, 0)));
-            let sum = |seconds: Option<u64>| {
-                (begin(seconds)..=last).fold((0u128, 0u128), |sum, unit| {
-                    let (good, bad) = held(unit);
-                    let missing = |slice: i64| self.unread.get(&slice).is_some_and(|share| *share > 0);
-                    let read = !(unit * slices..(unit + 1) * slices).any(missing);
-                    let begun = first.is_some_and(|first| unit >= first);
-                    let empty = (good, bad) == (0, 0) && alive && begun && read;
-                    let (good, bad) = match budgeting::empty(&d.slo).filter(|_| empty) {
-                        Some(good) => (good as u64, !good as u64),
-                        None => budgeting::weigh(&d.slo.budgeting, good, bad),
-                    };
-                    (sum.0 + u128::from(good), sum.1 + u128::from(bad))
-                })
-            };
-            let (good, bad) = sum(own);
+            let naive = self.naive((service, slo), d, now);
+            let own = naive.own();
+            let (good, bad) = naive.sum(own);
             let shown = (u128::from(gauge.window.good), u128::from(gauge.window.bad));
             assert_eq!(shown, (good, bad), "{} {} at {now}", gauge.service, gauge.slo);
-            let observed = self.bench.context.observed_from.map(|o| {
-                let first = (o.0.max(started) + slices - 1).div_euclid(slices);
-                (last - first + 1).max(0)
-            });
-            let observed = observed.unwrap_or(0) as u128;
-            let rate = |window: Option<u64>| {
-                let ((good, bad), units) = (sum(window), (last + 1 - begin(window)) as u128);
-                let seen = if window.is_none() && observed > 0 { units } else { observed.min(units) };
-                let below = (good + bad) * units * (100_000_000 - d.slo.objective.0) as u128;
-                let above = bad * seen * 100_000_000;
-                (seen > 0 && below > 0).then_some((above, below))
-            };
-            let shown =
-                |seconds| rate(Some(seconds)).map(|(above, below)| (above * 1_000_000 / below) as i128);
-            let remaining =
-                rate(own).map(|(a, b)| ((b as i128 - a as i128) * 1_000_000).div_euclid(b as i128));
-            assert_eq!(gauge.remaining.map(|m| m.0), remaining, "{} {}", gauge.service, gauge.slo);
+            assert_eq!(gauge.remaining.map(|m| m.0), naive.remaining(), "{} {}", gauge.service, gauge.slo);
             for (tier, (name, long, short, firing)) in d.slo.tiers.iter().zip(&gauge.burns) {
                 assert_eq!(tier.name, **name);
-                assert_eq!(long.map(|m| m.0), shown(tier.long_s));
-                assert_eq!(short.map(|m| m.0), shown(tier.short_s));
+                assert_eq!(long.map(|m| m.0), naive.shown(Some(tier.long_s)));
+                assert_eq!(short.map(|m| m.0), naive.shown(Some(tier.short_s)));
                 // a unit that is not over has decided nothing, nor does what comes late until the next one is
-                if slices > 1 {
+                if naive.slices > 1 {
                     continue;
                 }
                 let over = |seconds| {
                     let factor = tier.factor;
-                    rate(Some(seconds)).is_some_and(|(a, b)| a * factor.den as u128 > b * factor.num as u128)
+                    let rate = naive.rate(Some(seconds));
+                    rate.is_some_and(|(a, b)| a * factor.den as u128 > b * factor.num as u128)
                 };
                 // what is frozen keeps the state that it had
                 let thin = |seconds: u64| {
-                    let units = (observed as i64).clamp(0, seconds as i64 / 60);
+                    let units = (naive.observed() as i64).clamp(0, seconds as i64 / 60);
                     let missing: u64 =
                         self.unread.range(now + 1 - units..now + 1).map(|(_, share)| u64::from(*share)).sum();
                     missing * 10 > units as u64 * SHARES
@@ -298,6 +261,106 @@ impl Run {
                 }
             }
         }
+    }
+}
+
+/// The budget that a gauge is of.
+pub(crate) fn budget(gauge: &Gauge<'_>) -> (usize, u16) {
+    let service = SERVICES.iter().position(|s| *s == &**gauge.service).unwrap();
+    (service, index(service, gauge.slo))
+}
+
+/// One budget at the end of one slice, counted unit by unit.
+pub(crate) struct Naive<'a> {
+    run: &'a Run,
+    service: usize,
+    slo: u16,
+    d: &'a Definition,
+    now: i64,
+    /// Slices in a unit, and the last unit that is over.
+    pub(crate) slices: i64,
+    last: i64,
+}
+
+impl Naive<'_> {
+    /// The SLO's own window, seconds; None for the day.
+    pub(crate) fn own(&self) -> Option<u64> {
+        self.d.slo.calendar.is_none().then_some(self.d.slo.window_s)
+    }
+
+    fn held(&self, unit: i64) -> (u64, u64) {
+        self.run.unit((self.service, self.slo), unit, self.slices)
+    }
+
+    /// The first unit of a window of so many seconds, or of the day.
+    fn begin(&self, seconds: Option<u64>) -> i64 {
+        match seconds {
+            Some(seconds) => self.last + 1 - seconds as i64 / 60 / self.slices,
+            None => {
+                let calendar = self.d.slo.calendar.as_ref().unwrap();
+                calendar.period(Time::from_seconds(self.now * 60)).start.seconds() / 60
+            }
+        }
+    }
+
+    /// Good and bad requests.
+    pub(crate) fn requests(&self, seconds: Option<u64>) -> (u64, u64) {
+        let units = self.begin(seconds)..=self.last;
+        units.map(|unit| self.held(unit)).fold((0, 0), |sum, (good, bad)| (sum.0 + good, sum.1 + bad))
+    }
+
+    /// Good and bad as the method weighs them.
+    pub(crate) fn sum(&self, seconds: Option<u64>) -> (u128, u128) {
+        let (d, slices) = (self.d, self.slices);
+        let first = self.run.first.get(&(self.service, self.slo)).map(|slice| slice.div_euclid(slices));
+        let all = d.slo.tiers.iter().flat_map(|t| [Some(t.long_s), Some(t.short_s)]).chain([self.own()]);
+        let alive = all.into_iter().any(|w| self.requests(w) != (0, 0));
+        (self.begin(seconds)..=self.last).fold((0u128, 0u128), |sum, unit| {
+            let (good, bad) = self.held(unit);
+            let missing = |slice: i64| self.run.unread.get(&slice).is_some_and(|share| *share > 0);
+            let read = !(unit * slices..(unit + 1) * slices).any(missing);
+            let begun = first.is_some_and(|first| unit >= first);
+            let empty = (good, bad) == (0, 0) && alive && begun && read;
+            let (good, bad) = match budgeting::empty(&d.slo).filter(|_| empty) {
+                Some(good) => (good as u64, !good as u64),
+                None => budgeting::weigh(&d.slo.budgeting, good, bad),
+            };
+            (sum.0 + u128::from(good), sum.1 + u128::from(bad))
+        })
+    }
+
+    /// Units since observation began.
+    fn observed(&self) -> u128 {
+        let started = if self.slo == 0 { self.run.generation.1 } else { i64::MIN };
+        let observed = self.run.bench.context.observed_from.map(|o| {
+            let first = (o.0.max(started) + self.slices - 1).div_euclid(self.slices);
+            (self.last - first + 1).max(0)
+        });
+        observed.unwrap_or(0) as u128
+    }
+
+    /// Units of a window, and those of them that were observed.
+    pub(crate) fn seen(&self, window: Option<u64>) -> (u128, u128) {
+        let (observed, units) = (self.observed(), (self.last + 1 - self.begin(window)) as u128);
+        (units, if window.is_none() && observed > 0 { units } else { observed.min(units) })
+    }
+
+    /// The burn rate as a fraction.
+    fn rate(&self, window: Option<u64>) -> Option<(u128, u128)> {
+        let ((good, bad), (units, seen)) = (self.sum(window), self.seen(window));
+        let below = (good + bad) * units * (100_000_000 - self.d.slo.objective.0) as u128;
+        let above = bad * seen * 100_000_000;
+        (seen > 0 && below > 0).then_some((above, below))
+    }
+
+    /// The burn rate in millionths.
+    pub(crate) fn shown(&self, window: Option<u64>) -> Option<i128> {
+        self.rate(window).map(|(above, below)| (above * 1_000_000 / below) as i128)
+    }
+
+    /// What is left of the budget, in millionths of it.
+    pub(crate) fn remaining(&self) -> Option<i128> {
+        self.rate(self.own()).map(|(a, b)| ((b as i128 - a as i128) * 1_000_000).div_euclid(b as i128))
     }
 }
 
@@ -347,6 +410,8 @@ proptest! {
         slow.take(&Step::Quiet(2000));
         prop_assert_eq!(told(&skip.bench.events), told(&slow.bench.events));
         prop_assert_eq!(skip.bench.ledger.sequences(), slow.bench.ledger.sequences());
+        let hours = |run: &mut Run| run.bench.ledger.take_hours(1, Time(i64::MAX), false);
+        prop_assert_eq!(hours(&mut skip), hours(&mut slow));
         prop_assert_eq!(skip.bench.ledger.series(), 0);
     }
 

@@ -6,7 +6,7 @@ use ninetail::core::event::{self, Event};
 use ninetail::core::ledger::{CloseContext, Counted, Ledger};
 use ninetail::core::partial::Verdicts;
 use ninetail::core::settings::{Indicator, Limits, Rule, ServiceRule, Settings, Slo, Tier};
-use ninetail::core::time::{Slice, SliceLength, Time};
+use ninetail::core::time::{Grain, Slice, SliceLength, Time};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
@@ -71,7 +71,7 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
         sources: Vec::new(),
         routes: None,
         dimensions: Vec::new(),
-        tiers: Vec::new(),
+        tiers: vec![Grain::Hour],
         services: vec![ServiceRule {
             name: "shop".into(),
             when: None,

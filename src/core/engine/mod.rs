@@ -533,6 +533,7 @@ impl Engine {
         let from = self.slices.cut_below().unwrap_or(below);
         let mut cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
         self.tiers.cut(&mut cut, Until { from, below: below.max(from), forced }, &self.ledger);
+        cut.budgets = self.ledger.take_hours(border.number, border.slice.start(below), forced);
         if !cut.is_empty() {
             self.cut_number = border.number;
             pass.out.cuts.push(cut);

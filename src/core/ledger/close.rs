@@ -3,6 +3,7 @@
 //! Invariant: closing a stretch of empty slices at once has the outcome of closing them one by one.
 
 use super::facts::{Cause, Publisher};
+use super::hours::{Hour, REVISED_S, last_of_hour};
 use super::series::{Finding, Observation, Series};
 use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account};
 use crate::core::event::Event;
@@ -20,6 +21,10 @@ impl Ledger {
             stop = stop.min(pending.from);
         }
         if let Some(length) = self.length {
+            let hours = self.active.and_then(|a| self.configurations.get(a)).is_some_and(|c| c.hours);
+            if hours && !self.accounts.is_empty() {
+                stop = stop.min(last_of_hour(next, length));
+            }
             self.in_history |= length.end(next) < context.history_before;
             if self.in_history {
                 // the first slice that does not end before the bound
@@ -56,7 +61,8 @@ impl Ledger {
         }
         let first = self.closed.map_or(slice, Slice::next);
         self.coverage.set(first.0, slice.0 + 1, context.unread);
-        self.coverage.forget(slice.0 + 1 - configuration.horizon_slices());
+        let remembered = configuration.horizon_slices() + REVISED_S / i64::from(length.0);
+        self.coverage.forget(slice.0 + 1 - remembered);
         let observed =
             self.observed_from != context.observed_from || self.unread != context.unread || self.recovered;
         let seen = Observation { from: context.observed_from, coverage: &self.coverage };
@@ -82,7 +88,7 @@ impl Ledger {
                 }
                 let decides = series.is_due(slice) && definition.closes(slice);
                 if decides {
-                    series.settle(slice, definition, seen);
+                    series.settle(slice, definition, seen, length);
                     series.decide(definition, seen, slice, end, |series, finding| {
                         publisher.publish(service, rule, series, definition, finding, Cause::Counted);
                     });
@@ -100,6 +106,9 @@ impl Ledger {
             });
             !account.series.is_empty()
         });
+        if configuration.hours && slice == last_of_hour(slice, length) {
+            Hour { configuration, seen, length, slice }.end(&mut self.accounts, &mut self.hours);
+        }
         (self.closed, self.observed_from, self.in_history) = (Some(slice), context.observed_from, replay);
         (self.unread, self.recovered) = (context.unread, false);
         Ok(())

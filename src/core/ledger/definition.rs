@@ -4,11 +4,12 @@
 //! share a generation; a changed objective, tier or selector keeps it, and the history with it.
 
 use super::LedgerError;
+use super::hours::REVISED_S;
 use crate::core::budgeting;
 use crate::core::calendar::Period;
 use crate::core::service::selects;
 use crate::core::settings::{Budgeting, ServiceRule, Settings, Slo};
-use crate::core::time::{Slice, SliceLength};
+use crate::core::time::{Grain, Slice, SliceLength};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -161,6 +162,11 @@ impl Definition {
         }
     }
 
+    /// How many units back the history goes: hours that may still be revised have their windows too.
+    pub(super) fn remembered(&self, length: SliceLength) -> i64 {
+        self.horizon() + REVISED_S / self.unit_s(length) as i64 + 1
+    }
+
     /// The same in base slices.
     pub(super) fn horizon_slices(&self) -> i64 {
         self.horizon() * self.unit
@@ -169,6 +175,12 @@ impl Definition {
     /// Index of the SLO's own window.
     pub(super) fn budget(&self) -> usize {
         self.budget
+    }
+
+    /// The distinct windows of the tiers, the shortest first.
+    pub(super) fn tier_windows(&self) -> impl Iterator<Item = usize> + '_ {
+        let used = |window| self.tiers.iter().any(|(long, short)| [*long, *short].contains(&window));
+        (0..self.rolling.len()).filter(move |window| used(*window))
     }
 
     /// Units of the longest window of a tier.
@@ -207,6 +219,8 @@ pub struct Configuration {
     pub services: Vec<ServiceRule>,
     /// The SLOs, by their index in the settings.
     pub definitions: Vec<Definition>,
+    /// Whether the standing of budgets is told every hour.
+    pub(super) hours: bool,
 }
 
 impl Configuration {
@@ -235,7 +249,8 @@ impl Configuration {
             };
             definitions.push(Definition::new(slo, settings.slice, generation, from));
         }
-        Configuration { epoch, from, services: settings.services.clone(), definitions }
+        let (services, hours) = (settings.services.clone(), settings.tiers.contains(&Grain::Hour));
+        Configuration { epoch, from, services, definitions, hours }
     }
 
     /// How far back anything of it is remembered, slices.

@@ -1,26 +1,33 @@
-//! Good and bad by slice, exact, over the longest window: 64 slices a block, packed.
+//! Good and bad by slice, exact, over the longest window: 64 slices a block, sixteen blocks a group.
 //!
-//! Invariant: what was added to a slice is what is read of it, until the slice is dropped; an empty slice
-//! costs at most part of a byte, an empty block nothing.
+//! Invariant: what was added to a slice is what is read of it, until the slice is dropped. The newest block is appended to;
+//! older ones are coded ([`super::coded`]), and a group of them is one piece of memory, for a month of minutes of tens of
+//! thousands of budgets has to fit.
 
+use super::coded::{self, Block};
 use super::packed::{self, BLOCK, Counts, Entries, patched, push};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// Blocks in a group.
+const GROUP: i64 = 16;
+
 /// Counts by slice number.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
 pub struct History {
-    /// Blocks that are no longer appended to, ascending, none empty.
-    sealed: VecDeque<Block>,
+    /// Blocks that are no longer appended to, ascending; no group is empty.
+    sealed: VecDeque<Group>,
     /// The newest block.
     open: Option<Open>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
-struct Block {
+struct Group {
     number: i64,
+    /// Where each block ends; one that holds nothing ends where it begins.
+    ends: [u16; GROUP as usize],
     #[serde(with = "packed::bytes")]
-    packed: Box<[u8]>,
+    coded: Box<[u8]>,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -43,12 +50,13 @@ impl History {
             Some(open) if open.number == number => open.add(index, counts),
             Some(open) if open.number > number => self.patch(number, index, counts),
             _ => {
-                if let Some(Open { number, packed, .. }) = self.open.take() {
-                    self.sealed.push_back(Block { number, packed: packed.into_boxed_slice() });
-                }
                 let mut open = Open { number, slices: 0, packed: Vec::new() };
                 open.add(index, counts);
-                self.open = Some(open);
+                if let Some(full) = self.open.replace(open) {
+                    let mut slices = [Counts::NONE; BLOCK as usize];
+                    Entries::of(&full.packed).for_each(|(at, counts)| slices[usize::from(at)] = counts);
+                    self.put(full.number, &coded::encode(&slices));
+                }
             }
         }
     }
@@ -56,29 +64,30 @@ impl History {
     /// The counts of a slice.
     pub fn get(&self, slice: i64) -> Counts {
         let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
-        let packed = match &self.open {
-            Some(open) if open.number == number => &open.packed[..],
-            _ => match self.sealed.binary_search_by_key(&number, |b| b.number) {
-                Ok(i) => &self.sealed[i].packed[..],
-                Err(_) => return Counts::NONE,
-            },
-        };
-        Entries::of(packed)
-            .find(|(at, _)| *at >= index)
-            .filter(|(at, _)| *at == index)
-            .map_or(Counts::NONE, |e| e.1)
+        match &self.open {
+            Some(open) if open.number == number => Entries::of(&open.packed)
+                .find(|(at, _)| *at >= index)
+                .filter(|(at, _)| *at == index)
+                .map_or(Counts::NONE, |e| e.1),
+            _ => coded::get(self.block(number), index),
+        }
     }
 
     /// All slices from this one on that hold something, ascending.
     pub fn iter_from(&self, slice: i64) -> impl Iterator<Item = (i64, Counts)> + '_ {
-        let first = self.sealed.partition_point(|b| b.number < slice.div_euclid(BLOCK));
-        let sealed = self.sealed.range(first..).map(|b| (b.number, &b.packed[..]));
-        sealed
-            .chain(self.open.iter().map(|o| (o.number, &o.packed[..])))
-            .flat_map(|(number, packed)| {
-                Entries::of(packed).map(move |(index, counts)| (number * BLOCK + index as i64, counts))
+        let first = slice.div_euclid(BLOCK);
+        let groups = self.sealed.partition_point(|group| group.number < first.div_euclid(GROUP));
+        let sealed = self.sealed.range(groups..).flat_map(move |group| {
+            let blocks = (0..GROUP).map(|at| (group.number * GROUP + at, at as usize));
+            blocks.filter(move |(number, _)| *number >= first).flat_map(|(number, at)| {
+                Block::of(group.block(at))
+                    .map(move |(index, counts)| (number * BLOCK + i64::from(index), counts))
             })
-            .skip_while(move |(at, _)| *at < slice)
+        });
+        let open = self.open.iter().flat_map(|open| {
+            Entries::of(&open.packed).map(|(index, counts)| (open.number * BLOCK + i64::from(index), counts))
+        });
+        sealed.chain(open).skip_while(move |(at, _)| *at < slice)
     }
 
     /// The first slice from this one on that holds something.
@@ -89,8 +98,14 @@ impl History {
     /// Forgets the blocks that lie wholly before the slice.
     pub fn drop_before(&mut self, slice: i64) {
         let number = slice.div_euclid(BLOCK);
-        while self.sealed.front().is_some_and(|b| b.number < number) {
+        while self.sealed.front().is_some_and(|group| (group.number + 1) * GROUP <= number) {
             self.sealed.pop_front();
+        }
+        if let Some(group) = self.sealed.front_mut() {
+            group.drop_blocks(number - group.number * GROUP);
+            if group.coded.is_empty() {
+                self.sealed.pop_front();
+            }
         }
         if self.open.as_ref().is_some_and(|o| o.number < number) {
             self.open = None;
@@ -99,21 +114,66 @@ impl History {
 
     /// Bytes that the packed blocks take.
     pub fn bytes(&self) -> usize {
-        let sealed = self.sealed.iter().map(|b| b.packed.len() + size_of::<Block>()).sum::<usize>();
+        let sealed = self.sealed.iter().map(|g| g.coded.len() + size_of::<Group>()).sum::<usize>();
         sealed + self.open.as_ref().map_or(0, |o| o.packed.capacity())
+    }
+
+    /// A block that is no longer appended to; without bytes if there is none.
+    fn block(&self, number: i64) -> &[u8] {
+        let group = self.sealed.binary_search_by_key(&number.div_euclid(GROUP), |group| group.number);
+        group.map_or(&[], |i| self.sealed[i].block(number.rem_euclid(GROUP) as usize))
+    }
+
+    /// Puts a block in the place that it has among the sealed ones.
+    fn put(&mut self, number: i64, block: &[u8]) {
+        let of = number.div_euclid(GROUP);
+        let i = match self.sealed.binary_search_by_key(&of, |group| group.number) {
+            Ok(i) => i,
+            Err(i) => {
+                let group = Group { number: of, ends: [0; GROUP as usize], coded: Box::default() };
+                self.sealed.insert(i, group);
+                i
+            }
+        };
+        self.sealed[i].put(number.rem_euclid(GROUP) as usize, block);
     }
 
     /// Adds to a slice of a block that is sealed, or that never was.
     fn patch(&mut self, number: i64, index: u8, counts: Counts) {
-        match self.sealed.binary_search_by_key(&number, |b| b.number) {
-            Ok(i) => {
-                let packed = &mut self.sealed[i].packed;
-                *packed = patched(packed, index, counts).into_boxed_slice();
-            }
-            Err(i) => {
-                let packed = patched(&[], index, counts).into_boxed_slice();
-                self.sealed.insert(i, Block { number, packed });
-            }
+        let mut slices = coded::decode(self.block(number));
+        slices[usize::from(index)].add(counts);
+        self.put(number, &coded::encode(&slices));
+    }
+}
+
+impl Group {
+    fn start(&self, at: usize) -> usize {
+        at.checked_sub(1).map_or(0, |before| usize::from(self.ends[before]))
+    }
+
+    fn block(&self, at: usize) -> &[u8] {
+        self.coded.get(self.start(at)..usize::from(self.ends[at])).unwrap_or_default()
+    }
+
+    /// Puts other bytes in place of a block. Sixteen blocks of any counts are less than 2^16 bytes.
+    fn put(&mut self, at: usize, block: &[u8]) {
+        let (start, end) = (self.start(at), usize::from(self.ends[at]));
+        let mut coded = Vec::with_capacity(self.coded.len() + block.len() - (end - start));
+        coded.extend_from_slice(&self.coded[..start]);
+        coded.extend_from_slice(block);
+        coded.extend_from_slice(&self.coded[end..]);
+        self.coded = coded.into_boxed_slice();
+        let moved = |place: &mut u16| *place = (usize::from(*place) + block.len() - (end - start)) as u16;
+        self.ends[at..].iter_mut().for_each(moved);
+    }
+
+    /// Forgets its first blocks.
+    fn drop_blocks(&mut self, count: i64) {
+        let Some(last) = usize::try_from(count).ok().and_then(|count| count.checked_sub(1)) else { return };
+        let dropped = self.ends[last.min(GROUP as usize - 1)];
+        if dropped > 0 {
+            self.coded = self.coded[usize::from(dropped)..].into();
+            self.ends.iter_mut().for_each(|end| *end = end.saturating_sub(dropped));
         }
     }
 }

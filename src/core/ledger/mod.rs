@@ -10,15 +10,18 @@
 //! ledger.close_empty(&context, &mut events)?;       // … or a stretch of empty ones, up to context.slice
 //! ledger.correct(slice, counted)?;                  // counts of a slice that has closed
 //! ledger.gap(&gap, position, &mut events);          // numbers and publishes a slo.data.gap
+//! ledger.take_hours(cut, below, false);             // rows of the hours that are over, at a cut
 //! ```
 //! `events` must hold all events of the journal record so far and no others: an event's index within its
 //! record is its index there.
 
 mod close;
+mod coded;
 mod coverage;
 mod definition;
 mod facts;
 mod history;
+mod hours;
 mod packed;
 mod series;
 mod sums;
@@ -34,6 +37,7 @@ use crate::core::event::{DataGap, Event};
 use crate::core::partial::Verdicts;
 use crate::core::time::{Slice, SliceLength, Time};
 use coverage::Coverage;
+use hours::Hours;
 use serde::{Deserialize, Serialize};
 use series::{Observation, Series};
 use std::collections::BTreeMap;
@@ -137,6 +141,7 @@ pub struct Ledger {
     unread: u16,
     /// Whether the coverage of closed slices has changed since.
     recovered: bool,
+    hours: Hours,
 }
 
 /// How a budget stands, for metrics.
@@ -262,7 +267,9 @@ impl Ledger {
             };
             let account = account(&mut self.accounts, counted.service, rule);
             let settled = definition.completed(closed);
-            account.series(slo, definition, closed).add(slice, counts, definition, settled, closed);
+            let series = account.series(slo, definition, closed);
+            series.add(slice, counts, definition, settled, closed);
+            series.late = Some(series.late.map_or(slice, |late| late.min(slice)));
         }
         Ok(true)
     }

@@ -1,4 +1,4 @@
-//! How a block of 64 slices is packed.
+//! How a block of 64 slices is packed while it is appended to, and for good where it is mostly empty.
 //!
 //! Invariant: unpacking gives what was packed, and every block of the same counts is the same bytes.
 //!
@@ -54,16 +54,7 @@ impl<'a> Entries<'a> {
     }
 
     fn number(&mut self) -> Option<u64> {
-        let (mut value, mut shift) = (0u64, 0);
-        loop {
-            let (byte, rest) = self.packed.split_first()?;
-            self.packed = rest;
-            value |= ((byte & 0x7f) as u64) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-            shift = (shift + 7).min(63);
-        }
+        take_number(&mut self.packed)
     }
 }
 
@@ -95,7 +86,22 @@ pub(super) fn push(packed: &mut Vec<u8>, empty: u8, counts: Counts) {
     }
 }
 
-fn push_number(packed: &mut Vec<u8>, mut value: u64) {
+/// Takes a LEB128 number from the front; None where the bytes end.
+pub(super) fn take_number(packed: &mut &[u8]) -> Option<u64> {
+    let (mut value, mut shift) = (0u64, 0);
+    loop {
+        let (byte, rest) = packed.split_first()?;
+        *packed = rest;
+        value |= ((byte & 0x7f) as u64) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+        shift = (shift + 7).min(63);
+    }
+}
+
+/// Appends a number as LEB128.
+pub(super) fn push_number(packed: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         packed.push(value as u8 | 0x80);
         value >>= 7;

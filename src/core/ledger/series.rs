@@ -6,6 +6,7 @@
 use super::coverage::{Coverage, SHARES};
 use super::definition::Definition;
 use super::history::History;
+use super::hours::Decided;
 use super::packed::Counts;
 use super::sums::{Sums, weigh};
 use crate::core::alert::{self, Alerts, Change};
@@ -14,7 +15,7 @@ use crate::core::burn::Window;
 use crate::core::decimal::Ratio;
 use crate::core::policy;
 use crate::core::settings::{Bound, OnEmpty};
-use crate::core::time::{Slice, Time};
+use crate::core::time::{Slice, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -51,6 +52,10 @@ pub(super) struct Series {
     due: Slice,
     /// The latest slice that brought something.
     latest: Slice,
+    /// The earliest slice that late counts came for in this hour.
+    pub(super) late: Option<Slice>,
+    /// What was decided at the ends of the latest hours, ascending: late counts may still revise their rows.
+    pub(super) hours: Vec<Decided>,
 }
 
 /// What a look at a series found, in the order in which it is told.
@@ -117,6 +122,8 @@ impl Series {
             pending_bad: 0,
             due: now,
             latest: now,
+            late: None,
+            hours: Vec::new(),
         }
     }
 
@@ -166,7 +173,13 @@ impl Series {
     }
 
     /// Takes the unit that is over with the slice into the sums, and out of them what leaves their windows.
-    pub(super) fn settle(&mut self, slice: Slice, d: &Definition, seen: Observation<'_>) {
+    pub(super) fn settle(
+        &mut self,
+        slice: Slice,
+        d: &Definition,
+        seen: Observation<'_>,
+        length: SliceLength,
+    ) {
         let unit = d.unit(slice);
         let open = std::mem::take(&mut self.open);
         for window in 0..d.windows() {
@@ -190,7 +203,7 @@ impl Series {
             false => weigh(d, open).bad,
         };
         self.pending_bad = self.pending_bad.saturating_add(bad);
-        self.history.drop_before(unit + 1 - d.horizon());
+        self.history.drop_before(unit + 1 - d.remembered(length));
     }
 
     /// Whether empty units count: from the first request on, while some window holds one.
@@ -200,15 +213,38 @@ impl Series {
 
     /// One of the definition's windows as the budgeting method weighs it, as it stands at the end of the slice.
     pub(super) fn window(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> Window {
+        let counts = if self.is_current(i, d) { self.sums.weighed(i) } else { Counts::NONE };
+        self.filled(counts, i, d, seen, slice, self.is_active(d.completed(slice)))
+    }
+
+    /// The same at the end of an earlier slice, by the sums as they were then.
+    pub(super) fn window_of(
+        &self,
+        sums: &Sums,
+        i: usize,
+        d: &Definition,
+        seen: Observation<'_>,
+        slice: Slice,
+    ) -> Window {
+        let active = d.completed(slice) >= self.first && !sums.is_none();
+        self.filled(sums.weighed(i), i, d, seen, slice, active)
+    }
+
+    /// What was counted in a window, and what its empty units count as while some window holds a request.
+    fn filled(
+        &self,
+        Counts { mut good, mut bad }: Counts,
+        i: usize,
+        d: &Definition,
+        seen: Observation<'_>,
+        slice: Slice,
+        active: bool,
+    ) -> Window {
         let unit = d.completed(slice);
         let first = d.first(i, unit);
         let slices = u64::try_from(unit + 1 - first).unwrap_or(0);
-        let Counts { mut good, mut bad } = match self.is_current(i, d) {
-            true => self.sums.weighed(i),
-            false => Counts::NONE,
-        };
         if let (Some(is_good), Some(whole)) = (d.empty(), budgeting::whole(&d.slo.budgeting))
-            && self.is_active(unit)
+            && active
         {
             let first = first.max(self.first);
             let units = u64::try_from(unit + 1 - first).unwrap_or(0);
@@ -220,6 +256,31 @@ impl Series {
         // a calendar's window is what has been of it: nothing is filled in
         let seen = if d.length(i).is_none() && seen > 0 { slices } else { seen };
         Window { good, bad, slices, seen }
+    }
+
+    /// The sums as they would have been at the end of an earlier slice; `d` is in that slice's period, `now` is the last one closed.
+    pub(super) fn sums_at(&self, then: Slice, now: Slice, d: &Definition) -> Sums {
+        let (then, now) = (d.completed(then), d.completed(now));
+        let mut sums = self.sums.clone();
+        let held = |from: i64, to: i64| self.history.iter_from(from).take_while(move |(at, _)| *at < to);
+        let since: Vec<Counts> = held(then + 1, now + 1).map(|(_, counts)| counts).collect();
+        for window in 0..d.windows() {
+            let kept = match d.length(window) {
+                Some(length) => then > now - length,
+                None => self.is_current(window, d),
+            };
+            if !kept {
+                sums.recount(window, &self.history, d, then);
+                continue;
+            }
+            since.iter().for_each(|counts| sums.subtract(window, d, *counts));
+            if d.length(window).is_some() {
+                for (_, counts) in held(d.first(window, then), d.first(window, now)) {
+                    sums.add(window, d, Counts::NONE, counts);
+                }
+            }
+        }
+        sums
     }
 
     /// How many units from `first` to `unit` hold no request and were not read in full: nobody knows what they held.
@@ -446,6 +507,8 @@ impl Series {
             // what lies further back may be forgotten already
             self.from = self.from.max(Slice(border.0 - old.horizon_slices()));
         }
+        // they were told under the other definition
+        self.hours.clear();
         self.sums = Sums::of(&self.history, new, new.completed(Slice(border.0 - 1)));
         self.period = new.period_units().map_or(0, |(first, _)| first);
         self.due_by(new, border);
@@ -469,7 +532,10 @@ impl Series {
 
     /// Bytes of its history.
     pub(super) fn bytes(&self) -> usize {
-        self.history.bytes() + size_of::<Series>() + self.sums.bytes()
+        self.history.bytes()
+            + size_of::<Series>()
+            + self.sums.bytes()
+            + self.hours.capacity() * size_of::<Decided>()
     }
 }
 

@@ -3,13 +3,14 @@
 //! Invariant: the files, their schema and `schemas/tables.json` come from these definitions. A column is
 //! never renamed, retyped or removed; a new one is added nullable, with a higher [`SCHEMA_VERSION`].
 
+use crate::core::budgeting;
 use crate::core::histogram::Histogram;
-use crate::core::rollup::{QualityRow, RejectsRow, RequestsRow, SliRow};
+use crate::core::rollup::{BudgetRow, BurnRow, QualityRow, RejectsRow, RequestsRow, SliRow};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// Version of the tables' schema, in every file's footer.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// A column's type, in SQL's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +31,12 @@ pub enum Kind {
     Integers,
     /// List of BIGINT.
     Bigints,
+    /// DECIMAL(18,6), signed.
+    Wide,
+    /// List of DECIMAL(18,6), each of which may be NULL.
+    Wides,
+    /// List of text.
+    Strings,
 }
 
 impl Kind {
@@ -44,6 +51,9 @@ impl Kind {
             Kind::Decimal => "DECIMAL(9,6)",
             Kind::Integers => "INTEGER[]",
             Kind::Bigints => "BIGINT[]",
+            Kind::Wide => "DECIMAL(18,6)",
+            Kind::Wides => "DECIMAL(18,6)[]",
+            Kind::Strings => "VARCHAR[]",
         }
     }
 }
@@ -93,6 +103,10 @@ pub(super) enum Value<'a> {
     Indexes(&'a Histogram),
     /// Bucket counts of a histogram.
     Counts(&'a Histogram),
+    /// One value of each window of a budget's alerts.
+    Burns(&'a [BurnRow], fn(&BurnRow) -> Option<i64>),
+    /// A list of names.
+    Texts(&'a [Arc<str>]),
 }
 
 /// One column of a table of rows `R`.
@@ -176,6 +190,11 @@ impl<'a, R: Table> FileColumn<'a, R> {
 /// Counts are far below 2^63; should one ever not be, it sticks there.
 fn long(count: u64) -> Value<'static> {
     Value::Long(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// A decimal's millionths, or an instant, that may be absent.
+fn maybe(value: Option<i64>) -> Value<'static> {
+    value.map_or(Value::Null, Value::Long)
 }
 
 /// A value that means nothing while the histogram is empty.
@@ -313,11 +332,51 @@ impl Table for RejectsRow {
     }
 }
 
+impl Table for BudgetRow {
+    const NAME: &'static str = "budget";
+    const DOC: &'static str = "How the budget of one SLO of one service stood at the end of one hour: only as budget_1h. A row exists for every hour at whose end some window of the SLO holds a request. A later revision stands in place of the earlier ones.";
+
+    fn columns() -> &'static [Column<BudgetRow>] {
+        columns! {
+            "service" String false "" Key SERVICE |r| Value::Text(&r.service);
+            "slo" String false "" Key "Name of the SLO." |r| Value::Text(&r.slo);
+            "slice_start" Timestamp false "" Key "First instant of the hour." |r| Value::Long(r.slice_start.0);
+            "revision" Bigint false "" Revision "0: what was known when the hour's slices had closed; else the number of the cut that brought the row in place of earlier ones, with what came late for one of the two hours before." |r| long(r.revision);
+            "until" Timestamp false "" Last "The instant that the row tells of: the end of the hour, or of the last slice where a run or backfill ended within it." |r| Value::Long(r.until.0);
+            "generation" Integer false "" Last "Generation of the SLO's definition." |r| Value::Int(i32::try_from(r.generation).unwrap_or(i32::MAX));
+            "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
+            "budgeting" String false "" Last "What is weighed: occurrences (requests), timeslices or ratio_timeslices." |r| Value::Text(budgeting::name(&r.budgeting));
+            "calendar" String true "" Last "The period that is the window: day, week, month, quarter or year; NULL where it rolls." |r| r.calendar.as_deref().map_or(Value::Null, Value::Text);
+            "window_start" Timestamp false "" Last "First instant of the window." |r| Value::Long(r.window_start.0);
+            "window_end" Timestamp false "" Last "First instant after the window; of a calendar's, the end of the period." |r| Value::Long(r.window_end.0);
+            "good" Bigint false "requests" Last "Good requests of the window, up to `until`." |r| long(r.good);
+            "bad" Bigint false "requests" Last "Bad requests of the window, up to `until`." |r| long(r.bad);
+            "slices" Bigint false "slices" Last "Slices of the window up to `until`; with timeslices, of their length." |r| long(r.slices);
+            "seen" Bigint false "slices" Last "Those of them since observation began; the rest counts as good at the mean rate." |r| long(r.seen);
+            "read" Bigint false "slices" Last "Those of them whose input was read." |r| long(r.read);
+            "budget_allowed" Wide true "requests or slices" Last "How many may be bad: requests, or slices where these are weighed. NULL where nothing is known: no requests." |r| maybe(r.allowed);
+            "budget_consumed" Wide false "requests or slices" Last "How many are bad, as `budgeting` weighs them." |r| Value::Long(r.consumed);
+            "budget_remaining" Wide true "requests or slices" Last "What is left; below 0 when overspent." |r| maybe(r.remaining);
+            "consumed_ratio" Wide true "" Last "Consumed as a share of allowed, rounded down: the burn rate of the whole window." |r| maybe(r.consumed_ratio);
+            "remaining_ratio" Wide true "" Last "Remaining as a share of allowed, rounded down." |r| maybe(r.remaining_ratio);
+            "burn_window_s" Bigints false "s" Last "Windows of the alerts' tiers, long and short, the shortest first." |r| Value::Burns(&r.burns, |b| i64::try_from(b.window_s).ok());
+            "burn_good" Bigints false "requests" Last "Good requests of each window." |r| Value::Burns(&r.burns, |b| i64::try_from(b.good).ok());
+            "burn_bad" Bigints false "requests" Last "Bad requests of each window." |r| Value::Burns(&r.burns, |b| i64::try_from(b.bad).ok());
+            "burn_rate" Wides false "" Last "Burn rate over each window, rounded down; NULL where it holds no request." |r| Value::Burns(&r.burns, |b| b.rate);
+            "state" String false "" Last "The first that holds of: no_data, frozen (too little was read for alerts), firing, exhausted, ok. As decided at the hour's end." |r| Value::Text(r.state());
+            "firing" Strings false "" Last "Tiers that fire, the most urgent first." |r| Value::Texts(&r.firing);
+            "exhausted_since" Timestamp true "" Last "End of the slice that exhausted the budget." |r| maybe(r.exhausted_since.map(|t| t.0));
+            "frozen_since" Timestamp true "" Last "Since when too little was read for alerts." |r| maybe(r.frozen_since.map(|t| t.0));
+            "policy" String true "" Last "Tier of the policy that the budget is in; NULL without a policy." |r| r.policy.as_deref().map_or(Value::Null, Value::Text);
+        }
+    }
+}
+
 /// All tables and columns as one document: the content of `schemas/tables.json`.
 pub fn document() -> Json {
     json!({
         "schema_version": SCHEMA_VERSION,
-        "layout": "<rollups>/<table>/date=YYYY-MM-DD/<pipeline>-<journal>-<cut>-<watermark>.parquet, date of slice_start in UTC; <table> is a name below with the slice's suffix, such as requests_1m; of requests and sli also with _1h and _1d, the same columns by hour and day",
+        "layout": "<rollups>/<table>/date=YYYY-MM-DD/<pipeline>-<journal>-<cut>-<watermark>.parquet, date of slice_start in UTC; <table> is a name below with the slice's suffix, such as requests_1m; of requests and sli also with _1h and _1d, the same columns by hour and day; of budget with _1h alone",
         "merge": {
             "key": "group by it",
             "revision": "not merged: tells a key's rows apart",
@@ -325,13 +384,14 @@ pub fn document() -> Json {
             "min": "smallest over revisions",
             "max": "largest over revisions",
             "buckets": "add up counts of the same index over revisions",
-            "last": "value of the highest revision",
+            "last": "value of the highest revision: a table whose columns are all so keeps the row of the highest revision of each key",
         },
         "tables": [
             table::<RequestsRow>(),
             table::<SliRow>(),
             table::<QualityRow>(),
             table::<RejectsRow>(),
+            table::<BudgetRow>(),
         ],
     })
 }

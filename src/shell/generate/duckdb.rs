@@ -5,10 +5,10 @@
 //! integers, as ingest does.
 
 use crate::core::histogram::upper_us;
-use crate::core::rollup::{QualityRow, RejectsRow, RequestsRow, SliRow};
-use crate::core::time::SliceLength;
+use crate::core::rollup::{BudgetRow, QualityRow, RejectsRow, RequestsRow, SliRow};
+use crate::core::time::{Grain, SliceLength};
 use crate::edges::sink::columns::{Merge, Table};
-use crate::edges::sink::parquet::read::{TableFile, dimensions};
+use crate::edges::sink::parquet::read::{TableFile, coarse_files, dimensions};
 use crate::shell::exit::CommandError;
 use crate::shell::pipeline::Pipeline;
 use crate::shell::report::choose;
@@ -33,7 +33,16 @@ pub(super) fn views(pipeline: Option<&Path>, rollups: Option<&Path>) -> Result<S
     let newest = files.iter().filter(|file| file.table == RequestsRow::NAME).max_by_key(|file| file.day);
     let dimensions = newest.map(|file| dimensions(&file.path)).transpose().map_err(CommandError::failed)?;
     let dimensions = dimensions.unwrap_or_default();
-    Ok(statements(&Source { folder: &folder, name: &name, slice, files: &files, dimensions: &dimensions }))
+    let mut coarse = coarse_files(&folder).map_err(CommandError::failed)?;
+    coarse.retain(|file| file.pipeline == name);
+    Ok(statements(&Source {
+        folder: &folder,
+        name: &name,
+        slice,
+        files: &files,
+        coarse: &coarse,
+        dimensions: &dimensions,
+    }))
 }
 
 /// The files that the views are over.
@@ -42,18 +51,23 @@ struct Source<'a> {
     name: &'a str,
     slice: SliceLength,
     files: &'a [TableFile],
+    /// Those of the tables of hours and days.
+    coarse: &'a [TableFile],
     /// Columns that the newest file is broken down by.
     dimensions: &'a [String],
 }
 
 impl Source<'_> {
     /// Whether the table has a file: DuckDB refuses a view over none.
-    fn has(&self, table: &str) -> bool {
-        self.files.iter().any(|file| file.table == table)
+    fn has(&self, table: &str, grain: Option<Grain>) -> bool {
+        let length_s = grain.map(Grain::seconds);
+        let of = |file: &&TableFile| length_s.is_none_or(|length_s| i64::from(file.slice.0) == length_s);
+        let files = if grain.is_some() { self.coarse } else { self.files };
+        files.iter().filter(of).any(|file| file.table == table)
     }
 
     /// `read_parquet` over one pipeline's files of a table: the name is followed by 16 hex digits.
-    fn read(&self, table: &str) -> String {
+    fn read(&self, table: &str, grain: Option<Grain>) -> String {
         let folder = self.folder.display().to_string();
         let mut pattern = String::new();
         for letter in folder.chars() {
@@ -63,7 +77,8 @@ impl Source<'_> {
             }
         }
         let digits = "[0-9a-f]".repeat(16);
-        let _ = write!(pattern, "/{table}_{}/*/{}-{digits}-*.parquet", self.slice.suffix(), self.name);
+        let suffix = grain.map_or_else(|| self.slice.suffix(), |grain| grain.suffix().to_owned());
+        let _ = write!(pattern, "/{table}_{suffix}/*/{}-{digits}-*.parquet", self.name);
         format!(
             "read_parquet('{}', hive_partitioning = true, union_by_name = true)",
             pattern.replace('\'', "''")
@@ -86,11 +101,11 @@ CREATE OR REPLACE MACRO bucket_upper_us(i) AS ({bounds})[(i + 1) % 32 + 1] >> gr
         suffix = source.slice.suffix(),
         bounds = bounds(),
     );
-    merged::<RequestsRow>(source, RequestsRow::NAME, &[], &mut out);
-    merged::<SliRow>(source, SliRow::NAME, &[], &mut out);
-    merged::<QualityRow>(source, QualityRow::NAME, &[], &mut out);
-    merged::<RejectsRow>(source, RejectsRow::NAME, &[], &mut out);
-    buckets(source, "request_buckets", "", &mut out);
+    merged::<RequestsRow>(source, (RequestsRow::NAME, None), &[], &mut out);
+    merged::<SliRow>(source, (SliRow::NAME, None), &[], &mut out);
+    merged::<QualityRow>(source, (QualityRow::NAME, None), &[], &mut out);
+    merged::<RejectsRow>(source, (RejectsRow::NAME, None), &[], &mut out);
+    buckets(source, (WHOLE.1, None), "", &mut out);
     let _ = write!(
         out,
         "
@@ -108,6 +123,7 @@ CREATE OR REPLACE MACRO latency_percentiles(since, until) AS TABLE
     if !source.dimensions.is_empty() {
         by_dimension(source, &mut out);
     }
+    coarser(source, &mut out);
     budgets(slice_s, &mut out);
     out
 }
@@ -118,8 +134,53 @@ fn bounds() -> String {
     format!("[{}]", bounds.join(", "))
 }
 
+/// The tables of hours and days, where there are any: the same by hour and day, and how budgets stood.
+fn coarser(source: &Source<'_>, out: &mut String) {
+    for (grain, requests, slis, buckets, percentiles) in [
+        (Grain::Hour, "requests_1h", "sli_1h", "request_buckets_1h", "request_percentiles_1h"),
+        (Grain::Day, "requests_1d", "sli_1d", "request_buckets_1d", "request_percentiles_1d"),
+    ] {
+        if source.has(RequestsRow::NAME, Some(grain)) {
+            merged::<RequestsRow>(source, (requests, Some(grain)), &[], out);
+            self::buckets(source, (buckets, Some(grain)), "", out);
+            let _ = write!(
+                out,
+                "\n-- Latency percentiles of every service and {}.\nCREATE OR REPLACE VIEW {percentiles} AS\n{};\n",
+                if grain == Grain::Hour { "hour" } else { "day" },
+                self::percentiles("date, service, slice_start", "", (requests, buckets)),
+            );
+        }
+        if source.has(SliRow::NAME, Some(grain)) {
+            merged::<SliRow>(source, (slis, Some(grain)), &[], out);
+        }
+    }
+    if source.has(BudgetRow::NAME, Some(Grain::Hour)) {
+        latest::<BudgetRow>(source, ("budget_1h", Grain::Hour), out);
+    }
+}
+
+/// One view: of each key the row of the highest revision. One hour forced open by two journals is told by the later.
+fn latest<R: Table>(source: &Source<'_>, (view, grain): (&str, Grain), out: &mut String) {
+    let names: Vec<&str> = R::columns().iter().map(|c| c.name).collect();
+    let keys = R::columns().iter().filter(|c| c.merge == Merge::Key).map(|c| c.name);
+    let _ = write!(
+        out,
+        "\n-- {}\nCREATE OR REPLACE VIEW {view} AS\nSELECT date,\n       {}\nFROM {}
+QUALIFY row_number() OVER (PARTITION BY {} ORDER BY revision DESC, until DESC) = 1;\n",
+        R::DOC,
+        names.join(",\n       "),
+        source.read(R::NAME, Some(grain)),
+        keys.collect::<Vec<_>>().join(", "),
+    );
+}
+
 /// One view: the rows of a table with their revisions merged. Buckets have a view of their own.
-fn merged<R: Table>(source: &Source<'_>, view: &str, dimensions: &[String], out: &mut String) {
+fn merged<R: Table>(
+    source: &Source<'_>,
+    (view, grain): (&str, Option<Grain>),
+    dimensions: &[String],
+    out: &mut String,
+) {
     let mut columns = vec!["date".to_owned()];
     columns.extend_from_slice(dimensions);
     let mut keys = columns.clone();
@@ -144,12 +205,12 @@ fn merged<R: Table>(source: &Source<'_>, view: &str, dimensions: &[String], out:
         empty.push(format!("NULL::{sql} AS {name}"));
     }
     let _ = write!(out, "\n-- {}\nCREATE OR REPLACE VIEW {view} AS\n", R::DOC);
-    let _ = if source.has(R::NAME) {
+    let _ = if source.has(R::NAME, grain) {
         writeln!(
             out,
             "SELECT {}\nFROM {}\nGROUP BY {};",
             columns.join(",\n       "),
-            source.read(R::NAME),
+            source.read(R::NAME, grain),
             keys.join(", ")
         )
     } else {
@@ -170,8 +231,8 @@ const BY_DIMENSION: Views = ("requests_by_dimension", "request_buckets_by_dimens
 fn by_dimension(source: &Source<'_>, out: &mut String) {
     let quoted: Vec<String> = source.dimensions.iter().map(|name| format!("\"{name}\"")).collect();
     let more = format!("{}, ", quoted.join(", "));
-    merged::<RequestsRow>(source, BY_DIMENSION.0, &quoted, out);
-    buckets(source, BY_DIMENSION.1, &more, out);
+    merged::<RequestsRow>(source, (BY_DIMENSION.0, None), &quoted, out);
+    buckets(source, (BY_DIMENSION.1, None), &more, out);
     let _ = write!(
         out,
         "
@@ -193,9 +254,9 @@ CREATE OR REPLACE MACRO latency_percentiles_by_dimension(since, until) AS TABLE
 }
 
 /// The histograms' buckets as rows; `more` are further keys, each with a comma behind it.
-fn buckets(source: &Source<'_>, view: &str, more: &str, out: &mut String) {
+fn buckets(source: &Source<'_>, (view, grain): (&str, Option<Grain>), more: &str, out: &mut String) {
     let rows = |latency: &str| {
-        if !source.has(RequestsRow::NAME) {
+        if !source.has(RequestsRow::NAME, grain) {
             return format!(
                 "  SELECT NULL::DATE AS date, NULL::VARCHAR AS service, NULL::TIMESTAMP WITH TIME ZONE AS slice_start,
          '{latency}' AS latency, NULL::INTEGER AS bucket_index, NULL::BIGINT AS bucket_count WHERE false"
@@ -206,7 +267,7 @@ fn buckets(source: &Source<'_>, view: &str, more: &str, out: &mut String) {
          unnest({latency}_latency_bucket_index) AS bucket_index,
          unnest({latency}_latency_bucket_count) AS bucket_count
   FROM {}",
-            source.read(RequestsRow::NAME)
+            source.read(RequestsRow::NAME, grain)
         )
     };
     let _ = write!(
@@ -283,7 +344,8 @@ CREATE OR REPLACE VIEW slo_newest AS
 SELECT service, slo, generation, objective, window_s FROM sli
 QUALIFY row_number() OVER (PARTITION BY service, slo ORDER BY slice_start DESC, generation DESC) = 1;
 
--- Every SLO's rolling window that ends with the newest slice. Of a window that was read in part, the rest
+-- Every SLO's window that ends with the newest slice, as if it rolled and weighed requests; budget_1h has calendars and slices.
+-- Of a window that was read in part, the rest
 -- counts as good at the mean rate. Shares are floating point here; `ninetail report` rounds them down.
 CREATE OR REPLACE VIEW slo_status AS
 WITH counted AS (
@@ -331,6 +393,7 @@ mod tests {
             name: "edge",
             slice: SliceLength(60),
             files: &files,
+            coarse: &["sli", "budget"].map(|table| TableFile { slice: SliceLength(3_600), ..file(table) }),
             dimensions: &[],
         });
         let digits = "[0-9a-f]".repeat(16);
@@ -338,6 +401,12 @@ mod tests {
         assert!(sql.contains(&read), "{sql}");
         for column in RequestsRow::columns().iter().filter(|c| c.merge != Merge::Buckets) {
             assert!(sql.contains(&format!(" {}", column.name)), "{}", column.name);
+        }
+        assert!(sql.contains("VIEW sli_1h AS") && !sql.contains("VIEW requests_1h"), "{sql}");
+        assert!(sql.contains(&format!("rollups/budget_1h/*/edge-{digits}-*.parquet'")), "{sql}");
+        let views = sql.split("VIEW budget_1h AS").nth(1).expect("the view");
+        for column in BudgetRow::columns() {
+            assert!(views.contains(&format!(" {}", column.name)), "{}", column.name);
         }
         assert!(sql.contains("last(complete ORDER BY revision, complete DESC) AS complete"), "{sql}");
         assert!(sql.contains("NULL::VARCHAR AS reason") && !sql.contains("rejects_1m"), "{sql}");

@@ -6,6 +6,7 @@
 
 use super::latencies::Latencies;
 use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums};
+use super::units::Units;
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
 use crate::core::settings::ServiceRule;
@@ -112,7 +113,15 @@ impl Report {
                 let newest = generations.iter().max_by_key(|(generation, sum)| (sum.newest, **generation));
                 let Some((generation, sum)) = newest else { continue };
                 older += usize::from(generations.len() > 1);
-                slos.push(SloFigures::new((service, slo, *generation), sum, question.slice, slices));
+                let settings = question.configured(service, slo).map(|(settings, _)| settings);
+                let units = (sum.by_slices && settings.is_some())
+                    .then(|| Units::new(question, since, sum, settings, &sums.quality));
+                slos.push(SloFigures::new(
+                    (service, slo, *generation),
+                    sum,
+                    units.as_ref(),
+                    (question.slice, slices),
+                ));
             }
         }
         if older > 0 {
@@ -209,18 +218,28 @@ impl SloFigures {
     fn new(
         (service, slo, generation): (&str, &str, i32),
         sum: &SloSum,
-        length: SliceLength,
-        seen: u64,
+        units: Option<&Units>,
+        (length, seen): (SliceLength, u64),
     ) -> SloFigures {
-        let window = |counts: Counts, window_s: u64| {
-            let slices = length.slices_in(window_s).max(1);
-            Window { good: counts.good, bad: counts.bad, slices, seen: seen.min(slices) }
+        let window = |counts: Counts, window_s: u64, calendar: bool| match units {
+            Some(units) => units.over(window_s, calendar),
+            // by slices that nobody describes
+            None if sum.by_slices => Window::default(),
+            None => {
+                let slices = length.slices_in(window_s).max(1);
+                let seen = if calendar && seen > 0 { slices } else { seen.min(slices) };
+                Window { good: counts.good, bad: counts.bad, slices, seen }
+            }
         };
         let mut burn = [None; BURN_WINDOWS.len()];
-        for (i, (_, window_s)) in BURN_WINDOWS.into_iter().enumerate().filter(|_| !sum.by_slices) {
-            burn[i] = window(sum.burn[i], window_s).rate(sum.objective);
+        for (i, (_, window_s)) in BURN_WINDOWS.into_iter().enumerate() {
+            burn[i] = window(sum.burn[i], window_s, false).rate(sum.objective);
         }
-        let whole = if sum.by_slices { Window::default() } else { window(sum.window, sum.window_s) };
+        let whole = window(sum.window, sum.window_s, sum.calendar);
+        let weighed = match units {
+            Some(_) => Counts { good: whole.good, bad: whole.bad },
+            None => sum.window,
+        };
         SloFigures {
             service: service.to_owned(),
             slo: slo.to_owned(),
@@ -229,8 +248,8 @@ impl SloFigures {
             window_s: sum.window_s,
             counts: sum.window,
             excluded: sum.excluded,
-            sli: sli(sum.window, sum.objective),
-            met: met(sum.window, sum.objective).filter(|_| !sum.by_slices),
+            sli: sli(weighed, sum.objective),
+            met: met(weighed, sum.objective).filter(|_| units.is_some() || !sum.by_slices),
             left: whole.remaining(sum.objective),
             exhausted: !whole.is_blank() && whole.is_exhausted(sum.objective),
             burn,

@@ -3,11 +3,12 @@
 use super::Request;
 use super::figures::slices;
 use super::sums::{Question, SloSum, Sums};
+use super::units::Units;
 use crate::core::burn::Window;
 use crate::core::decimal::Decimal;
 use crate::core::policy;
 use crate::core::service::selects;
-use crate::core::settings::{Budgeting, PolicyTier};
+use crate::core::settings::PolicyTier;
 use crate::core::time::Time;
 use crate::shell::exit::CommandError;
 use crate::shell::pipeline::Pipeline;
@@ -23,8 +24,6 @@ pub(in crate::shell) struct Standing {
     pub(in crate::shell) window_s: u64,
     /// What was counted in its window; blank without a request.
     pub(in crate::shell) window: Window,
-    /// Its budget is weighed by slices, which rollups do not show.
-    pub(in crate::shell) by_slices: bool,
     /// The tier of its policy that the budget is in.
     pub(in crate::shell) policy: Option<PolicyTier>,
 }
@@ -59,6 +58,9 @@ pub(in crate::shell) fn standings(
         let (settings, window_s) = question.configured(service, slo)?;
         let objective = settings.objective;
         let window = match newest(&sums, service, slo) {
+            Some(sum) if sum.by_slices => {
+                Units::new(&question, since, sum, Some(settings), &sums.quality).window(sum)
+            }
             Some(sum) => whole(&question, since, sum),
             None => Window::default(),
         };
@@ -68,7 +70,6 @@ pub(in crate::shell) fn standings(
             objective,
             window_s,
             window,
-            by_slices: settings.budgeting != Budgeting::Occurrences,
             policy: settings.policy.get(usize::from(tier)).cloned(),
         })
     };
@@ -104,8 +105,9 @@ pub(super) fn newest<'a>(sums: &'a Sums, service: &str, slo: &str) -> Option<&'a
 }
 
 /// The SLO's whole window, of which the slices from `since` were seen.
-pub(super) fn whole(question: &Question, since: Time, sum: &SloSum) -> Window {
+fn whole(question: &Question, since: Time, sum: &SloSum) -> Window {
     let slices = question.slice.slices_in(sum.window_s).max(1);
     let seen = self::slices(question.slice, since, question.until).min(slices);
+    let seen = if sum.calendar && seen > 0 { slices } else { seen };
     Window { good: sum.window.good, bad: sum.window.bad, slices, seen }
 }

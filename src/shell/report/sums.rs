@@ -5,6 +5,7 @@
 
 use super::latencies::Latencies;
 use super::quality::QualitySum;
+use super::told::Told;
 use crate::core::decimal::Decimal;
 use crate::core::histogram::add;
 use crate::core::service::selects;
@@ -33,6 +34,8 @@ pub(super) struct Question {
     pub(super) window_override_s: Option<u64>,
     /// Whether the counts of single slices are kept too.
     pub(super) series: bool,
+    /// What the rollups tell of SLOs that no pipeline has.
+    pub(super) told: Arc<Told>,
 }
 
 impl Question {
@@ -55,8 +58,11 @@ impl Question {
 
     fn window_s(&self, slo: &Slo) -> u64 {
         let Some(calendar) = &slo.calendar else { return slo.window_s };
-        let begun = calendar.period(self.until.plus_seconds(-1)).start;
-        u64::try_from(self.until.seconds() - begun.seconds()).unwrap_or(slo.window_s)
+        self.since_s(calendar.period(self.until.plus_seconds(-1)).start)
+    }
+
+    fn since_s(&self, begun: Time) -> u64 {
+        u64::try_from(self.until.seconds() - begun.seconds()).unwrap_or(0)
     }
 }
 
@@ -80,9 +86,12 @@ pub(super) struct SloSum {
     pub(super) objective: Decimal,
     /// Window, seconds.
     pub(super) window_s: u64,
-    /// Its budget is weighed by slices, which these sums do not show.
+    /// Its budget is weighed by slices: [`super::units::Units`], where the pipeline says which.
     pub(super) by_slices: bool,
-    configured: bool,
+    /// Its window is what has been of a calendar's period: nothing is filled in.
+    pub(super) calendar: bool,
+    /// Objective and window are the pipeline's, or the window is.
+    fixed: (bool, bool),
     /// Slice and revision of the newest row: it says what is in force.
     pub(super) newest: (Time, i64),
     /// In the SLO's window.
@@ -91,7 +100,7 @@ pub(super) struct SloSum {
     pub(super) excluded: u64,
     /// In each of [`BURN_WINDOWS`].
     pub(super) burn: [Counts; BURN_WINDOWS.len()],
-    /// By the start of the slice, where the question asks for them.
+    /// By the start of the slice, where the question asks for them or slices are weighed.
     pub(super) series: BTreeMap<Time, Counts>,
 }
 
@@ -102,7 +111,8 @@ impl SloSum {
             objective,
             window_s,
             by_slices: false,
-            configured: false,
+            calendar: false,
+            fixed: (false, false),
             newest: Default::default(),
             window: Counts::default(),
             excluded: 0,
@@ -112,31 +122,41 @@ impl SloSum {
     }
 
     fn new(question: &Question, row: &SliView<'_>) -> SloSum {
-        let configured = question.configured(row.service, row.slo);
-        let (objective, window_s) =
-            configured.map_or((row.objective, row.window_s), |(slo, window_s)| (slo.objective, window_s));
+        let overridden = question.window_override_s;
+        let newest = (row.slice_start, row.revision);
+        if let Some((slo, window_s)) = question.configured(row.service, row.slo) {
+            return SloSum {
+                fixed: (true, true),
+                by_slices: slo.budgeting != Budgeting::Occurrences,
+                calendar: slo.calendar.is_some() && overridden.is_none(),
+                newest,
+                ..SloSum::blank(slo.objective, overridden.unwrap_or(window_s))
+            };
+        }
+        let begun = question.told.begun(row.service, row.slo, question.until);
+        let window_s = overridden.or(begun.map(|begun| question.since_s(begun)));
         SloSum {
-            configured: configured.is_some(),
-            by_slices: configured.is_some_and(|(slo, _)| slo.budgeting != Budgeting::Occurrences),
-            newest: (row.slice_start, row.revision),
-            ..SloSum::blank(objective, question.window_override_s.unwrap_or(window_s))
+            fixed: (false, window_s.is_some()),
+            by_slices: question.told.by_slices(row.service, row.slo),
+            calendar: begun.is_some() && overridden.is_none(),
+            newest,
+            ..SloSum::blank(row.objective, window_s.unwrap_or(row.window_s))
         }
     }
 
     fn add(&mut self, question: &Question, row: &SliView<'_>) {
         if (row.slice_start, row.revision) > self.newest {
             self.newest = (row.slice_start, row.revision);
-            if !self.configured {
-                self.objective = row.objective;
-                self.window_s = question.window_override_s.unwrap_or(row.window_s);
-            }
+            let (objective, window) = self.fixed;
+            self.objective = if objective { self.objective } else { row.objective };
+            self.window_s = if window { self.window_s } else { row.window_s };
         }
         let counts = Counts { good: row.good, bad: row.bad };
         if question.within(row.slice_start, self.window_s) {
             self.window.add(counts);
             self.excluded = add(self.excluded, row.excluded);
         }
-        if question.series {
+        if question.series || (self.by_slices && self.fixed.0) {
             self.series.entry(row.slice_start).or_default().add(counts);
         }
         for (sum, (_, window_s)) in self.burn.iter_mut().zip(BURN_WINDOWS) {
@@ -252,7 +272,7 @@ impl Sums {
 }
 
 /// The entry of a name; the name is copied only where it is new.
-fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mut V {
+pub(super) fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mut V {
     if !map.contains_key(name) {
         map.insert(name.to_owned(), V::default());
     }
@@ -273,6 +293,7 @@ mod tests {
             slos: Arc::new([]),
             window_override_s: None,
             series: false,
+            told: Arc::default(),
         }
     }
 

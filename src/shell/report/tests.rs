@@ -72,6 +72,7 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
         quality: vec![quality],
         rejects: Vec::new(),
         coarse: Vec::new(),
+        budgets: Vec::new(),
     }
 }
 
@@ -94,6 +95,7 @@ fn request(dir: &Path) -> Request {
         name: None,
         slice: None,
         slos: Arc::new([]),
+        configured: false,
         specifications: Vec::new(),
         rules: Vec::new(),
         since: None,

@@ -4,10 +4,11 @@
 //! Budgets and alerts are decided as the engine decides them, slice by slice, by exact integers.
 
 use super::Request;
-use super::figures::{met, sli, slices};
+use super::figures::{met, sli};
 use super::print::percent;
-use super::standing::{newest, whole};
+use super::standing::newest;
 use super::sums::{Counts, Question, SloSum};
+use super::units::Units;
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
 use crate::core::settings::Tier;
@@ -42,6 +43,7 @@ struct Row<'a> {
     service: &'a str,
     slo: &'a str,
     sum: &'a SloSum,
+    units: Units,
     judged: Vec<Judged>,
 }
 
@@ -55,17 +57,31 @@ pub(super) fn text(args: &WhatIfArgs) -> Result<String, CommandError> {
     (request.window_s, request.series) = (args.window, true);
     let (name, question, sums) = request.sums()?;
     let since = sums.first.unwrap_or(question.since).max(question.since);
-    let mut rows = Vec::new();
+    let (mut rows, mut unknown) = (Vec::new(), Vec::new());
     for (service, slos) in &sums.slos {
         for slo in slos.keys() {
             let wanted = args.service.as_ref().is_none_or(|s| s == service)
                 && args.slo.as_ref().is_none_or(|s| s == slo);
             let Some(sum) = newest(&sums, service, slo).filter(|_| wanted) else { continue };
             let chosen: BTreeSet<Decimal> = args.objective.iter().copied().chain([sum.objective]).collect();
-            let judged =
-                chosen.into_iter().map(|objective| judge(&question, since, sum, objective)).collect();
-            rows.push(Row { service, slo, sum, judged });
+            let settings = question.configured(service, slo).map(|(settings, _)| settings);
+            if sum.by_slices && settings.is_none() {
+                unknown.push(format!("{service}/{slo}"));
+                continue;
+            }
+            let units = Units::new(&question, since, sum, settings, &sums.quality);
+            let judged = chosen.into_iter().map(|objective| judge(&units, sum, objective)).collect();
+            rows.push(Row { service, slo, sum, units, judged });
         }
+    }
+    let unanswered = (!unknown.is_empty()).then(|| {
+        let which = unknown.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+        format!(
+            "weighed by slices, which only the pipeline file describes: {which}; name it beside --rollups"
+        )
+    });
+    if let (true, Some(unanswered)) = (rows.is_empty(), &unanswered) {
+        return Err(CommandError::failed(unanswered.clone()));
     }
     if rows.is_empty() {
         let there: BTreeSet<String> =
@@ -76,45 +92,48 @@ pub(super) fn text(args: &WhatIfArgs) -> Result<String, CommandError> {
     Ok(match args.output {
         Output::Json => format!("{:#}\n", to_json(&name, &question, since, &rows)),
         Output::Text => format!(
-            "{}\n\npipeline {name}, {since} to {}; * is the objective in force\n{}",
+            "{}\n\npipeline {name}, {since} to {}; * is the objective in force\n{}{}",
             table(&rows),
             question.until,
-            "alerts: how often the workbook's would have begun to fire\n"
+            "alerts: how often the workbook's would have begun to fire\n",
+            unanswered.map_or(String::new(), |unanswered| format!("not judged: {unanswered}\n")),
         ),
     })
 }
 
-fn judge(question: &Question, since: Time, sum: &SloSum, objective: Decimal) -> Judged {
-    let window = whole(question, since, sum);
-    let (tiers, _) = workbook(objective, sum.window_s, question.slice.0.into());
-    let alerts =
-        tiers.iter().map(|tier| (tier.name.to_string(), fired(question, since, sum, objective, tier)));
+impl Row<'_> {
+    /// Of what is weighed.
+    fn sli(&self) -> Option<String> {
+        let window = self.units.window(self.sum);
+        sli(Counts { good: window.good, bad: window.bad }, self.sum.objective)
+    }
+}
+
+fn judge(units: &Units, sum: &SloSum, objective: Decimal) -> Judged {
+    let window = units.window(sum);
+    let (tiers, _) = workbook(objective, sum.window_s, units.length_s);
+    let alerts = tiers.iter().map(|tier| (tier.name.to_string(), fired(units, objective, tier)));
+    let whole = i128::from(units.whole.unwrap_or(1));
     Judged {
         objective,
         in_force: objective == sum.objective,
-        allowed: window.allowed(objective),
+        allowed: window.allowed(objective).map(|allowed| Millionths(allowed.0.div_euclid(whole))),
         consumed: window.rate(objective),
         left: window.remaining(objective),
-        met: met(sum.window, objective),
+        met: met(Counts { good: window.good, bad: window.bad }, objective),
         exhausted: !window.is_blank() && window.is_exhausted(objective),
         alerts: alerts.collect(),
     }
 }
 
-/// How often the tier begins to fire from the first slice to the last.
-fn fired(question: &Question, since: Time, sum: &SloSum, objective: Decimal, tier: &Tier) -> u64 {
-    let length = question.slice;
-    let first = length.slice(since).0;
-    let counts: Vec<(u64, Counts)> = sum
-        .series
-        .iter()
-        .filter_map(|(start, counts)| Some((u64::try_from(length.slice(*start).0 - first).ok()?, *counts)))
-        .collect();
-    let mut long = Rolling::new(length.slices_in(tier.long_s));
-    let mut short = Rolling::new(length.slices_in(tier.short_s));
+/// How often the tier begins to fire from the first unit to the last.
+fn fired(units: &Units, objective: Decimal, tier: &Tier) -> u64 {
+    let mut long = Rolling::new(units.of(tier.long_s));
+    let mut short = Rolling::new(units.of(tier.short_s));
     let (mut fires, mut times) = (false, 0);
-    for slice in 0..slices(length, since, question.until) {
-        let burns = [&mut long, &mut short].map(|w| w.at(slice, &counts).burns_over(tier.factor, objective));
+    for unit in 0..units.count {
+        let burns =
+            [&mut long, &mut short].map(|w| w.at(unit, &units.counts).burns_over(tier.factor, objective));
         let now = burns == [true, true];
         times += u64::from(now && !fires);
         fires = now;
@@ -177,15 +196,17 @@ fn table(rows: &[Row<'_>]) -> String {
                 duration(row.sum.window_s),
                 (row.sum.window.good + row.sum.window.bad).to_string(),
                 row.sum.window.bad.to_string(),
-                sli(row.sum.window, row.sum.objective).map_or("-".into(), |sli| format!("{sli}%")),
+                row.sli().map_or("-".into(), |sli| format!("{sli}%")),
             ];
             let mut cells: Vec<String> =
                 whole.into_iter().map(|cell| if i == 0 { cell } else { String::new() }).collect();
             let share =
                 |share: Option<Millionths>| share.map_or("-".into(), |s| format!("{}%", percent(s, 2)));
             cells.push(format!("{}%{}", judged.objective, if judged.in_force { "*" } else { " " }));
-            // whole requests: a part of one cannot be bad
-            cells.push(judged.allowed.map_or("-".into(), |allowed| (allowed.0 / 1_000_000).to_string()));
+            // whole requests or slices: a part of a request cannot be bad
+            let unit = if row.units.whole.is_some() { " slices" } else { "" };
+            let allowed = |allowed: Millionths| format!("{}{unit}", allowed.0 / 1_000_000);
+            cells.push(judged.allowed.map_or("-".into(), allowed));
             cells.extend([share(judged.consumed), share(judged.left)]);
             cells.push(judged.met.map_or("-", |met| if met { "yes" } else { "no" }).into());
             let alerts: Vec<String> =
@@ -226,7 +247,9 @@ fn to_json(pipeline: &str, question: &Question, since: Time, rows: &[Row<'_>]) -
                 "window_s": row.sum.window_s,
                 "good": row.sum.window.good,
                 "bad": row.sum.window.bad,
-                "sli_percent": sli(row.sum.window, row.sum.objective),
+                "sli_percent": row.sli(),
+                "weighed": if row.units.whole.is_some() { "slices" } else { "requests" },
+                "slice_s": row.units.length_s,
                 "objectives": row.judged.iter().map(judged).collect::<Vec<_>>(),
             })
         })
@@ -250,6 +273,7 @@ mod tests {
             slos: Arc::new([]),
             window_override_s: None,
             series: true,
+            told: Arc::default(),
         };
         let mut sum = SloSum::blank(Decimal::parse("99.9").expect("a decimal"), 2 * 86_400);
         for minute in 0..2_880 {
@@ -273,7 +297,8 @@ mod tests {
             short_s,
             ..Tier::default()
         };
-        let fires = |objective, tier: Tier| fired(&question, question.since, &sum, percent(objective), &tier);
+        let units = Units::new(&question, question.since, &sum, None, &Default::default());
+        let fires = |objective, tier: Tier| fired(&units, percent(objective), &tier);
         // reference table, 12 % for 18 minutes: 14.4 fires, 6 reaches exactly its factor and does not
         assert_eq!(fires("99.9", tier(144, 3_600, 300)), 1);
         assert_eq!(fires("99.9", tier(60, 21_600, 1_800)), 0);
@@ -284,8 +309,8 @@ mod tests {
     #[test]
     fn budgets_follow_the_objective() {
         let (question, sum) = incident();
-        let judged =
-            |objective| judge(&question, question.since, &sum, Decimal::parse(objective).expect("a decimal"));
+        let units = Units::new(&question, question.since, &sum, None, &Default::default());
+        let judged = |objective| judge(&units, &sum, Decimal::parse(objective).expect("a decimal"));
         // 21,600 of 28,800,000
         let tight = judged("99.95");
         assert_eq!(tight.allowed.expect("counted").to_string(), "14400");
@@ -299,5 +324,40 @@ mod tests {
             (loose.consumed.expect("counted").to_string(), loose.met, loose.in_force),
             ("0.75".into(), Some(true), true)
         );
+    }
+
+    #[test]
+    fn slices_are_weighed_as_the_engine_weighs_them() {
+        use crate::core::settings::{Budgeting, OnEmpty, SliceTest, Slo};
+        let (mut question, mut sum) = incident();
+        // the second hour of the first day holds nothing, and of the third only the first half was read
+        for minute in 60..180 {
+            let start = Time::from_seconds(minute * 60);
+            let counts = sum.series.remove(&start).expect("a minute");
+            sum.window = Counts { good: sum.window.good - counts.good, bad: sum.window.bad - counts.bad };
+        }
+        question.until = Time::from_seconds(2 * 86_400 - 60); // the last five minutes are not over
+        let quality = super::super::quality::QualitySum::read((0..2_880).filter(|m| !(150..180).contains(m)));
+        let target = |text| SliceTest::Good { target: Decimal::parse(text).expect("a decimal") };
+        let timeslices = |target| Budgeting::Timeslices { slice_s: 300, test: target };
+        let ratio = Budgeting::RatioTimeslices { slice_s: 300 };
+        let busy = SliceTest::Requests { at_least: 1, at_most: None };
+        // of 576 slices one is open, 12 + 6 empty and read, 6 empty and unread; 4 are bad, the last to 3/5
+        for (budgeting, on_empty, want) in [
+            (timeslices(target("95")), OnEmpty::Ignore, (547, 4)),
+            (timeslices(target("90")), OnEmpty::Ignore, (548, 3)),
+            (timeslices(target("95")), OnEmpty::Good, (565, 4)),
+            (timeslices(target("95")), OnEmpty::Bad, (547, 22)),
+            (timeslices(busy), OnEmpty::Ignore, (551, 18)),
+            // 3 · 12 % and 7.2 % of a slice
+            (ratio, OnEmpty::Ignore, (550_568_000_000_000, 432_000_000_000)),
+        ] {
+            let slo = Slo { budgeting, on_empty, ..Slo::default() };
+            let units = Units::new(&question, question.since, &sum, Some(&slo), &quality);
+            let window = units.window(&sum);
+            assert_eq!((units.length_s, units.count), (300, 575));
+            assert_eq!((window.good, window.bad), want, "{budgeting:?} {on_empty:?}");
+            assert_eq!((window.slices, window.seen), (576, 575));
+        }
     }
 }

@@ -95,6 +95,13 @@ fn put(line: &mut Vec<u8>, value: Value<'_>) {
         Value::Indexes(h) | Value::Counts(h) if h.count == 0 => line.push(0),
         Value::Indexes(h) => list(line, 5, &mut h.buckets().map(|b| b.0 as i64)),
         Value::Counts(h) => list(line, 6, &mut h.buckets().map(|b| b.1 as i64)),
+        // an absent one has a value that no decimal of the column has
+        Value::Burns(burns, value) => list(line, 7, &mut burns.iter().map(|b| value(b).unwrap_or(i64::MIN))),
+        Value::Texts(texts) => {
+            line.push(8);
+            line.extend((texts.len() as u64).to_le_bytes());
+            texts.iter().for_each(|text| put_bytes(line, text.as_bytes()));
+        }
     }
 }
 
@@ -141,7 +148,7 @@ fn schema<R: Table>(columns: &[FileColumn<'_, R>]) -> Arc<Schema> {
 }
 
 fn data_type(kind: Kind) -> DataType {
-    let list = |of| DataType::List(Arc::new(Field::new_list_field(of, false)));
+    let list = |of| DataType::List(item(of));
     match kind {
         Kind::String => DataType::Utf8,
         Kind::Bigint => DataType::Int64,
@@ -151,7 +158,19 @@ fn data_type(kind: Kind) -> DataType {
         Kind::Decimal => DataType::Decimal128(9, 6),
         Kind::Integers => list(DataType::Int32),
         Kind::Bigints => list(DataType::Int64),
+        Kind::Wide => WIDE,
+        Kind::Wides => list(WIDE),
+        Kind::Strings => list(DataType::Utf8),
     }
+}
+
+/// DECIMAL(18,6).
+const WIDE: DataType = DataType::Decimal128(18, 6);
+
+/// What a list's items are; only rates may be absent.
+fn item(of: DataType) -> Arc<Field> {
+    let nullable = of == WIDE;
+    Arc::new(Field::new_list_field(of, nullable))
 }
 
 /// One column of the rows. A value of another type than the column's becomes null, which a column that
@@ -192,8 +211,7 @@ fn array<R: Table>(column: &FileColumn<'_, R>, rows: &[&R]) -> Result<ArrayRef, 
             Arc::new(out.finish())
         }
         Kind::Integers => {
-            let field = Field::new_list_field(DataType::Int32, false);
-            let mut out = ListBuilder::new(Int32Builder::new()).with_field(field);
+            let mut out = ListBuilder::new(Int32Builder::new()).with_field(item(DataType::Int32));
             for value in values {
                 let there = matches!(value, Value::Indexes(h) if h.count > 0);
                 if let (Value::Indexes(histogram), true) = (value, there) {
@@ -204,15 +222,47 @@ fn array<R: Table>(column: &FileColumn<'_, R>, rows: &[&R]) -> Result<ArrayRef, 
             Arc::new(out.finish())
         }
         Kind::Bigints => {
-            let field = Field::new_list_field(DataType::Int64, false);
-            let mut out = ListBuilder::new(Int64Builder::new()).with_field(field);
+            let mut out = ListBuilder::new(Int64Builder::new()).with_field(item(DataType::Int64));
             for value in values {
-                let there = matches!(value, Value::Counts(h) if h.count > 0);
-                if let (Value::Counts(histogram), true) = (value, there) {
-                    let counts = histogram.buckets().map(|b| i64::try_from(b.1).unwrap_or(i64::MAX));
-                    counts.for_each(|c| out.values().append_value(c));
-                }
+                let there = match value {
+                    Value::Counts(histogram) => {
+                        let counts = histogram.buckets().map(|b| i64::try_from(b.1).unwrap_or(i64::MAX));
+                        counts.for_each(|c| out.values().append_value(c));
+                        histogram.count > 0
+                    }
+                    Value::Burns(burns, of) => {
+                        burns.iter().for_each(|b| out.values().append_value(of(b).unwrap_or(i64::MAX)));
+                        true
+                    }
+                    _ => false,
+                };
                 out.append(there);
+            }
+            Arc::new(out.finish())
+        }
+        Kind::Wide => {
+            let mut out = Decimal128Builder::with_capacity(rows.len()).with_data_type(WIDE);
+            values.for_each(|v| out.append_option(long(v).map(i128::from)));
+            Arc::new(out.finish())
+        }
+        Kind::Wides => {
+            let mut out =
+                ListBuilder::new(Decimal128Builder::new().with_data_type(WIDE)).with_field(item(WIDE));
+            for value in values {
+                if let Value::Burns(burns, of) = value {
+                    burns.iter().for_each(|b| out.values().append_option(of(b).map(i128::from)));
+                }
+                out.append(matches!(value, Value::Burns(..)));
+            }
+            Arc::new(out.finish())
+        }
+        Kind::Strings => {
+            let mut out = ListBuilder::new(StringBuilder::new()).with_field(item(DataType::Utf8));
+            for value in values {
+                if let Value::Texts(texts) = value {
+                    texts.iter().for_each(|text| out.values().append_value(text));
+                }
+                out.append(matches!(value, Value::Texts(_)));
             }
             Arc::new(out.finish())
         }

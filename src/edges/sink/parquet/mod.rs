@@ -10,8 +10,8 @@ pub mod read;
 
 pub use outputs::{JournalOutputs, scan};
 
-use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
-use crate::core::time::Time;
+use crate::core::rollup::{BudgetRow, Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
+use crate::core::time::{Grain, Time};
 use crate::edges::crash;
 use crate::edges::sink::columns::{FileColumn, Table};
 use crate::edges::sink::durable::{above, make_dir, publish, sync_dir};
@@ -167,6 +167,9 @@ impl RollupSink {
             self.table(cut, target, &coarse.requests, by_service, &mut written)?;
             self.table(cut, target, &coarse.slis, by_slo, &mut written)?;
         }
+        let hours = Target { suffix: Grain::Hour.suffix(), dimensions: &[], covers: None };
+        let by_budget = |r: &BudgetRow| (r.slice_start, (r.service.clone(), r.slo.clone(), r.slice_start));
+        self.table(cut, hours, &cut.budgets, by_budget, &mut written)?;
         Ok(written)
     }
 

@@ -6,10 +6,13 @@
 mod columns;
 mod rows;
 
-pub use rows::{LatencyView, QualityView, RequestsView, SliView, quality, requests, slis, spans, windows};
+pub use rows::{
+    BudgetView, LatencyView, QualityView, RequestsView, SliView, budgets, quality, requests, slis, spans,
+    windows,
+};
 
 use super::outputs;
-use crate::core::time::{SliceLength, Time};
+use crate::core::time::{Grain, SliceLength, Time};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,15 +84,35 @@ pub fn dimensions(path: &Path) -> Result<Vec<String>, ReadError> {
     Ok(names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
 
-/// All published files under the folder, by path. A folder that is not there holds none.
+/// All published files of slices under the folder, by path. A folder that is not there holds none.
 ///
 /// # Errors
 /// [`ReadError::List`].
 pub fn files(rollups: &Path) -> Result<Vec<TableFile>, ReadError> {
+    listed(rollups, table_name)
+}
+
+/// The same of the tables of hours and days.
+///
+/// # Errors
+/// [`ReadError::List`].
+pub fn coarse_files(rollups: &Path) -> Result<Vec<TableFile>, ReadError> {
+    listed(rollups, |folder| {
+        let (name, suffix) = folder.rsplit_once('_')?;
+        let grain = Grain::ALL.into_iter().find(|grain| grain.suffix() == suffix)?;
+        Some((name, SliceLength(grain.seconds() as u32)))
+    })
+}
+
+/// The files of the tables that `named` knows by their folder.
+fn listed(
+    rollups: &Path,
+    named: impl Fn(&str) -> Option<(&str, SliceLength)>,
+) -> Result<Vec<TableFile>, ReadError> {
     let list = |path: &Path, error| ReadError::List { path: path.to_owned(), error };
     let mut found = Vec::new();
     for table in outputs::folders(rollups).map_err(|e| list(rollups, e))? {
-        let Some((name, slice)) = file_name(&table).and_then(table_name) else { continue };
+        let Some((name, slice)) = file_name(&table).and_then(&named) else { continue };
         for date in outputs::folders(&table).map_err(|e| list(&table, e))? {
             let Some(day) = file_name(&date).and_then(day) else { continue };
             for entry in fs::read_dir(&date).map_err(|e| list(&date, e))? {

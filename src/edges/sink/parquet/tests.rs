@@ -100,6 +100,7 @@ fn cut(number: u64, bad: u64) -> Cut {
             lines: 3,
         }],
         coarse: Vec::new(),
+        budgets: Vec::new(),
     }
 }
 

@@ -185,6 +185,59 @@ pub fn slis(path: &Path, mut each: impl FnMut(SliView<'_>)) -> Result<(), ReadEr
     )
 }
 
+/// A row of `budget_1h`, as far as reports need it.
+#[derive(Clone, Copy, Debug)]
+pub struct BudgetView<'a> {
+    /// Service.
+    pub service: &'a str,
+    /// SLO.
+    pub slo: &'a str,
+    /// Start of the hour.
+    pub slice_start: Time,
+    /// 0, or the number of the cut that brought it in place of an earlier one.
+    pub revision: i64,
+    /// The instant that it tells of.
+    pub until: Time,
+    /// What is weighed: `occurrences`, …
+    pub budgeting: &'a str,
+    /// The calendar's period that is the window. None: it rolls.
+    pub calendar: Option<&'a str>,
+    /// First instant of the window.
+    pub window_start: Time,
+    /// First instant after it.
+    pub window_end: Time,
+}
+
+/// Reads a file of `budget_1h`.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn budgets(path: &Path, mut each: impl FnMut(BudgetView<'_>)) -> Result<(), ReadError> {
+    for_rows!(
+        path,
+        |row: service: &Texts,
+         slo: &Texts,
+         slice_start: &Times,
+         revision: &Longs,
+         until: &Times,
+         budgeting: &Texts,
+         calendar: &Texts,
+         window_start: &Times,
+         window_end: &Times|
+        each(BudgetView {
+            service: service.value(row),
+            slo: slo.value(row),
+            slice_start: Time(slice_start.value(row)),
+            revision: revision.value(row),
+            until: Time(until.value(row)),
+            budgeting: budgeting.value(row),
+            calendar: (!calendar.is_null(row)).then(|| calendar.value(row)),
+            window_start: Time(window_start.value(row)),
+            window_end: Time(window_end.value(row)),
+        })
+    )
+}
+
 /// A row of `quality_`, as far as reports need it.
 #[derive(Clone, Copy, Debug)]
 pub struct QualityView<'a> {
