@@ -4,6 +4,7 @@
 //! same files give the same report, whatever the number of threads.
 
 mod csv;
+mod excluded;
 mod figures;
 mod latencies;
 mod nines;
@@ -20,9 +21,10 @@ use super::cli::Terminal;
 use super::exit::{CommandError, Exit};
 use super::pipeline::Pipeline;
 use super::run::spawn;
-use crate::core::settings::{ServiceRule, Slo};
+use crate::core::settings::{Exclusion, ServiceRule, Slo};
 use crate::core::time::{SliceLength, Time};
 use crate::edges::sink::parquet::read::{self, ReadError, TableFile};
+use excluded::Excluded;
 use figures::Report;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -68,6 +70,8 @@ struct Request {
     /// Only tables of these slices.
     slice: Option<SliceLength>,
     slos: Arc<[Slo]>,
+    /// The pipeline's exclusions; None: the rows' own columns decide.
+    exclusions: Option<Vec<Exclusion>>,
     /// What each SLO is to say: its name and services, and the prose.
     specifications: Vec<(String, String)>,
     rules: Vec<ServiceRule>,
@@ -110,6 +114,7 @@ impl Request {
             name: settings.as_ref().map(|s| s.name.clone()),
             slice: settings.as_ref().map(|s| s.slice),
             rules: settings.as_ref().map(|s| s.services.clone()).unwrap_or_default(),
+            exclusions: settings.as_ref().map(|s| s.exclusions.clone()),
             slos: settings.map(|s| s.slos).unwrap_or_default().into(),
             specifications,
             since,
@@ -151,6 +156,7 @@ impl Request {
             since,
             until: end,
             slos: self.slos.clone(),
+            excluded: self.exclusions.as_ref().map(|all| Excluded::new(all, since, end).into()),
             window_override_s: self.window_s,
             series: self.series,
         };

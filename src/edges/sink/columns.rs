@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// Version of the tables' schema, in every file's footer.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// A column's type, in SQL's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -262,6 +262,8 @@ impl Table for SliRow {
             "excluded" Bigint false "requests" Sum "Requests left out; good + bad is the SLI's denominator." |r| long(r.excluded);
             "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
             "window_s" Bigint false "s" Last "Length of the window; of a calendar window, of the period that the slice lies in." |r| long(r.window_s);
+            "maintenance_good" Bigint true "requests" Sum "How many of the good requests lie in an exclusion window, as the pipeline had them when the row was written: good - maintenance_good is what the budget counts. NULL in rows older than the column: 0." |r| long(r.maintenance_good);
+            "maintenance_bad" Bigint true "requests" Sum "As maintenance_good, of the bad requests." |r| long(r.maintenance_bad);
         }
     }
 }

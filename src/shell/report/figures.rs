@@ -5,6 +5,7 @@
 //! but was not read counts as good at the mean rate of what was.
 
 use super::latencies::Latencies;
+use super::standing::whole;
 use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums};
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
@@ -50,6 +51,8 @@ pub(super) struct SloFigures {
     pub(super) window_s: u64,
     pub(super) counts: Counts,
     pub(super) excluded: u64,
+    /// Requests in exclusion windows: neither in the counts nor in what follows from them.
+    pub(super) maintenance: Counts,
     /// Percent; None without a request.
     pub(super) sli: Option<String>,
     /// Whether the SLI is not below the objective; None without a request.
@@ -112,12 +115,17 @@ impl Report {
                 let newest = generations.iter().max_by_key(|(generation, sum)| (sum.newest, **generation));
                 let Some((generation, sum)) = newest else { continue };
                 older += usize::from(generations.len() > 1);
-                slos.push(SloFigures::new((service, slo, *generation), sum, question.slice, slices));
+                slos.push(SloFigures::new((service, slo, *generation), sum, (question, since), slices));
             }
         }
         if older > 0 {
             notes.push(format!(
                 "{older} SLOs had another definition (indicator or window) in this range: only the newest counts"
+            ));
+        }
+        for (name, reason, windows) in question.excluded.iter().flat_map(|excluded| excluded.reasons()) {
+            notes.push(format!(
+                "exclusion `{name}` of the pipeline file is applied, {windows} windows in this range: {reason}"
             ));
         }
         slos.extend(silent(question, sums, rules));
@@ -185,6 +193,7 @@ fn silent<'a>(
                 window_s,
                 counts: Counts::default(),
                 excluded: 0,
+                maintenance: Counts::default(),
                 sli: None,
                 met: None,
                 left: None,
@@ -209,18 +218,21 @@ impl SloFigures {
     fn new(
         (service, slo, generation): (&str, &str, i32),
         sum: &SloSum,
-        length: SliceLength,
+        (question, since): (&Question, Time),
         seen: u64,
     ) -> SloFigures {
+        // what is excluded of an alert's window is as good as not read
         let window = |counts: Counts, window_s: u64| {
-            let slices = length.slices_in(window_s).max(1);
-            Window { good: counts.good, bad: counts.bad, slices, seen: seen.min(slices) }
+            let slices = question.slice.slices_in(window_s).max(1);
+            let seen = seen.min(slices);
+            let seen = seen - sum.excluded_slices(question, seen);
+            Window { good: counts.good, bad: counts.bad, slices, seen }
         };
         let mut burn = [None; BURN_WINDOWS.len()];
         for (i, (_, window_s)) in BURN_WINDOWS.into_iter().enumerate().filter(|_| !sum.by_slices) {
             burn[i] = window(sum.burn[i], window_s).rate(sum.objective);
         }
-        let whole = if sum.by_slices { Window::default() } else { window(sum.window, sum.window_s) };
+        let window = if sum.by_slices { Window::default() } else { whole(question, since, sum) };
         SloFigures {
             service: service.to_owned(),
             slo: slo.to_owned(),
@@ -229,10 +241,11 @@ impl SloFigures {
             window_s: sum.window_s,
             counts: sum.window,
             excluded: sum.excluded,
+            maintenance: sum.maintenance,
             sli: sli(sum.window, sum.objective),
             met: met(sum.window, sum.objective).filter(|_| !sum.by_slices),
-            left: whole.remaining(sum.objective),
-            exhausted: !whole.is_blank() && whole.is_exhausted(sum.objective),
+            left: window.remaining(sum.objective),
+            exhausted: !window.is_blank() && window.is_exhausted(sum.objective),
             burn,
         }
     }
@@ -316,6 +329,7 @@ mod tests {
             window_s: 3_600,
             counts: Counts::default(),
             excluded: 0,
+            maintenance: Counts::default(),
             sli: None,
             met: None,
             left: left.map(Millionths),
