@@ -105,7 +105,9 @@ fn quiet(config: &KafkaConfig, topic: &Arc<str>, lines: u64) -> Result<(), Box<d
     delays_us.sort_unstable();
     let at = |percent: usize| delays_us[(delays_us.len() - 1) * percent / 100] as f64 / 1000.0;
     let (middle, late, most) = (at(50), at(95), at(100));
-    println!("a line of a quiet topic is counted after {middle:.1} ms (median), {late:.1} ms (p95), {most:.1} ms (most)");
+    println!(
+        "a line of a quiet topic is counted after {middle:.1} ms (median), {late:.1} ms (p95), {most:.1} ms (most)"
+    );
     Ok(())
 }
 

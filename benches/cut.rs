@@ -46,6 +46,8 @@ fn cut(services: u64) -> Cut {
                     good: 39,
                     bad: 1,
                     excluded: 0,
+                    maintenance_good: 0,
+                    maintenance_bad: 0,
                     objective: Decimal(99_950_000),
                     window_s: 2_592_000,
                 });

@@ -677,6 +677,7 @@ fn the_asyncapi_document_holds_together() {
         loss: ninetail::core::event::Loss::Offsets { first: 1, next: 9 },
         end,
         watermark: end,
+        clock: end,
         replay: false,
     };
     let event = gap.event(ninetail::core::rollup::OutputPosition::default(), 1).to_json("/ninetail/edge");

@@ -4,6 +4,8 @@
 
 #[path = "engine/breakdown.rs"]
 mod breakdown;
+#[path = "engine/early.rs"]
+mod early;
 #[path = "engine/indicators.rs"]
 mod indicators;
 #[path = "engine/roster.rs"]

@@ -6,8 +6,8 @@ pub mod data;
 pub mod kinds;
 
 pub use kinds::{
-    CONSUMED, DATA_GAP, EXHAUSTED, FIRING, FROZEN, KINDS, Kind, POLICY_CHANGED, RECOVERED, RESOLVED, THAWED,
-    WINDOW_CLOSED, data_schema, kind,
+    CONSUMED, DATA_GAP, EXHAUSTED, FIRING, FROZEN, KINDS, Kind, POLICY_CHANGED, RECOVERED, RESOLVED, REVISED,
+    THAWED, WINDOW_CLOSED, data_schema, kind,
 };
 
 use crate::core::position::Partition;
@@ -36,10 +36,46 @@ pub struct Event {
     pub id: String,
     /// End of the slice that decided it.
     pub time: Time,
+    /// The clock in the journal's entry that decided it.
+    pub recorded: Time,
+    /// How bad it is.
+    pub severity: Severity,
     /// Number of the event within its subject, from 1, without holes.
     pub sequence: u64,
     /// The data, one JSON object.
     pub data: Value,
+}
+
+/// How bad an event is, in OpenTelemetry's words and numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Severity {
+    /// To be known.
+    #[default]
+    Info,
+    /// Somebody should look, not now.
+    Warn,
+    /// Somebody must look now, or something promised is broken.
+    Error,
+}
+
+impl Severity {
+    /// `INFO`, …
+    pub const fn text(self) -> &'static str {
+        match self {
+            Severity::Info => "INFO",
+            Severity::Warn => "WARN",
+            Severity::Error => "ERROR",
+        }
+    }
+
+    /// OpenTelemetry's number, 1 to 24.
+    pub const fn number(self) -> u8 {
+        match self {
+            Severity::Info => 9,
+            Severity::Warn => 13,
+            Severity::Error => 17,
+        }
+    }
 }
 
 /// A CloudEvents 1.0 event in structured JSON. Key of the Kafka record: the service, or a gap's source.
@@ -62,6 +98,14 @@ pub struct CloudEvent {
     pub subject: Arc<str>,
     /// End of the slice that decided it.
     pub time: Stamp,
+    /// When it was decided, by the journal's clock: a replay has the same.
+    pub recordedtime: Stamp,
+    /// How bad it is, as OpenTelemetry names it.
+    #[schemars(extend("enum" = ["INFO", "WARN", "ERROR"]))]
+    pub severitytext: &'static str,
+    /// The same as OpenTelemetry's number.
+    #[schemars(extend("enum" = [9, 13, 17]))]
+    pub severitynumber: u8,
     /// Media type of the data.
     #[schemars(extend("const" = "application/json"))]
     pub datacontenttype: &'static str,
@@ -95,6 +139,9 @@ impl Event {
             r#type: self.kind,
             subject: self.subject.clone(),
             time: Stamp(self.time),
+            recordedtime: Stamp(self.recorded),
+            severitytext: self.severity.text(),
+            severitynumber: self.severity.number(),
             datacontenttype: "application/json",
             dataschema: data_schema(self.kind),
             sequence: format!("{:020}", self.sequence),
@@ -216,6 +263,8 @@ pub struct DataGap<'a> {
     pub end: Time,
     /// The watermark.
     pub watermark: Time,
+    /// The clock in the journal's entry that decided it.
+    pub clock: Time,
     /// Whether it is history.
     pub replay: bool,
 }
@@ -259,11 +308,16 @@ impl DataGap<'_> {
             provenance: GapProvenance {
                 window_end: Stamp(self.end),
                 watermark: Stamp(self.watermark),
+                recorded_at: Stamp(self.clock),
                 replay: self.replay,
                 revision: 0,
                 position: position.position,
             },
             replay: self.replay,
+        };
+        let severity = match transition {
+            GapTransition::Ended => Severity::Info,
+            GapTransition::Lost | GapTransition::Began => Severity::Warn,
         };
         let transition = transition.name();
         Event {
@@ -273,6 +327,8 @@ impl DataGap<'_> {
             subject: subject.into(),
             kind: DATA_GAP,
             time: self.end,
+            recorded: self.clock,
+            severity,
             sequence,
             data: plain(&data),
         }
@@ -325,7 +381,15 @@ mod tests {
     fn gaps_tell_offsets_from_silence() {
         let partition = Partition { source: "alb".into(), topic: "alb.logs".into(), number: 3 };
         let end = Time::from_seconds(1_530_570_180);
-        let gap = |origin, reason, loss| DataGap { origin, reason, loss, end, watermark: end, replay: false };
+        let gap = |origin, reason, loss| DataGap {
+            origin,
+            reason,
+            loss,
+            end,
+            watermark: end,
+            clock: end,
+            replay: false,
+        };
         let lost = gap(Origin::Partition(&partition), "retention", Loss::Offsets { first: 100, next: 250 });
         let event = lost.event(OutputPosition { position: 12, index: 1 }, 7);
         assert_eq!(&*event.subject, "source/alb/alb.logs/3");
@@ -339,6 +403,8 @@ mod tests {
         assert_eq!(json["sequence"], "00000000000000000007");
         assert_eq!(json["source"], "/ninetail/edge");
         assert_eq!(json["ninetailposition"], "12/1");
+        assert_eq!(json["recordedtime"], "2018-07-02T22:23:00Z");
+        assert_eq!((&json["severitytext"], &json["severitynumber"]), (&"WARN".into(), &13.into()));
         assert_eq!(json["dataschema"], "https://ninetail.dev/schemas/events/slo.data.gap.schema.json");
         assert_eq!(json.get("ninetailjournal"), None);
     }

@@ -17,6 +17,7 @@ pub mod predicate;
 pub mod sli;
 pub mod route;
 pub mod service;
+pub mod exclusion;
 // the monoid
 pub(crate) mod packed;
 pub mod histogram;

@@ -242,6 +242,8 @@ pub enum Standing {
     Stopped,
     /// The pipeline file no longer names its topic.
     Removed,
+    /// There is more to read, but no more than what came since a recent broker answer: it is read as it is written.
+    Following,
 }
 
 /// Offsets that were lost before they could be read.

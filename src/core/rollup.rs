@@ -69,6 +69,10 @@ pub struct SliRow {
     pub bad: u64,
     /// Requests left out.
     pub excluded: u64,
+    /// How many of the good ones lie in an exclusion window.
+    pub maintenance_good: u64,
+    /// How many of the bad ones do.
+    pub maintenance_bad: u64,
     /// Objective, percent.
     pub objective: Decimal,
     /// Rolling window, seconds.

@@ -3,8 +3,10 @@
 //! The shell makes it from the pipeline file; the journal keeps it (as JSON) so that a replay decides as
 //! the first run did. It holds no secret and nothing about how to reach a broker or a disk.
 
+mod exclusion;
 mod slo;
 
+pub use exclusion::{Exclusion, Occurs};
 pub use slo::{
     Bound, Budgeting, Failed, Indicator, LatencyOf, OnEmpty, Op, PolicyTier, Rule, Sla, SliceTest, Slo, Tier,
 };
@@ -29,6 +31,10 @@ pub struct Settings {
     pub history_after_s: u32,
     /// A source read to its end that brings nothing for so long is silent, seconds.
     pub silent_after_s: u32,
+    /// Alerts are decided by a watermark of their own, so far behind the partition that is furthest ahead, seconds. None: by
+    /// the watermark of all, as everything else.
+    #[serde(default)]
+    pub alerts_lateness_s: Option<u32>,
     /// Sources in the order of the file.
     pub sources: Vec<Source>,
     /// Own rules that name routes, first match wins; None: no record has a route.
@@ -38,6 +44,9 @@ pub struct Settings {
     pub services: Vec<ServiceRule>,
     /// SLOs in the order of the file.
     pub slos: Vec<Slo>,
+    /// When what happens does not count.
+    #[serde(default)]
+    pub exclusions: Vec<Exclusion>,
     /// Fields that rows of `requests_` are broken down by.
     #[serde(default)]
     pub dimensions: Vec<String>,

@@ -224,6 +224,8 @@ fn add_cells(
         let deciding = configuration.filter(|c| c.epoch == epoch);
         for (index, v) in cell.slos.iter().filter(|(_, v)| v.good + v.bad + v.excluded > 0) {
             let Some(definition) = deciding.and_then(|c| c.definitions.get(index as usize)) else { continue };
+            let excluded = deciding.is_some_and(|c| c.is_excluded(slice, &service, definition, cut.slice));
+            let (maintenance_good, maintenance_bad) = if excluded { (v.good, v.bad) } else { (0, 0) };
             cut.slis.push(SliRow {
                 service: service.clone(),
                 slo: definition.slo.name.clone(),
@@ -233,6 +235,8 @@ fn add_cells(
                 good: v.good,
                 bad: v.bad,
                 excluded: v.excluded,
+                maintenance_good,
+                maintenance_bad,
                 objective: definition.slo.objective,
                 window_s: definition.window_s(slice, cut.slice),
             });

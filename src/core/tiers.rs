@@ -266,6 +266,8 @@ impl Sum for SliRow {
     fn absorb(&mut self, more: &SliRow) {
         (self.good, self.bad) = (add(self.good, more.good), add(self.bad, more.bad));
         self.excluded = add(self.excluded, more.excluded);
+        self.maintenance_good = add(self.maintenance_good, more.maintenance_good);
+        self.maintenance_bad = add(self.maintenance_bad, more.maintenance_bad);
         // the later slice's; where its definition is still known it is put right as the row leaves
         (self.objective, self.window_s) = (more.objective, more.window_s);
     }

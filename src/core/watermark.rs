@@ -1,7 +1,7 @@
 //! How far event time has come: per partition, and over all that take part.
 //!
 //! Invariant: a watermark never falls, a partition with lag is never idle, and a few absurd times move
-//! nothing. There is no clock here: the only "now" is the one that ingest wrote into its chunks.
+//! nothing. That of alerts is never behind that of everything else. There is no clock here: the only "now" is the one that ingest wrote into its chunks.
 
 use crate::core::partial::{Coverage, Standing};
 use crate::core::position::Partition;
@@ -19,6 +19,8 @@ pub struct Progress {
     /// The largest event times read, descending, at most the quorum and one.
     top: Vec<Time>,
     watermark: Option<Time>,
+    /// How far event time has come in it, without lateness. It never falls either.
+    reached: Option<Time>,
     hold: Option<Time>,
     standing: Standing,
     /// Clock of the last chunk that spoke of it.
@@ -51,6 +53,7 @@ impl Progress {
         Progress {
             top: Vec::new(),
             watermark: None,
+            reached: None,
             hold: None,
             standing: Standing::Behind,
             heard_at: clock,
@@ -127,6 +130,7 @@ impl Progress {
             (Some(t), Some(hold)) => Some(t.min(hold)),
             (t, _) => t,
         };
+        self.reached = self.reached.max(held);
         let candidate = held.map(|t| t.plus_seconds(-i64::from(self.lateness_s)));
         self.watermark = self.watermark.max(candidate);
     }
@@ -154,12 +158,19 @@ impl Progress {
 pub struct Watermarks {
     partitions: BTreeMap<Partition, Progress>,
     watermark: Option<Time>,
+    early: Option<Time>,
 }
 
 impl Watermarks {
     /// The watermark: every slice that ends at or before it may close.
     pub fn watermark(&self) -> Option<Time> {
         self.watermark
+    }
+
+    /// The watermark of alerts, where they have one: every slice that ends at or before it has its alerts decided. Never
+    /// behind the other.
+    pub fn early(&self) -> Option<Time> {
+        self.early.max(self.watermark)
     }
 
     /// All partitions in order.
@@ -224,6 +235,30 @@ impl Watermarks {
             of(Part::Finished).filter_map(|p| p.latest(clock).map(|t| late(t, p))).max()
         };
         self.watermark = self.watermark.max(reached);
+    }
+
+    /// Moves the watermark of alerts, so far behind the partition that is furthest ahead: one that is read as it is written,
+    /// but whose lines come late, does not hold it; one with lag does, for what it says is still to be heard.
+    pub fn advance_early(&mut self, lateness_s: u32, clock: Time, silent_after_s: u32) {
+        let parts: Vec<(Part, &Progress)> =
+            self.partitions.values().map(|p| (p.part(clock, silent_after_s), p)).collect();
+        let lags =
+            |p: &Progress| !matches!(p.standing, Standing::AtEnd | Standing::Following) || !p.fresh(clock);
+        let active = |part: &Part| matches!(part, Part::Active(_));
+        let lagging = parts.iter().filter(|(part, p)| active(part) && lags(p)).map(|(_, p)| p.reached);
+        let reached = match lagging.min() {
+            // one that lags and has said nothing yet
+            Some(None) => None,
+            slowest => {
+                let furthest =
+                    parts.iter().filter(|(part, _)| *part != Part::Left).filter_map(|(_, p)| p.reached).max();
+                let idle = !parts.is_empty() && parts.iter().all(|(part, _)| *part == Part::Idle);
+                let furthest = if idle { Some(clock) } else { furthest.map(|t| t.min(clock)) };
+                furthest.map(|t| slowest.flatten().map_or(t, |slowest| t.min(slowest)))
+            }
+        };
+        let early = reached.map(|t| t.plus_seconds(-i64::from(lateness_s)));
+        self.early = self.early.max(early);
     }
 
     /// Moves the watermark by decree: a forced close.
@@ -304,6 +339,44 @@ mod tests {
         assert_eq!(hear(&mut w, 0, &[1500], Standing::AtEnd, 2000), None, "partition 1 has not spoken");
         assert_eq!(hear(&mut w, 1, &[1100], Standing::AtEnd, 2000), Some(1070));
         assert_eq!(hear(&mut w, 1, &[900], Standing::AtEnd, 2001), Some(1070));
+    }
+
+    #[test]
+    fn alerts_do_not_wait_for_late_lines_but_for_unread_ones() {
+        let early = |w: &mut Watermarks, clock: i64| {
+            w.advance_early(10, Time::from_seconds(clock), 600);
+            w.early().map(Time::seconds)
+        };
+        let mut w = Watermarks::default();
+        hear(&mut w, 0, &[1500, 1501, 1502], Standing::Following, 2000);
+        assert_eq!(early(&mut w, 2000), Some(1500 - 10));
+        // one that is far behind in event time, though read to its end
+        hear(&mut w, 1, &[900, 901, 902], Standing::AtEnd, 2000);
+        hear(&mut w, 0, &[1600, 1601, 1602], Standing::Following, 2001);
+        assert_eq!(w.watermark(), Some(Time::from_seconds(1470)), "partition 1 came later");
+        assert_eq!(early(&mut w, 2001), Some(1600 - 10));
+        // with lag it holds, and nothing falls
+        hear(&mut w, 1, &[], Standing::Behind, 2002);
+        hear(&mut w, 0, &[1700, 1701, 1702], Standing::Following, 2002);
+        assert_eq!(early(&mut w, 2002), Some(1590));
+        // one that has not spoken for long is not known to be read to its end
+        hear(&mut w, 1, &[], Standing::AtEnd, 2003);
+        hear(&mut w, 0, &[1702, 1703, 1704], Standing::Following, 2030);
+        assert_eq!(early(&mut w, 2030), Some(1590));
+        hear(&mut w, 1, &[], Standing::AtEnd, 2031);
+        assert_eq!(early(&mut w, 2031), Some(1702 - 10));
+    }
+
+    #[test]
+    fn with_one_partition_alerts_lateness_is_like_any() {
+        for standing in [Standing::Behind, Standing::Following, Standing::AtEnd] {
+            let mut w = Watermarks::default();
+            for (clock, time) in (2000..2100).zip((1000..).step_by(7)) {
+                hear(&mut w, 0, &[time, time + 1, time + 2], standing, clock);
+                w.advance_early(30, Time::from_seconds(clock), 600);
+                assert_eq!(w.early(), w.watermark());
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! same files give the same report, whatever the number of threads.
 
 mod csv;
+mod excluded;
 mod figures;
 mod latencies;
 mod nines;
@@ -22,9 +23,10 @@ use super::cli::Terminal;
 use super::exit::{CommandError, Exit};
 use super::pipeline::Pipeline;
 use super::run::spawn;
-use crate::core::settings::{ServiceRule, Slo};
+use crate::core::settings::{Exclusion, ServiceRule, Slo};
 use crate::core::time::{SliceLength, Time};
 use crate::edges::sink::parquet::read::{self, ReadError, TableFile};
+use excluded::Excluded;
 use figures::Report;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -73,6 +75,8 @@ struct Request {
     slos: Arc<[Slo]>,
     /// Whether a pipeline file says what the SLOs are.
     configured: bool,
+    /// The pipeline's exclusions; None: the rows' own columns decide.
+    exclusions: Option<Vec<Exclusion>>,
     /// What each SLO is to say: its name and services, and the prose.
     specifications: Vec<(String, String)>,
     rules: Vec<ServiceRule>,
@@ -116,6 +120,7 @@ impl Request {
             slice: settings.as_ref().map(|s| s.slice),
             rules: settings.as_ref().map(|s| s.services.clone()).unwrap_or_default(),
             configured: settings.is_some(),
+            exclusions: settings.as_ref().map(|s| s.exclusions.clone()),
             slos: settings.map(|s| s.slos).unwrap_or_default().into(),
             specifications,
             since,
@@ -167,6 +172,7 @@ impl Request {
             since,
             until: end,
             slos: self.slos.clone(),
+            excluded: self.exclusions.as_ref().map(|all| Excluded::new(all, since, end).into()),
             window_override_s: self.window_s,
             series: self.series,
             told: Arc::new(told),

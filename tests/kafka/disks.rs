@@ -113,6 +113,8 @@ pub(crate) fn rollups() -> Outcome {
         good: 1,
         bad: 0,
         excluded: 0,
+        maintenance_good: 0,
+        maintenance_bad: 0,
         objective: Decimal(99_000_000),
         window_s: 3600,
     };
@@ -155,6 +157,8 @@ pub(crate) fn events() -> Outcome {
         kind: "slo.budget.consumed",
         id: position.to_string(),
         time: Time::from_seconds(60),
+        recorded: Time(0),
+        severity: Default::default(),
         sequence: position,
         data: serde_json::json!({ "pad": noise(position as usize, 1000) }),
     };

@@ -18,6 +18,7 @@ mod corrupt;
 mod crashes;
 mod dimensions;
 mod disks;
+mod every_event;
 mod ground;
 mod health;
 mod indicators;
@@ -110,6 +111,7 @@ fn main() {
         trial("health::and_metrics_tell_the_truth", &[Kafka, DuckDb], health::and_metrics_tell_the_truth),
         trial("health::back_after_a_kill", &[Kafka, DuckDb], health::back_after_a_kill),
         trial("receivers::firing_then_resolved", &[Kafka, Alertmanager], receivers::firing_then_resolved),
+        trial("every_event::seen_and_valid", &[Kafka], every_event::seen_and_valid),
         trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
         trial("readme::sql", &[DuckDb], readme::sql),
     ];

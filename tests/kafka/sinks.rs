@@ -78,6 +78,8 @@ fn event(position: u64, index: u32) -> Event {
         kind: "slo.budget.consumed",
         id: format!("{position}-{index}"),
         time: Time::from_seconds(60 * position as i64),
+        recorded: Time(0),
+        severity: Default::default(),
         sequence: position * 100 + u64::from(index),
         data: serde_json::json!({ "replay": false }),
     }

@@ -35,6 +35,8 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
         watermark_quorum: 16,
         history_after_s: 900,
         silent_after_s: 600,
+        alerts_lateness_s: None,
+        exclusions: Vec::new(),
         sources: vec![Source {
             name: "alb".into(),
             topics: vec!["logs".into()],

@@ -161,7 +161,15 @@ fn gaps_are_numbered_beside_the_budgets() {
     let mut bench = burning();
     let partition = Partition { source: "alb".into(), topic: "logs".into(), number: 3 };
     let end = Time::from_seconds((BEGIN + 5) * 60);
-    let gap = |origin, reason, loss| DataGap { origin, reason, loss, end, watermark: end, replay: false };
+    let gap = |origin, reason, loss| DataGap {
+        origin,
+        reason,
+        loss,
+        end,
+        watermark: end,
+        clock: end,
+        replay: false,
+    };
     let lost = Origin::Partition(&partition);
     let mut out = Vec::new();
     bench.ledger.gap(&gap(lost, "retention", Loss::Offsets { first: 5, next: 9 }), 7, &mut out);

@@ -52,7 +52,7 @@ impl Hours {
             let naive = run.naive((service, slo), d, last);
             let own = naive.own();
             assert_eq!((row.good, row.bad), naive.requests(own), "{row:?}");
-            let (units, seen) = naive.seen(own);
+            let (units, seen) = naive.seen(own, true);
             assert_eq!((row.slices as u128, row.seen as u128), (units, seen), "{row:?}");
             let whole = u128::from(budgeting::whole(&d.slo.budgeting).unwrap_or(1));
             let (good, bad) = naive.sum(own);
@@ -67,7 +67,7 @@ impl Hours {
             if whole == 1 {
                 assert_eq!(row.remaining, allowed.map(|allowed| allowed - row.consumed));
             }
-            assert_eq!(row.consumed_ratio.map(i128::from), naive.shown(own));
+            assert_eq!(row.consumed_ratio.map(i128::from), naive.spent());
             assert_eq!(row.remaining_ratio.map(i128::from), naive.remaining());
             // whole units
             let unit_s = naive.slices as u64 * 60;

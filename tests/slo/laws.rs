@@ -6,7 +6,9 @@ use ninetail::core::budgeting;
 use ninetail::core::calendar::{Calendar, Unit, Weekday};
 use ninetail::core::event::Event;
 use ninetail::core::ledger::{Definition, Gauge, Ledger, SHARES};
-use ninetail::core::settings::{Budgeting, OnEmpty, Op, PolicyTier, Rule, SliceTest, Slo, Tier};
+use ninetail::core::settings::{
+    Budgeting, Exclusion, Occurs, OnEmpty, Op, PolicyTier, Rule, Settings, SliceTest, Slo, Tier,
+};
 use ninetail::core::time::{Slice, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -14,7 +16,7 @@ use std::collections::BTreeMap;
 pub(crate) const SERVICES: [&str; 3] = ["shop", "team-a", "__other__"];
 
 /// Small windows, so that everything happens within a few hundred slices.
-fn slos() -> Vec<Slo> {
+pub(crate) fn slos() -> Vec<Slo> {
     let tiers = vec![tier("page-1h", (5, 1), 3600, 300), tier("ticket-3h", (3, 2), 3 * 3600, 1800)];
     let mut short = slo("short", "90", 7200, tiers.clone());
     short.consumed_step = percent("5");
@@ -48,6 +50,41 @@ fn slos() -> Vec<Slo> {
     vec![short, slo("long", "95", 6 * 3600, tiers), reserved, day, fives, ratio]
 }
 
+/// Twenty minutes of every third hour since seven past midnight, for the team.
+const NIGHT: i64 = (BEGIN / 1440) * 1440 + 7;
+/// Minutes after `BEGIN` that are excluded once, for some.
+const ONCE: (i64, i64) = (101, 407);
+
+/// None; the recurring one; with a single one besides.
+fn exclusions(state: u8) -> Vec<Exclusion> {
+    let one = |services: &[&str], slos: &[&str], occurs| Exclusion {
+        name: "x".into(),
+        reason: "maintenance".into(),
+        services: services.iter().map(|s| s.to_string()).collect(),
+        slos: slos.iter().map(|s| s.to_string()).collect(),
+        occurs,
+    };
+    let night = Occurs::Repeats {
+        rule: "FREQ=HOURLY;INTERVAL=3".into(),
+        start: Time::from_seconds(NIGHT * 60).to_string().trim_end_matches('Z').into(),
+        time_zone: "UTC".into(),
+        duration_s: 20 * 60,
+    };
+    let at = |minute: i64| Time::from_seconds((BEGIN + minute) * 60);
+    let once = Occurs::Once { from: at(ONCE.0), to: at(ONCE.1) };
+    let all = [one(&["team-*"], &["*"], night), one(&["shop", "__other__"], &["fives", "day", "sh*"], once)];
+    all.into_iter().take(usize::from(state)).collect()
+}
+
+/// The same, said naively.
+fn is_excluded(state: u8, service: usize, slo: &str, slice: i64) -> bool {
+    let night = SERVICES[service] == "team-a" && slice >= NIGHT && (slice - NIGHT) % 180 < 20;
+    let once = SERVICES[service] != "team-a"
+        && ["fives", "day", "short"].contains(&slo)
+        && (ONCE.0..ONCE.1).contains(&(slice - BEGIN));
+    (state > 0 && night) || (state > 1 && once)
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// So many empty slices.
@@ -66,7 +103,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => prop_oneof![4 => 1i64..10, 1 => 10i64..500].prop_map(Step::Quiet),
         6 => prop::collection::vec((0usize..3, count(), count()), 0..4).prop_map(Step::Busy),
         3 => (0i64..400, 0usize..3, count(), count()).prop_map(|(b, s, g, bad)| Step::Late(b, s, g, bad)),
-        1 => (0u8..8).prop_map(Step::Turn),
+        1 => (0u8..9).prop_map(Step::Turn),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -84,7 +121,7 @@ pub(crate) fn index(service: usize, slo: &str) -> u16 {
 }
 
 /// Reserved names are not selected by `*`: `__other__` has only the short SLO.
-fn brought(service: usize, good: u64, bad: u64) -> Vec<Brought<'static>> {
+pub(crate) fn brought(service: usize, good: u64, bad: u64) -> Vec<Brought<'static>> {
     let name = SERVICES[service];
     let slos: &[&str] =
         if name == "__other__" { &["short"] } else { &["short", "long", "day", "fives", "ratio"] };
@@ -104,6 +141,8 @@ pub(crate) struct Run {
     objective: bool,
     /// Generation of the first SLO, and its first slice.
     pub(crate) generation: (u32, i64),
+    /// Which exclusions there are.
+    exclusions: u8,
 }
 
 impl Run {
@@ -119,6 +158,7 @@ impl Run {
             unread: BTreeMap::new(),
             objective: false,
             generation: (1, i64::MIN),
+            exclusions: 0,
         }
     }
 
@@ -162,16 +202,17 @@ impl Run {
             Step::Turn(6) => self.bench.context.unread = 0,
             Step::Turn(7) => self.bench.ledger.cover(Slice(now - 2), 5),
             Step::Turn(turn) => {
-                if *turn == 3 {
-                    self.objective = !self.objective;
-                } else {
-                    self.generation = (self.generation.0 + 1, now + 8);
+                match turn {
+                    3 => self.objective = !self.objective,
+                    8 => self.exclusions = (self.exclusions + 1) % 3,
+                    _ => self.generation = (self.generation.0 + 1, now + 8),
                 }
                 let mut slos = slos();
                 slos[0].indicator.rule = Rule::Good(format!("status < {}", 499 + self.generation.0));
                 slos[1].objective = percent(if self.objective { "80" } else { "95" });
                 slos[1].tiers.truncate(if self.objective { 1 } else { 2 });
-                self.bench.configure(Some(now + 8), settings(slos));
+                let exclusions = exclusions(self.exclusions);
+                self.bench.configure(Some(now + 8), Settings { exclusions, ..settings(slos) });
                 // one after the other
                 (0..8).for_each(|_| drop(self.bench.close(&[])));
             }
@@ -252,9 +293,11 @@ impl Run {
                 // what is frozen keeps the state that it had
                 let thin = |seconds: u64| {
                     let units = (naive.observed() as i64).clamp(0, seconds as i64 / 60);
-                    let missing: u64 =
-                        self.unread.range(now + 1 - units..now + 1).map(|(_, share)| u64::from(*share)).sum();
-                    missing * 10 > units as u64 * SHARES
+                    let counted = |slice: &i64| !naive.masked(*slice);
+                    let unread =
+                        self.unread.range(now + 1 - units..now + 1).filter(|(slice, _)| counted(slice));
+                    let missing: u64 = unread.map(|(_, share)| u64::from(*share)).sum();
+                    missing * 10 > (now + 1 - units..now + 1).filter(counted).count() as u64 * SHARES
                 };
                 if !thin(tier.long_s) && !thin(tier.short_s) {
                     assert_eq!(*firing, over(tier.long_s) && over(tier.short_s), "{} {name}", gauge.service);
@@ -288,7 +331,17 @@ impl Naive<'_> {
         self.d.slo.calendar.is_none().then_some(self.d.slo.window_s)
     }
 
+    /// Whether an exclusion touches the unit: it counts for nobody.
+    fn masked(&self, unit: i64) -> bool {
+        let name = &self.d.slo.name;
+        let mut all = unit * self.slices..(unit + 1) * self.slices;
+        all.any(|slice| is_excluded(self.run.exclusions, self.service, name, slice))
+    }
+
     fn held(&self, unit: i64) -> (u64, u64) {
+        if self.masked(unit) {
+            return (0, 0);
+        }
         self.run.unit((self.service, self.slo), unit, self.slices)
     }
 
@@ -320,7 +373,7 @@ impl Naive<'_> {
             let missing = |slice: i64| self.run.unread.get(&slice).is_some_and(|share| *share > 0);
             let read = !(unit * slices..(unit + 1) * slices).any(missing);
             let begun = first.is_some_and(|first| unit >= first);
-            let empty = (good, bad) == (0, 0) && alive && begun && read;
+            let empty = (good, bad) == (0, 0) && alive && begun && read && !self.masked(unit);
             let (good, bad) = match budgeting::empty(&d.slo).filter(|_| empty) {
                 Some(good) => (good as u64, !good as u64),
                 None => budgeting::weigh(&d.slo.budgeting, good, bad),
@@ -339,15 +392,24 @@ impl Naive<'_> {
         observed.unwrap_or(0) as u128
     }
 
-    /// Units of a window, and those of them that were observed.
-    pub(crate) fn seen(&self, window: Option<u64>) -> (u128, u128) {
+    /// Units of a window, and those of them that were observed. The budget's own window is shorter by what is excluded; of an
+    /// alert's that was not seen.
+    pub(crate) fn seen(&self, window: Option<u64>, shrinks: bool) -> (u128, u128) {
         let (observed, units) = (self.observed(), (self.last + 1 - self.begin(window)) as u128);
-        (units, if window.is_none() && observed > 0 { units } else { observed.min(units) })
+        let seen = if window.is_none() && observed > 0 { units } else { observed.min(units) };
+        let excluded = |units: u128| {
+            (self.last + 1 - units as i64..=self.last).filter(|unit| self.masked(*unit)).count() as u128
+        };
+        (units - if shrinks { excluded(units) } else { 0 }, seen - excluded(seen))
     }
 
     /// The burn rate as a fraction.
     fn rate(&self, window: Option<u64>) -> Option<(u128, u128)> {
-        let ((good, bad), (units, seen)) = (self.sum(window), self.seen(window));
+        self.rate_of(window, false)
+    }
+
+    fn rate_of(&self, window: Option<u64>, shrinks: bool) -> Option<(u128, u128)> {
+        let ((good, bad), (units, seen)) = (self.sum(window), self.seen(window, shrinks));
         let below = (good + bad) * units * (100_000_000 - self.d.slo.objective.0) as u128;
         let above = bad * seen * 100_000_000;
         (seen > 0 && below > 0).then_some((above, below))
@@ -358,9 +420,15 @@ impl Naive<'_> {
         self.rate(window).map(|(above, below)| (above * 1_000_000 / below) as i128)
     }
 
+    /// What is consumed of the budget, in millionths of it.
+    pub(crate) fn spent(&self) -> Option<i128> {
+        self.rate_of(self.own(), true).map(|(above, below)| (above * 1_000_000 / below) as i128)
+    }
+
     /// What is left of the budget, in millionths of it.
     pub(crate) fn remaining(&self) -> Option<i128> {
-        self.rate(self.own()).map(|(a, b)| ((b as i128 - a as i128) * 1_000_000).div_euclid(b as i128))
+        self.rate_of(self.own(), true)
+            .map(|(a, b)| ((b as i128 - a as i128) * 1_000_000).div_euclid(b as i128))
     }
 }
 

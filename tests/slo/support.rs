@@ -68,8 +68,10 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
         watermark_quorum: 16,
         history_after_s: 900,
         silent_after_s: 600,
+        alerts_lateness_s: None,
         sources: Vec::new(),
         routes: None,
+        exclusions: Vec::new(),
         dimensions: Vec::new(),
         tiers: vec![Grain::Hour],
         services: vec![ServiceRule {
@@ -101,6 +103,10 @@ pub(crate) struct Bench {
 impl Bench {
     /// Everything was observed since long ago; nothing is history.
     pub(crate) fn new(slos: Vec<Slo>) -> Bench {
+        Bench::of(settings(slos))
+    }
+
+    pub(crate) fn of(settings: Settings) -> Bench {
         let context = CloseContext {
             slice: Slice(BEGIN - 1),
             history_before: Time(i64::MIN),
@@ -113,7 +119,7 @@ impl Bench {
         };
         let ledger = Ledger::new(BTreeMap::new());
         let mut bench = Bench { ledger, events: Vec::new(), context, epoch: 0, seen: Default::default() };
-        bench.configure(None, settings(slos));
+        bench.configure(None, settings);
         bench
     }
 
@@ -131,6 +137,20 @@ impl Bench {
         let counted = brought.iter().zip(&names).map(|(b, service)| counted(service, b));
         let mut out = Vec::new();
         self.ledger.close(&self.context, counted, &mut out).unwrap();
+        self.check(&out);
+        self.events.extend(out.clone());
+        out
+    }
+
+    /// Decides the alerts of the next slice early.
+    pub(crate) fn alert(&mut self, brought: &[Brought<'_>]) -> Vec<Event> {
+        let slice = self.ledger.next_alert().unwrap();
+        self.context.position += 1;
+        let context = CloseContext { slice, ..self.context.clone() };
+        let names: Vec<Arc<str>> = brought.iter().map(|b| b.0.into()).collect();
+        let counted = brought.iter().zip(&names).map(|(b, service)| counted(service, b));
+        let mut out = Vec::new();
+        self.ledger.alert(&context, counted, &mut out).unwrap();
         self.check(&out);
         self.events.extend(out.clone());
         out

@@ -37,7 +37,7 @@ impl Engine {
     fn tell_gap(&mut self, origin: Origin<'_>, reason: &str, loss: Loss, end: Time, pass: &mut Pass<'_>) {
         let watermark = self.watermarks.watermark().unwrap_or(end);
         let replay = end < self.history_before(pass.settings);
-        let gap = DataGap { origin, reason, loss, end, watermark, replay };
+        let gap = DataGap { origin, reason, loss, end, watermark, clock: self.clock, replay };
         self.ledger.gap(&gap, pass.position, &mut pass.out.events);
     }
 
@@ -115,7 +115,12 @@ impl Engine {
         let reached: Vec<(Partition, Slice)> = self
             .watermarks
             .iter()
-            .filter(|(_, p)| matches!(p.standing(), Standing::Behind | Standing::AtEnd | Standing::Finished))
+            .filter(|(_, p)| {
+                matches!(
+                    p.standing(),
+                    Standing::Behind | Standing::Following | Standing::AtEnd | Standing::Finished
+                )
+            })
             .filter_map(|(partition, p)| Some((partition.clone(), length.slice(p.watermark()?))))
             .collect();
         for (partition, below) in reached {
@@ -158,7 +163,7 @@ impl Engine {
         self.completeness.mark(partition, slice, reason);
         let why = self.completeness.reason(partition, slice).cloned();
         self.account(slice, partition).incomplete = why;
-        if self.is_closed(slice) {
+        if self.is_closed(slice) || self.ledger.is_alerted(slice) {
             self.ledger.cover(slice, self.unread(slice));
         }
     }

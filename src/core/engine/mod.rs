@@ -6,6 +6,7 @@
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
 mod breakdown;
+mod early;
 mod holes;
 
 use crate::core::breakdown::Breakdown;
@@ -324,9 +325,13 @@ impl Engine {
             self.watermarks.hear(coverage, self.clock, settings.watermark_quorum);
         }
         self.watermarks.advance(self.clock, settings.silent_after_s);
+        if let Some(lateness_s) = settings.alerts_lateness_s {
+            self.watermarks.advance_early(lateness_s, self.clock, settings.silent_after_s);
+        }
         self.listen_for_silence(&mut pass);
         self.listen_for_outages(&mut pass);
         self.close_ready(&mut pass)?;
+        self.alert_ready(&mut pass)?;
         self.repair_holes(settings.slice);
         self.cut_at_border(&mut pass);
         Ok(())
@@ -392,7 +397,7 @@ impl Engine {
             let Some(&id) = ids.get(*service as usize) else { continue };
             self.latest_slice = self.latest_slice.max(Some(*slice));
             let folded = self.roster.service(id).name != chunk.services[*service as usize].name;
-            if self.is_closed(*slice) && !folded {
+            if (self.is_closed(*slice) || self.ledger.is_alerted(*slice)) && !folded {
                 let service = self.roster.service(id);
                 let decided = decides(&self.ledger, *slice, *epoch);
                 for (slo, verdicts) in cell.slos.iter().filter(|_| decided) {
@@ -455,17 +460,11 @@ impl Engine {
     fn close(&mut self, slice: Slice, pass: &mut Pass<'_>) -> Result<(), EngineError> {
         self.close_accounts(slice, 1);
         let context = self.context(slice, pass);
-        let (ledger, roster) = (&self.ledger, &self.roster);
-        let cells = self.slices.waiting(slice).into_iter().flat_map(|w| &w.cells);
-        let decided = cells.filter(|((_, epoch), _)| decides(ledger, slice, *epoch));
-        let counted: Vec<Counted<'_>> = decided
-            .flat_map(|((id, _), cell)| {
-                let service = roster.service(*id);
-                let of =
-                    |(slo, verdicts)| Counted { service: &service.name, rule: service.rule, slo, verdicts };
-                cell.slos.iter().map(of)
-            })
-            .collect();
+        // the ledger knows already what its alerts were decided by, and what came since
+        let counted = match self.ledger.is_alerted(slice) {
+            true => Vec::new(),
+            false => early::counted(&self.slices, &self.roster, &self.ledger, slice),
+        };
         self.ledger.close(&context, counted, &mut pass.out.events)?;
         self.next_close = Some(slice.next());
         Ok(())

@@ -90,8 +90,8 @@ impl JsonSchema for DecimalText {
 pub struct BudgetData {
     /// Whose budget.
     pub slo: SloFacts,
-    /// What was counted in the SLO's window; excluded requests are in neither count.
-    pub sli: Counted,
+    /// What was counted in the SLO's window.
+    pub sli: SliFacts,
     /// The budget of the SLO's window. While the window is not observed in full, what is missing counts as
     /// good at the mean rate so far.
     pub budget: BudgetFacts,
@@ -103,6 +103,8 @@ pub struct BudgetData {
     pub policy: Option<PolicyFacts>,
     /// What the period came to; read it beside `provenance.coverage`. Only of `slo.window.closed`.
     pub verdict: Option<Verdict>,
+    /// What was published and what it would be now. Only of `slo.revised`.
+    pub revision: Option<RevisionFacts>,
     /// `page`, `ticket`, or the pipeline's own word. Only of `slo.burn_rate.*` and `slo.data.frozen`.
     pub severity: Option<Arc<str>>,
     /// Where to look.
@@ -193,6 +195,27 @@ pub struct Counted {
     pub total: u64,
     /// The indicator as the budgeting method weighs it: good over total. Null where nothing was counted.
     pub value: Option<DecimalText>,
+}
+
+/// What was counted in an SLO's window, in requests. Good and bad are what the budget sees: without what the
+/// indicator leaves out, and without maintenance.
+#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+pub struct SliFacts {
+    /// Good requests.
+    pub good: u64,
+    /// Bad requests.
+    pub bad: u64,
+    /// Good and bad.
+    pub total: u64,
+    /// The indicator as the budgeting method weighs it: good over total. Null where nothing was counted.
+    pub value: Option<DecimalText>,
+    /// Requests that the indicator left out. They are kept by blocks of 64 slices: those of the window's oldest
+    /// block are in here whole.
+    pub excluded: u64,
+    /// Good requests in exclusion windows.
+    pub maintenance_good: u64,
+    /// Bad requests in exclusion windows.
+    pub maintenance_bad: u64,
 }
 
 /// A budget and what is left of it. Ratios are null where nothing was counted or observed.
@@ -310,6 +333,66 @@ pub struct SlaVerdict {
     pub credit: DecimalText,
 }
 
+/// What was published of a budget's window, and what it would be now.
+#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+pub struct RevisionFacts {
+    /// Which event is corrected: the last one about the budget, or the last `slo.window.closed`.
+    pub of: RevisedEvent,
+    /// The time of that event: the end of the slice that decided it.
+    pub window_end: Stamp,
+    /// Number of the correction of that event, from 1.
+    pub number: u64,
+    /// What corrected it.
+    pub cause: RevisionCause,
+    /// The first instant of the first slice that was corrected.
+    pub slices_start: Stamp,
+    /// The first instant after the last one.
+    pub slices_end: Stamp,
+    /// What was published, with earlier corrections.
+    pub previous: Published,
+    /// What it would be now.
+    pub corrected: Published,
+}
+
+/// Which event is corrected.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum RevisedEvent {
+    /// The last `slo.budget.*`.
+    Budget,
+    /// The last `slo.window.closed`.
+    WindowClosed,
+}
+
+/// What corrected an event.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, JsonSchema, Debug)]
+#[serde(rename_all = "snake_case")]
+pub enum RevisionCause {
+    /// Requests that came after their slice had closed.
+    LateData,
+    /// Other exclusion windows.
+    Exclusions,
+}
+
+/// How a budget stood at the end of a slice.
+#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+pub struct Published {
+    /// Good requests in the window.
+    pub good: u64,
+    /// Bad requests in the window.
+    pub bad: u64,
+    /// Their share of the budget, as the budgeting method weighs them.
+    pub consumed_ratio: Option<DecimalText>,
+    /// 1 less that.
+    pub remaining_ratio: Option<DecimalText>,
+    /// Whether the whole budget was consumed.
+    pub exhausted: bool,
+    /// The tier of the policy, if there is one.
+    pub policy: Option<String>,
+    /// What the period came to. Only of `window_closed`.
+    pub verdict: Option<Verdict>,
+}
+
 /// Where whoever is called finds more.
 #[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
 pub struct Links {
@@ -317,6 +400,8 @@ pub struct Links {
     pub runbook_url: Option<String>,
     /// The service's dashboard.
     pub dashboard_url: Option<String>,
+    /// SQL for the views of `ninetail generate sql duckdb`: the slices of the alert's long window, or of the SLO's window.
+    pub query: String,
 }
 
 /// What became of the budget or the alert.
@@ -382,10 +467,13 @@ pub struct Provenance {
     pub complete: bool,
     /// History.
     pub replay: bool,
-    /// 0 for what was known when the slice closed.
+    /// 0 for what was known when the slice closed; of `slo.revised` the number of the correction.
     pub revision: u64,
     /// Number of the configuration that decided.
     pub epoch: u32,
+    /// SHA-256 of that configuration as the journal keeps it.
+    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    pub config_sha256: Arc<str>,
     /// Position in the journal.
     pub position: u64,
 }
@@ -463,6 +551,8 @@ pub struct GapProvenance {
     pub window_end: Stamp,
     /// The watermark.
     pub watermark: Stamp,
+    /// The clock in the journal's entry that decided it.
+    pub recorded_at: Stamp,
     /// History.
     pub replay: bool,
     /// 0 for what was known when the slice closed.

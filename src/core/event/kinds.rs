@@ -52,6 +52,8 @@ kinds! {
     POLICY_CHANGED = "slo.budget.policy_changed", BudgetData, OF_BUDGET, of_policy;
     /// A period of the calendar is over.
     WINDOW_CLOSED = "slo.window.closed", BudgetData, OF_BUDGET, of_period;
+    /// Late requests or other exclusion windows have corrected what an event about a budget said.
+    REVISED = "slo.revised", BudgetData, OF_BUDGET, of_revision;
     /// Too little was read for an alert to fire or to resolve.
     FROZEN = "slo.data.frozen", BudgetData, OF_BUDGET, of_freeze;
     /// Enough is read again.
@@ -108,6 +110,10 @@ fn of_period() -> Value {
         "severity": { "type": "null" },
         "slo": { "properties": { "window": { "properties": { "kind": { "const": "calendar" } } } } },
     } })
+}
+
+fn of_revision() -> Value {
+    json!({ "properties": { "revision": { "type": "object" }, "burn": { "type": "null" }, "severity": { "type": "null" } } })
 }
 
 fn of_freeze() -> Value {

@@ -2,10 +2,12 @@
 //!
 //! Invariant: closing a stretch of empty slices at once has the outcome of closing them one by one.
 
+use super::definition::{Decided, Phase};
 use super::facts::{Cause, Publisher};
 use super::hours::{Hour, REVISED_S, last_of_hour};
+use super::mask::Masks;
 use super::series::{Finding, Observation, Series};
-use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account};
+use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account, known};
 use crate::core::event::Event;
 use crate::core::time::{Slice, SliceLength, Time};
 
@@ -25,7 +27,8 @@ impl Ledger {
             if hours && !self.accounts.is_empty() {
                 stop = stop.min(last_of_hour(next, length));
             }
-            self.in_history |= length.end(next) < context.history_before;
+            // what is alerted of already was history, or not, by then
+            self.in_history |= !self.is_alerted(next) && length.end(next) < context.history_before;
             if self.in_history {
                 // the first slice that does not end before the bound
                 stop = stop.min(length.slice(Time(context.history_before.0.saturating_sub(1))));
@@ -34,50 +37,79 @@ impl Ledger {
         stop.max(next)
     }
 
-    /// Closes one slice.
+    /// Closes one slice, or decides its alerts early.
     pub(super) fn step<'a>(
         &mut self,
         context: &CloseContext,
         counted: impl IntoIterator<Item = Counted<'a>>,
+        phase: Phase,
         out: &mut Vec<Event>,
     ) -> Result<(), LedgerError> {
         let slice = context.slice;
         let length = self.length.ok_or(LedgerError::NotConfigured(slice.0))?;
-        while self.configurations.get(self.active.map_or(0, |a| a + 1)).is_some_and(|c| c.from <= slice) {
+        while phase.decides_budget()
+            && self.configurations.get(self.active.map_or(0, |a| a + 1)).is_some_and(|c| c.from <= slice)
+        {
             self.enforce_next(context, length, out);
         }
+        let was_alerted = self.is_alerted(slice);
         let active = self.active.and_then(|a| self.configurations.get_mut(a));
         let active = active.ok_or(LedgerError::NotConfigured(slice.0))?;
-        active.definitions.iter_mut().for_each(|d| d.turn(slice, length));
+        if phase.decides_budget() {
+            active.definitions.iter_mut().for_each(|d| d.turn(slice, length));
+        }
+        let horizon = active.horizon_slices();
+        if active.exclusions.reach(slice.0 - horizon, slice.0 + horizon, length) {
+            self.masks.refresh(&active.exclusions);
+        }
         let configuration = &*active;
+        let before = Slice(slice.0 - 1);
+        let budget = if phase.decides_budget() { before } else { self.closed.unwrap_or(before) };
+        let decided = Decided { budget, alerts: before };
         for counted in counted {
             let definition = configuration.definition(slice, counted.slo)?;
             let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
             if !counts.is_none() {
                 let account = account(&mut self.accounts, counted.service, counted.rule);
-                let settled = definition.completed(Slice(slice.0 - 1));
-                account.series(counted.slo, definition, slice).add(slice, counts, definition, settled, slice);
+                let masks = &mut self.masks;
+                let mask = || masks.find(&configuration.exclusions, counted.service, definition);
+                let series = account.series(counted.slo, definition, slice, mask);
+                let mask = self.masks.get(series.mask);
+                series.add(slice, counts, (definition, mask), decided);
+                series.leave_out(slice, counted.verdicts.excluded, definition);
+            } else if counted.verdicts.excluded > 0
+                && let Some(series) = known(&mut self.accounts, counted.service, &definition.slo.name)
+            {
+                series.leave_out(slice, counted.verdicts.excluded, definition);
             }
         }
-        let first = self.closed.map_or(slice, Slice::next);
+        let first = if phase.decides_budget() { self.closed.map_or(slice, Slice::next) } else { slice };
+        if was_alerted {
+            // alerts were decided by what was known of it then
+            self.coverage_moved |= self.coverage.missing(slice.0, slice.0 + 1) != u64::from(context.unread);
+        }
         self.coverage.set(first.0, slice.0 + 1, context.unread);
-        let remembered = configuration.horizon_slices() + REVISED_S / i64::from(length.0);
-        self.coverage.forget(slice.0 + 1 - remembered);
-        let observed =
-            self.observed_from != context.observed_from || self.unread != context.unread || self.recovered;
-        let seen = Observation { from: context.observed_from, coverage: &self.coverage };
+        let remembered = horizon + REVISED_S / i64::from(length.0);
+        self.coverage.forget(budget.0 + 2 - remembered);
+        let moved = self.observed_from != context.observed_from;
+        let observed = match phase {
+            Phase::Alerts => moved || self.alerted_unread != context.unread || self.coverage_moved,
+            _ => moved || self.unread != context.unread || self.recovered,
+        };
+        let seen = Observation { from: context.observed_from, coverage: &self.coverage, masks: &self.masks };
         let mut publisher = Publisher {
             context,
             configuration,
             seen,
             length,
             slice,
+            settled: if phase.decides_budget() { slice } else { budget },
             end: length.end(slice),
             sequences: &mut self.sequences,
             out,
         };
         let (replay, end) = (publisher.replay(), publisher.end);
-        let leaves_history = self.in_history && !replay;
+        let leaves_history = phase.decides_alerts() && self.in_history && !replay;
         self.accounts.retain(|service, account| {
             let rule = account.rule;
             account.series.retain_mut(|series| {
@@ -86,10 +118,10 @@ impl Ledger {
                 if observed {
                     series.due_by(definition, slice);
                 }
-                let decides = series.is_due(slice) && definition.closes(slice);
+                let decides = series.is_due(slice, phase) && definition.closes(slice);
                 if decides {
-                    series.settle(slice, definition, seen, length);
-                    series.decide(definition, seen, slice, end, |series, finding| {
+                    series.settle(slice, definition, seen, (length, phase));
+                    series.decide(definition, seen, (slice, end), phase, |series, finding| {
                         publisher.publish(service, rule, series, definition, finding, Cause::Counted);
                     });
                 }
@@ -100,17 +132,23 @@ impl Ledger {
                     }
                 }
                 if decides {
-                    series.schedule(definition, seen, slice);
+                    series.schedule(definition, seen, slice, phase);
                 }
-                !(decides && series.is_spent())
+                !(decides && phase.decides_budget() && series.is_spent(definition, slice))
             });
             !account.series.is_empty()
         });
-        if configuration.hours && slice == last_of_hour(slice, length) {
+        if phase.decides_budget() && configuration.hours && slice == last_of_hour(slice, length) {
             Hour { configuration, seen, length, slice }.end(&mut self.accounts, &mut self.hours);
         }
-        (self.closed, self.observed_from, self.in_history) = (Some(slice), context.observed_from, replay);
-        (self.unread, self.recovered) = (context.unread, false);
+        self.observed_from = context.observed_from;
+        if phase.decides_budget() {
+            (self.closed, self.unread, self.recovered) = (Some(slice), context.unread, false);
+        }
+        if phase.decides_alerts() {
+            (self.in_history, self.alerted_unread, self.coverage_moved) = (replay, context.unread, false);
+            self.alerted = self.active.is_some_and(|a| self.configurations[a].early).then_some(slice);
+        }
         Ok(())
     }
 
@@ -125,13 +163,18 @@ impl Ledger {
         {
             definition.turn(last, length);
         }
+        let next = &mut self.configurations[active + 1];
+        let horizon = next.horizon_slices();
+        next.exclusions.reach(last.0 + 1 - horizon, last.0 + 1 + horizon, length);
+        let mut masks = Masks::default();
         let (old, new) = (&self.configurations[active], &self.configurations[active + 1]);
         let mut publisher = Publisher {
             context,
             configuration: old,
-            seen: Observation { from: self.observed_from, coverage: &self.coverage },
+            seen: Observation { from: self.observed_from, coverage: &self.coverage, masks: &self.masks },
             length,
             slice: last,
+            settled: last,
             end: length.end(last),
             sequences: &mut self.sequences,
             out,
@@ -159,7 +202,15 @@ impl Ledger {
                     publisher.publish(service, rule, series, before, finding, cause);
                 }
                 match (kept, series.exhausted) {
-                    (Some((index, after)), _) => series.carry_over(index, before, after, new.from),
+                    (Some((index, after)), _) => {
+                        let mask = masks.find(&new.exclusions, service, after);
+                        let (before_mask, after_mask) = (self.masks.get(series.mask), masks.get(mask));
+                        series.carry_over(index, before, after, new.from);
+                        series.mask = mask;
+                        if !before_mask.agrees(after_mask) {
+                            series.split_anew(after, (before_mask, after_mask), new.from);
+                        }
+                    }
                     (None, Some(since)) => {
                         let finding = Finding::Recovered { since };
                         publisher.publish(service, rule, series, before, finding, cause);
@@ -171,6 +222,7 @@ impl Ledger {
             account.rule = new.rule(service, old, rule);
             !account.series.is_empty()
         });
+        self.masks = masks;
         self.active = Some(active + 1);
         self.forget_configurations();
     }

@@ -5,13 +5,16 @@
 
 use super::LedgerError;
 use super::hours::REVISED_S;
+use super::mask::Exclusions;
 use crate::core::budgeting;
 use crate::core::calendar::Period;
 use crate::core::service::selects;
 use crate::core::settings::{Budgeting, ServiceRule, Settings, Slo};
 use crate::core::time::{Grain, Slice, SliceLength};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 /// An SLO as one configuration has it.
@@ -25,7 +28,7 @@ pub struct Definition {
     pub from: Slice,
     /// Base slices in a unit: what the budgeting method weighs as one.
     unit: i64,
-    /// The distinct rolling windows in use, units, ascending.
+    /// The distinct rolling windows in use, units, ascending; the SLO's own stands apart where alerts are decided early.
     rolling: Vec<u64>,
     /// Index of the SLO's own window; one past the rolling ones if it is a calendar's.
     budget: usize,
@@ -35,10 +38,43 @@ pub struct Definition {
     period: Option<(i64, i64)>,
     /// The most units that a period can have; 0 without a calendar.
     longest: i64,
+    /// Whether alerts are decided before budgets: no window is then shared between them.
+    early: bool,
+}
+
+/// What is decided at the end of a slice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Budget and alerts.
+    Both,
+    /// Alerts, early.
+    Alerts,
+    /// The budget, of which alerts were decided early.
+    Budget,
+}
+
+impl Phase {
+    pub(super) fn decides_alerts(self) -> bool {
+        self != Phase::Budget
+    }
+
+    pub(super) fn decides_budget(self) -> bool {
+        self != Phase::Alerts
+    }
+}
+
+/// The last slices decided.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Decided {
+    /// Of budgets.
+    pub(super) budget: Slice,
+    /// Of alerts; not before the other.
+    pub(super) alerts: Slice,
 }
 
 impl Definition {
-    fn new(slo: &Slo, length: SliceLength, generation: u32, from: Slice) -> Definition {
+    fn new(slo: &Slo, settings: &Settings, generation: u32, from: Slice) -> Definition {
+        let (length, early) = (settings.slice, settings.alerts_lateness_s.is_some());
         let unit_s = match slo.budgeting {
             Budgeting::Occurrences => length.0,
             Budgeting::Timeslices { slice_s, .. } | Budgeting::RatioTimeslices { slice_s } => {
@@ -49,16 +85,17 @@ impl Definition {
         let units = |seconds: u64| (seconds / u64::from(unit_s)).max(1);
         let own = slo.calendar.is_none().then_some(slo.window_s);
         let of_tiers = slo.tiers.iter().flat_map(|t| [t.long_s, t.short_s]);
-        let mut rolling: Vec<u64> = of_tiers.chain(own).map(units).collect();
+        let mut rolling: Vec<u64> = of_tiers.chain(own.filter(|_| !early)).map(units).collect();
         rolling.sort_unstable();
         rolling.dedup();
         let index = |seconds| rolling.partition_point(|w| *w < units(seconds));
         let tiers = slo.tiers.iter().map(|t| (index(t.long_s), index(t.short_s))).collect();
-        let budget = own.map_or(rolling.len(), index);
+        let budget = own.filter(|_| !early).map_or(rolling.len(), index);
+        rolling.extend(own.filter(|_| early).map(units));
         let unit = i64::from((unit_s / length.0).max(1));
         let longest = slo.calendar.as_ref().map_or(0, |c| units(c.unit.longest_s()) as i64);
         let slo = slo.clone();
-        Definition { slo, generation, from, unit, rolling, budget, tiers, period: None, longest }
+        Definition { slo, generation, from, unit, rolling, budget, tiers, period: None, longest, early }
     }
 
     /// Takes note of the calendar's period that the slice lies in.
@@ -155,7 +192,7 @@ impl Definition {
 
     /// How many units back the ledger remembers.
     pub(super) fn horizon(&self) -> i64 {
-        let rolling = self.rolling.last().map_or(0, |w| *w as i64);
+        let rolling = self.rolling.iter().max().map_or(0, |w| *w as i64);
         match &self.slo.calendar {
             Some(_) => rolling.max(self.longest),
             None => rolling,
@@ -170,6 +207,20 @@ impl Definition {
     /// The same in base slices.
     pub(super) fn horizon_slices(&self) -> i64 {
         self.horizon() * self.unit
+    }
+
+    /// Whether the window moves on with that phase.
+    pub(super) fn moves(&self, window: usize, phase: Phase) -> bool {
+        match phase {
+            Phase::Both => true,
+            Phase::Alerts => window != self.budget,
+            Phase::Budget => window == self.budget,
+        }
+    }
+
+    /// The last unit that is in the window's sum.
+    pub(super) fn settled(&self, window: usize, decided: Decided) -> i64 {
+        self.completed(if self.early && window != self.budget { decided.alerts } else { decided.budget })
     }
 
     /// Index of the SLO's own window.
@@ -221,6 +272,12 @@ pub struct Configuration {
     pub definitions: Vec<Definition>,
     /// Whether the standing of budgets is told every hour.
     pub(super) hours: bool,
+    /// When what happens does not count.
+    pub(super) exclusions: Exclusions,
+    /// SHA-256 of the settings as the journal keeps them, 64 hex digits.
+    pub sha256: Arc<str>,
+    /// Whether alerts are decided before budgets.
+    pub(super) early: bool,
 }
 
 impl Configuration {
@@ -247,10 +304,12 @@ impl Configuration {
                     (*highest, from)
                 }
             };
-            definitions.push(Definition::new(slo, settings.slice, generation, from));
+            definitions.push(Definition::new(slo, settings, generation, from));
         }
         let (services, hours) = (settings.services.clone(), settings.tiers.contains(&Grain::Hour));
-        Configuration { epoch, from, services, definitions, hours }
+        let exclusions = Exclusions::new(&settings.exclusions);
+        let (sha256, early) = (sha256(settings), settings.alerts_lateness_s.is_some());
+        Configuration { epoch, from, services, definitions, hours, exclusions, sha256, early }
     }
 
     /// How far back anything of it is remembered, slices.
@@ -262,6 +321,11 @@ impl Configuration {
     pub(super) fn definition(&self, slice: Slice, slo: u16) -> Result<&Definition, LedgerError> {
         let unknown = LedgerError::UnknownSlo { slice: slice.0, slo };
         self.definitions.get(slo as usize).ok_or(unknown)
+    }
+
+    /// Whether what the service did in the slice counts neither good nor bad for the definition: maintenance.
+    pub fn is_excluded(&self, slice: Slice, service: &str, d: &Definition, length: SliceLength) -> bool {
+        self.exclusions.hold(slice, service, d, length)
     }
 
     /// Index of the definition of that name that applies to the service: the first that selects it.
@@ -277,4 +341,14 @@ impl Configuration {
         let named = |name: &str| self.services.iter().position(|r| r.name == name);
         named(service).or_else(|| named(template?)).and_then(|i| u16::try_from(i).ok())
     }
+}
+
+fn sha256(settings: &Settings) -> Arc<str> {
+    // texts, numbers and lists: nothing that JSON cannot hold
+    let json = serde_json::to_vec(settings).unwrap_or_default();
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(json) {
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex.into()
 }

@@ -5,15 +5,17 @@
 use super::CloseContext;
 use super::definition::{Configuration, Definition};
 use super::packed::Counts;
-use super::series::{Finding, Observation, Series};
+use super::revision::Standing;
+use super::series::{Finding, Observation, Of, Series};
 use crate::core::budgeting;
 use crate::core::burn::{self, Millionths, Window};
+use crate::core::decimal::Decimal;
 use crate::core::event::data::{
     self, BudgetData, BudgetFacts, BudgetingMethod, BurnFacts, BurnWindow, Counted, Coverage, DecimalText,
-    Links, PolicyFacts, Projection, Provenance, SlaVerdict, SloFacts, Stamp, State, StateFacts, Verdict,
-    WindowFacts, WindowKind,
+    Links, PolicyFacts, Projection, Provenance, Published, RevisedEvent, RevisionCause, RevisionFacts,
+    SlaVerdict, SliFacts, SloFacts, Stamp, State, StateFacts, Verdict, WindowFacts, WindowKind,
 };
-use crate::core::event::{self, Event};
+use crate::core::event::{self, Event, Severity};
 use crate::core::policy;
 use crate::core::rollup::OutputPosition;
 use crate::core::settings::{Budgeting, Op, PolicyTier, ServiceRule};
@@ -31,9 +33,11 @@ pub(super) struct Publisher<'a> {
     pub(super) seen: Observation<'a>,
     /// Length of a slice.
     pub(super) length: SliceLength,
-    /// The last slice that the windows cover.
+    /// The slice that decides: the last one that alerts' windows cover.
     pub(super) slice: Slice,
-    /// Its end.
+    /// The last slice that budgets' windows cover: earlier where alerts are decided early.
+    pub(super) settled: Slice,
+    /// The end of the slice that decides.
     pub(super) end: Time,
     pub(super) sequences: &'a mut BTreeMap<String, u64>,
     pub(super) out: &'a mut Vec<Event>,
@@ -105,6 +109,7 @@ impl Publisher<'_> {
             Finding::Recovered { .. } => (event::RECOVERED, "recovered", None, None),
             Finding::Policy { .. } => (event::POLICY_CHANGED, "policy_changed", None, None),
             Finding::Closed => (event::WINDOW_CLOSED, "closed", None, None),
+            Finding::Revised { .. } => (event::REVISED, "revised", None, None),
             Finding::Frozen { tier } => (event::FROZEN, "frozen", Some(tier), None),
             Finding::Thawed { .. } => (event::THAWED, "thawed", None, None),
             Finding::Fired { tier } => (event::FIRING, "firing", Some(tier), None),
@@ -115,47 +120,59 @@ impl Publisher<'_> {
             event::POLICY_CHANGED => policy_tier(definition, finding).map_or("budget", |tier| &tier.name),
             event::FROZEN | event::THAWED => "data",
             event::WINDOW_CLOSED => "window",
+            event::REVISED if finding == (Finding::Revised { of: Of::Period }) => "window",
             _ => tier.and_then(|t| definition.slo.tiers.get(t as usize)).map_or("budget", |t| &*t.name),
         };
-        // all tiers of a policy are one budget's
-        let grouped = if kind == event::POLICY_CHANGED { "budget" } else { named };
-        let id = event::id(&subject, definition.generation, named, transition, self.end, 0);
+        // all tiers of a policy are one budget's, and so is what corrects it
+        let grouped = if kind == event::POLICY_CHANGED || kind == event::REVISED { "budget" } else { named };
+        let revision = self.revision(series, definition, finding);
+        let corrections = revision.as_ref().map_or(0, |revision| revision.number);
+        let id = event::id(&subject, definition.generation, named, transition, self.end, corrections);
         let position = next_position(self.context.position, self.out);
         let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
-        let budget = series.window(definition.budget(), definition, self.seen, self.slice);
+        let budget = series.budget(definition, self.seen, self.settled);
         let subject: Arc<str> = subject.into();
         let tier = tier.map(usize::from);
         let data = BudgetData {
             slo: self.slo(service, &subject, rule, definition),
-            sli: counts(series.requests(definition.budget(), definition), &budget),
+            sli: self.sli(series, definition, &budget),
             budget: self.budget(series, definition, &budget, bad),
             burn: tier.map(|tier| self.burn(series, definition, tier)),
             projection: self.projection(series, definition, tier, &budget),
             policy: policy_facts(definition, finding),
             verdict: (finding == Finding::Closed).then(|| verdict(definition, &budget)),
+            revision,
             severity: tier.map(|tier| definition.slo.tiers[tier].severity.clone()),
             links: Links {
                 runbook_url: rule.and_then(|r| r.runbook_url.clone()),
                 dashboard_url: rule.and_then(|r| r.dashboard_url.clone()),
+                query: self.query(service, definition, tier),
             },
-            state: self.state(series, finding, cause, event::fingerprint(&subject, grouped)),
+            state: self.state(
+                series,
+                (finding, definition.slo.objective),
+                cause,
+                event::fingerprint(&subject, grouped),
+            ),
             provenance: Provenance {
                 window_end: Stamp(self.end),
                 watermark: Stamp(self.context.watermark),
                 recorded_at: Stamp(self.context.clock),
                 coverage: Coverage {
                     slices: budget.slices,
-                    observed: series.observed(definition.budget(), definition, self.seen, self.slice),
+                    observed: series.observed(definition.budget(), definition, self.seen, self.settled),
                 },
                 complete: self.context.complete,
                 replay: self.replay(),
-                revision: 0,
+                revision: corrections,
                 epoch: self.configuration.epoch,
+                config_sha256: self.configuration.sha256.clone(),
                 position: position.position,
             },
             replay: self.replay(),
         };
         let sequence = number(self.sequences, &subject);
+        let severity = severity(definition, finding, data.verdict.as_ref());
         self.out.push(Event {
             position,
             key: service.clone(),
@@ -163,6 +180,8 @@ impl Publisher<'_> {
             kind,
             id,
             time: self.end,
+            recorded: self.context.clock,
+            severity,
             sequence,
             data: event::plain(&data),
         });
@@ -194,14 +213,81 @@ impl Publisher<'_> {
         }
     }
 
-    /// A rolling window ends with the deciding slice, a calendar's with its period.
+    /// What was told and what it would be now.
+    fn revision(&self, series: &Series, definition: &Definition, finding: Finding) -> Option<RevisionFacts> {
+        let Finding::Revised { of } = finding else { return None };
+        let told = series.told(of)?;
+        let objective = definition.slo.objective;
+        let published = |standing: &Standing| {
+            let window = standing.window();
+            let tier = policy::tier(&definition.slo.policy, &window, objective);
+            Published {
+                good: standing.requests.good,
+                bad: standing.requests.bad,
+                consumed_ratio: text(window.rate(objective)),
+                remaining_ratio: text(window.remaining(objective)),
+                exhausted: window.is_exhausted(objective),
+                policy: definition.slo.policy.get(usize::from(tier)).map(|tier| tier.name.clone()),
+                verdict: (of == Of::Period).then(|| verdict(definition, &window)),
+            }
+        };
+        let (first, last) = told.touched?;
+        Some(RevisionFacts {
+            of: if of == Of::Budget { RevisedEvent::Budget } else { RevisedEvent::WindowClosed },
+            window_end: Stamp(told.end),
+            number: told.revisions + 1,
+            cause: if told.by_exclusions { RevisionCause::Exclusions } else { RevisionCause::LateData },
+            slices_start: Stamp(self.length.start(Slice(definition.last_slice(first - 1).0 + 1))),
+            slices_end: Stamp(self.length.end(definition.last_slice(last))),
+            previous: published(&told.published),
+            corrected: published(&told.corrected),
+        })
+    }
+
+    /// The slices that show it, for the views over the rollups.
+    fn query(&self, service: &str, definition: &Definition, tier: Option<usize>) -> String {
+        let WindowFacts { start, end, .. } = self.window(definition);
+        let (since, until) = match tier {
+            Some(tier) => {
+                let long_s = definition.slo.tiers[tier].long_s.min(i64::MAX as u64) as i64;
+                (self.end.plus_seconds(-long_s), self.end)
+            }
+            None => (start.0, end.0),
+        };
+        let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        format!(
+            "SELECT slice_start, good, bad, excluded FROM sli WHERE service = {} AND slo = {} AND slice_start >= '{since}' AND slice_start < '{until}' ORDER BY slice_start",
+            quoted(service),
+            quoted(&definition.slo.name),
+        )
+    }
+
+    fn sli(&self, series: &Series, definition: &Definition, budget: &Window) -> SliFacts {
+        let Counted { good, bad, total, value } =
+            counts(series.requests(definition.budget(), definition), budget);
+        let (excluded, maintenance) = series.left_out(definition, self.settled);
+        SliFacts {
+            good,
+            bad,
+            total,
+            value,
+            excluded,
+            maintenance_good: maintenance.good,
+            maintenance_bad: maintenance.bad,
+        }
+    }
+
+    /// A rolling window ends with the last slice that budgets know of, a calendar's with its period.
     fn window(&self, definition: &Definition) -> WindowFacts {
         let slo = &definition.slo;
         let length_s = self.window_s(definition);
         let back = -(slo.window_s.min(i64::MAX as u64) as i64);
         let (start, end) = match definition.period(self.length) {
             Some(period) => (period.start, period.end),
-            None => (self.end.plus_seconds(back), self.end),
+            None => {
+                let end = self.length.end(self.settled);
+                (end.plus_seconds(back), end)
+            }
         };
         WindowFacts {
             kind: if slo.calendar.is_some() { WindowKind::Calendar } else { WindowKind::Rolling },
@@ -230,15 +316,17 @@ impl Publisher<'_> {
         let whole = budgeting::whole(&definition.slo.budgeting);
         let allowed = window.allowed(objective);
         // the rest of the period, not yet seen, as good at the mean rate so far
-        let projected = series.elapsed(definition, self.seen, self.slice).map(|(seen, slices)| {
+        let projected = series.elapsed(definition, self.seen, self.settled).map(|(seen, slices)| {
             let Window { good, bad, .. } = *window;
             Window { good, bad, slices, seen }
         });
+        let excluded = series.excluded(definition, self.seen, self.settled);
+        let counted_s = self.window_s(definition).saturating_sub(excluded * definition.unit_s(self.length));
         let in_slices = |value: Millionths, whole: u64| Millionths(value.0.div_euclid(i128::from(whole)));
         BudgetFacts {
             allowed_events: text(allowed.filter(|_| whole.is_none())),
             allowed_slices: text(allowed.zip(whole).map(|(allowed, whole)| in_slices(allowed, whole))),
-            allowed_seconds: DecimalText::of(burn::allowed_seconds(self.window_s(definition), objective)),
+            allowed_seconds: DecimalText::of(burn::allowed_seconds(counted_s, objective)),
             consumed_events: series.requests(definition.budget(), definition).bad,
             consumed_slices: text(whole.map(|whole| Millionths::of(window.bad.into(), whole.into()))),
             consumed_ratio: text(window.rate(objective)),
@@ -310,7 +398,13 @@ impl Publisher<'_> {
         }
     }
 
-    fn state(&self, series: &Series, finding: Finding, cause: Cause, fingerprint: String) -> StateFacts {
+    fn state(
+        &self,
+        series: &Series,
+        (finding, objective): (Finding, Decimal),
+        cause: Cause,
+        fingerprint: String,
+    ) -> StateFacts {
         let (previous, current, since) = match finding {
             Finding::Consumed { .. } if series.exhausted.is_some() => {
                 (State::Exhausted, State::Exhausted, series.exhausted)
@@ -327,6 +421,15 @@ impl Publisher<'_> {
                 Some(since) => (State::Exhausted, State::Exhausted, Some(since)),
                 None => (State::WithinBudget, State::WithinBudget, None),
             },
+            Finding::Revised { of } => {
+                let state = |standing: &Standing| match standing.window().is_exhausted(objective) {
+                    true => State::Exhausted,
+                    false => State::WithinBudget,
+                };
+                let told = series.told(of);
+                let (then, now) = told.map(|told| (told.published, told.corrected)).unwrap_or_default();
+                (state(&then), state(&now), told.map(|told| told.end))
+            }
             Finding::Frozen { .. } => (State::Live, State::Frozen, Some(self.end)),
             Finding::Thawed { since } => (State::Frozen, State::Live, Some(since)),
         };
@@ -348,6 +451,22 @@ fn policy_facts(definition: &Definition, finding: Finding) -> Option<PolicyFacts
 fn policy_tier(definition: &Definition, finding: Finding) -> Option<&PolicyTier> {
     let Finding::Policy { to, .. } = finding else { return None };
     definition.slo.policy.get(to as usize)
+}
+
+/// How bad a finding is.
+fn severity(definition: &Definition, finding: Finding, verdict: Option<&Verdict>) -> Severity {
+    let broken = |sla: &SlaVerdict| sla.met == Some(false);
+    match finding {
+        Finding::Fired { tier } if &*definition.slo.tiers[usize::from(tier)].severity == "page" => {
+            Severity::Error
+        }
+        Finding::Exhausted => Severity::Error,
+        Finding::Closed if verdict.and_then(|v| v.sla.as_ref()).is_some_and(broken) => Severity::Error,
+        Finding::Closed if verdict.is_some_and(|v| v.slo_met == Some(false)) => Severity::Warn,
+        Finding::Fired { .. } | Finding::Frozen { .. } => Severity::Warn,
+        Finding::Policy { from, to } if to > from => Severity::Warn,
+        _ => Severity::Info,
+    }
 }
 
 /// What a period came to. What was not read is not judged: the coverage stands beside it.

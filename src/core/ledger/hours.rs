@@ -34,7 +34,7 @@ pub(super) struct Hours {
 
 /// What had been decided of a budget at the end of an hour.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
-pub(super) struct Decided {
+pub(super) struct HourEnd {
     /// The last slice of the hour.
     pub(super) slice: Slice,
     firing: Box<[u16]>,
@@ -43,9 +43,9 @@ pub(super) struct Decided {
     policy: u16,
 }
 
-impl Decided {
-    fn of(series: &Series, slice: Slice) -> Decided {
-        Decided {
+impl HourEnd {
+    fn of(series: &Series, slice: Slice) -> HourEnd {
+        HourEnd {
             slice,
             firing: series.alerts.firing().map(|(tier, _)| tier).collect(),
             exhausted: series.exhausted,
@@ -82,7 +82,7 @@ impl Hour<'_> {
                     }
                 }
                 hours.put(self.row(service, series));
-                series.hours.push(Decided::of(series, self.slice));
+                series.hours.push(HourEnd::of(series, self.slice));
             }
         }
     }
@@ -90,14 +90,17 @@ impl Hour<'_> {
     /// How the budget stands at the end of the slice.
     fn row(&self, service: &Arc<str>, series: &Series) -> BudgetRow {
         let definition = &self.configuration.definitions[series.slo as usize];
-        self.told(service, series, definition, &Decided::of(series, self.slice), None)
+        // alerts look at more than has closed where they are decided early
+        let early = self.configuration.early;
+        let sums = early.then(|| series.sums_at(self.slice, self.slice, definition, early));
+        self.told(service, series, definition, &HourEnd::of(series, self.slice), sums.as_ref())
     }
 
     /// How it stood at the end of an earlier hour, with what has come since.
-    fn revised(&self, service: &Arc<str>, series: &Series, decided: &Decided) -> BudgetRow {
+    fn revised(&self, service: &Arc<str>, series: &Series, decided: &HourEnd) -> BudgetRow {
         let definition = &self.configuration.definitions[series.slo as usize];
         let then = definition.at(decided.slice, self.length);
-        let sums = series.sums_at(decided.slice, self.slice, &then);
+        let sums = series.sums_at(decided.slice, self.slice, &then, self.configuration.early);
         self.told(service, series, &then, decided, Some(&sums))
     }
 
@@ -106,16 +109,14 @@ impl Hour<'_> {
         service: &Arc<str>,
         series: &Series,
         d: &Definition,
-        decided: &Decided,
+        decided: &HourEnd,
         sums: Option<&Sums>,
     ) -> BudgetRow {
         let (slice, length, objective) = (decided.slice, self.length, d.slo.objective);
-        let window = |i: usize| match sums {
-            Some(sums) => series.window_of(sums, i, d, self.seen, slice),
-            None => series.window(i, d, self.seen, slice),
-        };
+        let window = |i: usize| series.window_of(sums, i, d, self.seen, slice);
         let requests = |i: usize| sums.map_or_else(|| series.requests(i, d), |sums| sums.requests(i));
-        let (budget, whole) = (window(d.budget()), budgeting::whole(&d.slo.budgeting).unwrap_or(1).into());
+        let budget = series.budget_of(sums, d, self.seen, slice);
+        let whole = budgeting::whole(&d.slo.budgeting).unwrap_or(1).into();
         let bad = i128::from(budget.bad) * 1_000_000;
         let allowed = budget.allowed(objective).map(|allowed| allowed.0);
         let in_units = |parts: i128| clamped(Millionths(parts.div_euclid(whole)));
@@ -181,7 +182,7 @@ impl Ledger {
             && configuration.hours
             && last_of_hour(slice, length) != slice
         {
-            let seen = Observation { from: self.observed_from, coverage: &self.coverage };
+            let seen = Observation { from: self.observed_from, coverage: &self.coverage, masks: &self.masks };
             let hour = Hour { configuration, seen, length, slice };
             for (service, account) in &self.accounts {
                 account.series.iter().for_each(|series| self.hours.put(hour.row(service, series)));

@@ -8,7 +8,8 @@
 //! ledger.configure(&configure)?;                    // as its journal record comes; takes effect at its slice
 //! ledger.close(&context, counted, &mut events)?;    // every slice in order …
 //! ledger.close_empty(&context, &mut events)?;       // … or a stretch of empty ones, up to context.slice
-//! ledger.correct(slice, counted)?;                  // counts of a slice that has closed
+//! ledger.alert(&context, counted, &mut events)?;    // alerts before the close, where they are decided early
+//! ledger.correct(slice, counted)?;                  // counts of a slice that has closed, or was alerted of
 //! ledger.gap(&gap, position, &mut events);          // numbers and publishes a slo.data.gap
 //! ledger.take_hours(cut, below, false);             // rows of the hours that are over, at a cut
 //! ```
@@ -22,7 +23,9 @@ mod definition;
 mod facts;
 mod history;
 mod hours;
+mod mask;
 mod packed;
+mod revision;
 mod series;
 mod sums;
 
@@ -37,7 +40,9 @@ use crate::core::event::{DataGap, Event};
 use crate::core::partial::Verdicts;
 use crate::core::time::{Slice, SliceLength, Time};
 use coverage::Coverage;
+use definition::{Decided, Phase};
 use hours::Hours;
+use mask::Masks;
 use serde::{Deserialize, Serialize};
 use series::{Observation, Series};
 use std::collections::BTreeMap;
@@ -127,12 +132,16 @@ pub struct Ledger {
     configurations: Vec<Configuration>,
     /// Index of the one in force.
     active: Option<usize>,
+    /// What the exclusions of the one in force leave out, in units.
+    masks: Masks,
     /// The highest generation of every SLO name.
     generations: BTreeMap<Arc<str>, u32>,
     accounts: BTreeMap<Arc<str>, Account>,
     /// The last number of every subject.
     sequences: BTreeMap<String, u64>,
     closed: Option<Slice>,
+    /// The last slice whose alerts were decided, where they are decided early.
+    alerted: Option<Slice>,
     observed_from: Option<Slice>,
     /// Whether the last slice closed was history.
     in_history: bool,
@@ -142,6 +151,10 @@ pub struct Ledger {
     /// Whether the coverage of closed slices has changed since.
     recovered: bool,
     hours: Hours,
+    /// The same of the last slice whose alerts were decided.
+    alerted_unread: u16,
+    /// Whether the coverage of slices whose alerts were decided has changed since.
+    coverage_moved: bool,
 }
 
 /// How a budget stands, for metrics.
@@ -216,7 +229,59 @@ impl Ledger {
             }
             _ => {}
         }
-        self.step(context, counted, out)
+        self.step(context, counted, self.phase(slice), out)
+    }
+
+    /// Decides the alerts of the next slice early, with what was counted in it so far; its close is then given nothing any
+    /// more, and what comes until then is a correction.
+    ///
+    /// # Errors
+    /// A slice that does not follow the last one, or that another configuration decides than the one in force.
+    pub fn alert<'a>(
+        &mut self,
+        context: &CloseContext,
+        counted: impl IntoIterator<Item = Counted<'a>>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), LedgerError> {
+        if self.decided().map(|d| d.alerts.next()) != Some(context.slice) {
+            return Err(LedgerError::OutOfOrder(context.slice.0));
+        }
+        if !self.is_early() || self.border().is_some_and(|border| border <= context.slice) {
+            return Err(LedgerError::NotConfigured(context.slice.0));
+        }
+        self.step(context, counted, Phase::Alerts, out)
+    }
+
+    /// The next slice whose alerts are to be decided. None before the first one has closed.
+    pub fn next_alert(&self) -> Option<Slice> {
+        self.decided().map(|decided| decided.alerts.next())
+    }
+
+    /// Whether the configuration in force decides alerts early.
+    pub fn is_early(&self) -> bool {
+        self.active.and_then(|a| self.configurations.get(a)).is_some_and(|c| c.early)
+    }
+
+    /// The first slice that a configuration decides which is not in force yet.
+    pub fn border(&self) -> Option<Slice> {
+        self.configurations.get(self.active.map_or(0, |a| a + 1)).map(|c| c.from)
+    }
+
+    /// Whether the slice's alerts have been decided before its close.
+    pub fn is_alerted(&self, slice: Slice) -> bool {
+        self.alerted.is_some_and(|alerted| slice <= alerted)
+            && self.closed.is_none_or(|closed| slice > closed)
+    }
+
+    /// The last slices decided. None before the first one has closed.
+    fn decided(&self) -> Option<Decided> {
+        let budget = self.closed?;
+        Some(Decided { budget, alerts: self.alerted.map_or(budget, |alerted| alerted.max(budget)) })
+    }
+
+    /// What the close of the slice decides.
+    fn phase(&self, slice: Slice) -> Phase {
+        if self.is_alerted(slice) { Phase::Budget } else { Phase::Both }
     }
 
     /// Closes all slices up to the context's as empty ones: the same outcome as closing one by one, without
@@ -225,14 +290,14 @@ impl Ledger {
     /// # Errors
     /// A slice that is not after the last one, or that no configuration decides.
     pub fn close_empty(&mut self, context: &CloseContext, out: &mut Vec<Event>) -> Result<(), LedgerError> {
-        let Some(closed) = self.closed else { return self.step(context, [], out) };
+        let Some(closed) = self.closed else { return self.step(context, [], Phase::Both, out) };
         if context.slice <= closed {
             return Err(LedgerError::OutOfOrder(context.slice.0));
         }
         let mut next = closed.next();
         while next <= context.slice {
             let stop = self.next_stop(next, context).clamp(next, context.slice);
-            self.step(&CloseContext { slice: stop, ..context.clone() }, [], out)?;
+            self.step(&CloseContext { slice: stop, ..context.clone() }, [], self.phase(stop), out)?;
             next = stop.next();
         }
         Ok(())
@@ -244,9 +309,10 @@ impl Ledger {
     /// # Errors
     /// A slice that has not closed, or counts that its configuration does not know.
     pub fn correct(&mut self, slice: Slice, counted: Counted<'_>) -> Result<bool, LedgerError> {
-        let Some(closed) = self.closed.filter(|closed| slice <= *closed) else {
+        let Some(decided) = self.decided().filter(|decided| slice <= decided.alerts) else {
             return Err(LedgerError::NotClosed(slice.0));
         };
+        let closed = decided.budget;
         let Some(of_slice) = configuration_of(&self.configurations, slice) else { return Ok(false) };
         let Some(configuration) = self.active.and_then(|a| self.configurations.get(a)) else {
             return Err(LedgerError::NotConfigured(slice.0));
@@ -256,6 +322,7 @@ impl Ledger {
         let Some(slo) = configuration.find(counted.service, name) else { return Ok(false) };
         let definition = configuration.definition(slice, slo)?;
         let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
+        let excluded = counted.verdicts.excluded;
         let remembered = slice.0 > closed.0 - definition.horizon_slices();
         if definition.generation != generation || !remembered {
             return Ok(false);
@@ -266,20 +333,28 @@ impl Ledger {
                 false => configuration.rule(counted.service, of_slice, counted.rule),
             };
             let account = account(&mut self.accounts, counted.service, rule);
-            let settled = definition.completed(closed);
-            let series = account.series(slo, definition, closed);
-            series.add(slice, counts, definition, settled, closed);
-            series.late = Some(series.late.map_or(slice, |late| late.min(slice)));
+            let masks = &mut self.masks;
+            let mask = || masks.find(&configuration.exclusions, counted.service, definition);
+            let series = account.series(slo, definition, closed, mask);
+            let mask = self.masks.get(series.mask);
+            series.add(slice, counts, (definition, mask), decided);
+            if slice <= decided.budget {
+                series.late = Some(series.late.map_or(slice, |late| late.min(slice)));
+            }
+        }
+        if let Some(series) = known(&mut self.accounts, counted.service, name) {
+            series.leave_out(slice, excluded, definition);
         }
         Ok(true)
     }
 
     /// What share of a closed slice was not read turns out to be another: input was lost, or has come after all.
     pub fn cover(&mut self, slice: Slice, unread: u16) {
-        if self.closed.is_some_and(|closed| slice <= closed) {
+        if self.decided().is_some_and(|decided| slice <= decided.alerts) {
             let before = self.coverage.missing(slice.0, slice.0 + 1);
             self.coverage.set(slice.0, slice.0 + 1, unread);
-            self.recovered |= before != u64::from(unread);
+            let moved = before != u64::from(unread);
+            (self.recovered, self.coverage_moved) = (self.recovered || moved, self.coverage_moved || moved);
         }
     }
 
@@ -302,6 +377,12 @@ impl Ledger {
     /// What the SLO at that index meant in the slice: generation, objective and window of its row.
     pub fn definition(&self, slice: Slice, slo: u16) -> Option<&Definition> {
         configuration_of(&self.configurations, slice)?.definitions.get(slo as usize)
+    }
+
+    /// Whether what the service did in the slice counts neither good nor bad for the SLO at that index: maintenance.
+    pub fn is_excluded(&self, slice: Slice, service: &str, slo: u16) -> bool {
+        let found = self.configuration(slice).and_then(|c| Some((c, c.definitions.get(usize::from(slo))?)));
+        found.zip(self.length).is_some_and(|((c, d), length)| c.is_excluded(slice, service, d, length))
     }
 
     /// The configuration that decides the slice.
@@ -335,17 +416,17 @@ impl Ledger {
     /// How every budget stands after the last slice closed, ascending by service and SLO.
     pub fn gauges(&self) -> impl Iterator<Item = Gauge<'_>> {
         let configuration = self.active.and_then(|a| self.configurations.get(a));
-        let closed = self.closed.unwrap_or_default();
-        let seen = Observation { from: self.observed_from, coverage: &self.coverage };
+        let decided = self.decided().unwrap_or(Decided { budget: Slice(0), alerts: Slice(0) });
+        let seen = Observation { from: self.observed_from, coverage: &self.coverage, masks: &self.masks };
         self.accounts.iter().flat_map(|(service, a)| a.series.iter().map(move |s| (service, s))).filter_map(
             move |(service, series)| {
                 let d = configuration?.definitions.get(series.slo as usize)?;
-                let rate = |i| series.window(i, d, seen, closed).rate(d.slo.objective);
+                let rate = |i| series.window(i, d, seen, decided.alerts).rate(d.slo.objective);
                 let burns = d.slo.tiers.iter().enumerate().map(|(i, tier)| {
                     let (long, short) = d.tier(i);
                     (&tier.name, rate(long), rate(short), series.alerts.since(i as u16).is_some())
                 });
-                let window = series.window(d.budget(), d, seen, closed);
+                let window = series.budget(d, seen, decided.budget);
                 let (slo, remaining) = (&d.slo.name, window.remaining(d.slo.objective));
                 Some(Gauge { service, slo, remaining, window, definition: d, burns: burns.collect() })
             },
@@ -355,11 +436,17 @@ impl Ledger {
 
 impl Account {
     /// The series of an SLO, made if there is none.
-    fn series(&mut self, slo: u16, definition: &Definition, now: Slice) -> &mut Series {
+    fn series(
+        &mut self,
+        slo: u16,
+        definition: &Definition,
+        now: Slice,
+        mask: impl FnOnce() -> Option<u16>,
+    ) -> &mut Series {
         let i = match self.series.binary_search_by(|s| s.name.cmp(&definition.slo.name)) {
             Ok(i) => i,
             Err(i) => {
-                self.series.insert(i, Series::new(slo, definition, now));
+                self.series.insert(i, Series::new(slo, definition, now, mask()));
                 i
             }
         };
@@ -378,6 +465,17 @@ fn account<'a>(
         accounts.insert(service.clone(), Account { rule, series: Vec::new() });
     }
     accounts.get_mut(service).expect("it was put there")
+}
+
+/// The service's series of that SLO, if there is one.
+fn known<'a>(
+    accounts: &'a mut BTreeMap<Arc<str>, Account>,
+    service: &str,
+    slo: &str,
+) -> Option<&'a mut Series> {
+    let series = &mut accounts.get_mut(service)?.series;
+    let i = series.binary_search_by(|s| (*s.name).cmp(slo)).ok()?;
+    series.get_mut(i)
 }
 
 /// The configuration that decides the slice: the last that starts no later.

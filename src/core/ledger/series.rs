@@ -3,21 +3,28 @@
 //! Invariant: each window's sum is the sum of the history over its units, and a series that is not due
 //! would change nothing if it were looked at. (A unit is a slice, or as many as the budgeting method takes for one.)
 
-use super::coverage::{Coverage, SHARES};
-use super::definition::Definition;
+mod schedule;
+mod windows;
+
+use super::coverage::Coverage;
+use super::definition::{Decided, Definition, Phase};
 use super::history::History;
-use super::hours::Decided;
+use super::hours::HourEnd;
+use super::mask::{Mask, Masks};
 use super::packed::Counts;
+use super::revision::{Standing, Told};
 use super::sums::{Sums, weigh};
 use crate::core::alert::{self, Alerts, Change};
 use crate::core::budgeting;
-use crate::core::burn::Window;
 use crate::core::decimal::Ratio;
 use crate::core::policy;
-use crate::core::settings::{Bound, OnEmpty};
+use crate::core::settings::OnEmpty;
 use crate::core::time::{Slice, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// Units in a block of what the indicator left out: exact enough to be told, and costs next to nothing.
+const LEFT_OUT_UNITS: i64 = 64;
 
 /// A budget's account.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
@@ -30,11 +37,15 @@ pub(super) struct Series {
     pub(super) generation: u32,
     /// Nobody counted for it before this slice.
     pub(super) from: Slice,
-    /// Requests by unit.
+    /// Requests by unit, but for those of excluded units.
     history: History,
+    /// Requests of excluded units.
+    maintenance: History,
+    /// Requests that the indicator left out, by blocks of units: good here.
+    left_out: History,
+    /// Number of the mask that says which units are excluded.
+    pub(super) mask: Option<u16>,
     sums: Sums,
-    /// What the unit that is not over has brought; it is in the history, and not yet in the sums.
-    open: Counts,
     /// First unit of the period that the calendar window's sum is of.
     period: i64,
     /// The first unit that ever brought a request.
@@ -48,14 +59,18 @@ pub(super) struct Series {
     pub(super) policy: u16,
     /// What is bad, as the budgeting method weighs it, and no `slo.budget.consumed` has told yet.
     pending_bad: u64,
+    /// What the last event about the budget said, and the last one about the end of a period.
+    told: [Option<Box<Told>>; 2],
     /// The first slice whose close may change anything even though it brings nothing.
     due: Slice,
+    /// The same for alerts, where they are decided early.
+    due_alerts: Slice,
     /// The latest slice that brought something.
     latest: Slice,
     /// The earliest slice that late counts came for in this hour.
     pub(super) late: Option<Slice>,
     /// What was decided at the ends of the latest hours, ascending: late counts may still revise their rows.
-    pub(super) hours: Vec<Decided>,
+    pub(super) hours: Vec<HourEnd>,
 }
 
 /// What a look at a series found, in the order in which it is told.
@@ -79,6 +94,17 @@ pub(super) enum Finding {
     Policy { from: u16, to: u16 },
     /// The calendar's period is over.
     Closed,
+    /// What was told is another by now: the last event about the budget, or about the end of a period.
+    Revised { of: Of },
+}
+
+/// What was told, by its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Of {
+    /// The last event about the budget.
+    Budget,
+    /// The last end of a period.
+    Period,
 }
 
 /// How far observation goes.
@@ -88,6 +114,8 @@ pub(super) struct Observation<'a> {
     pub(super) from: Option<Slice>,
     /// What was not read since.
     pub(super) coverage: &'a Coverage,
+    /// What is excluded.
+    pub(super) masks: &'a Masks,
 }
 
 impl Observation<'_> {
@@ -104,15 +132,17 @@ impl Observation<'_> {
 }
 
 impl Series {
-    pub(super) fn new(slo: u16, definition: &Definition, now: Slice) -> Series {
+    pub(super) fn new(slo: u16, definition: &Definition, now: Slice, mask: Option<u16>) -> Series {
         Series {
             name: definition.slo.name.clone(),
             slo,
             generation: definition.generation,
             from: definition.from,
             history: History::default(),
+            maintenance: History::default(),
+            left_out: History::default(),
+            mask,
             sums: Sums::zero(definition),
-            open: Counts::NONE,
             period: definition.period_units().map_or(0, |(first, _)| first),
             first: i64::MAX,
             alerts: Alerts::default(),
@@ -120,41 +150,57 @@ impl Series {
             frozen: None,
             policy: 0,
             pending_bad: 0,
+            told: [None, None],
             due: now,
+            due_alerts: now,
             latest: now,
             late: None,
             hours: Vec::new(),
         }
     }
 
-    /// Adds to a slice that closes now, or that has closed and that a window still covers. `settled` is the last
-    /// unit that is in the sums.
-    pub(super) fn add(&mut self, slice: Slice, counts: Counts, d: &Definition, settled: i64, now: Slice) {
+    /// Adds to a slice that closes now, or that has closed and that a window still covers.
+    pub(super) fn add(
+        &mut self,
+        slice: Slice,
+        counts: Counts,
+        (d, mask): (&Definition, &Mask),
+        decided: Decided,
+    ) {
         let unit = d.unit(slice);
-        if unit > settled {
-            self.open.add(counts);
-        } else {
-            let before = self.history.get(unit);
-            for window in 0..d.windows() {
-                if unit >= d.first(window, settled) && self.is_current(window, d) {
-                    self.sums.add(window, d, before, counts);
-                }
+        self.first = self.first.min(unit);
+        self.due_by(d, decided.budget.next());
+        self.due_alerts = self.due_alerts.min(d.last_slice(d.unit(decided.alerts.next())));
+        if mask.holds(unit) {
+            self.maintenance.add(unit, counts);
+            return;
+        }
+        let before = self.history.get(unit);
+        for window in 0..d.windows() {
+            // what is not settled yet is taken from the history then
+            let settled = d.settled(window, decided);
+            if unit <= settled && unit >= d.first(window, settled) && self.is_current(window, d) {
+                self.sums.add(window, d, before, counts);
             }
+        }
+        if unit <= d.settled(d.budget(), decided) {
             let mut after = before;
             after.add(counts);
+            for told in self.told.iter_mut().flatten() {
+                told.correct(unit, d, before, after);
+            }
             // late good requests may make a bad slice good
             let (before, after) = (weigh(d, before).bad, weigh(d, after).bad);
             self.pending_bad = self.pending_bad.saturating_add(after).saturating_sub(before);
         }
         self.history.add(unit, counts);
-        self.first = self.first.min(unit);
-        self.due_by(d, now);
         self.latest = self.latest.max(slice);
     }
 
     /// Makes it due when the unit that the slice lies in is over.
     pub(super) fn due_by(&mut self, d: &Definition, slice: Slice) {
-        self.due = self.due.min(d.last_slice(d.unit(slice)));
+        let last = d.last_slice(d.unit(slice));
+        (self.due, self.due_alerts) = (self.due.min(last), self.due_alerts.min(last));
     }
 
     /// Whether the window's sum is of the period that the definition is in; a rolling one's always is.
@@ -163,13 +209,17 @@ impl Series {
     }
 
     /// Whether closing the slice may change anything.
-    pub(super) fn is_due(&self, slice: Slice) -> bool {
-        self.due <= slice
+    pub(super) fn is_due(&self, slice: Slice, phase: Phase) -> bool {
+        match phase {
+            Phase::Both => self.due() <= slice,
+            Phase::Alerts => self.due_alerts <= slice,
+            Phase::Budget => self.due <= slice,
+        }
     }
 
     /// The first slice whose close may change anything.
     pub(super) fn due(&self) -> Slice {
-        self.due
+        self.due.min(self.due_alerts)
     }
 
     /// Takes the unit that is over with the slice into the sums, and out of them what leaves their windows.
@@ -178,11 +228,11 @@ impl Series {
         slice: Slice,
         d: &Definition,
         seen: Observation<'_>,
-        length: SliceLength,
+        (length, phase): (SliceLength, Phase),
     ) {
         let unit = d.unit(slice);
-        let open = std::mem::take(&mut self.open);
-        for window in 0..d.windows() {
+        let counts = self.history.get(unit);
+        for window in (0..d.windows()).filter(|window| d.moves(*window, phase)) {
             match d.length(window) {
                 Some(length) => {
                     if !self.sums.requests(window).is_none() {
@@ -195,15 +245,62 @@ impl Series {
                     self.sums.recount(window, &self.history, d, unit - 1);
                 }
             }
-            self.sums.add(window, d, Counts::NONE, open);
+            self.sums.add(window, d, Counts::NONE, counts);
         }
-        let read = seen.coverage.missing(d.last_slice(unit - 1).0 + 1, slice.0 + 1) == 0;
-        let bad = match open.is_none() && d.empty() == Some(false) && read && self.is_active(unit) {
+        if !phase.decides_budget() {
+            return;
+        }
+        let read = seen.coverage.missing(d.last_slice(unit - 1).0 + 1, slice.0 + 1) == 0
+            && !seen.masks.get(self.mask).holds(unit);
+        let bad = match counts.is_none() && d.empty() == Some(false) && read && self.is_active(unit) {
             true => budgeting::whole(&d.slo.budgeting).unwrap_or(0),
-            false => weigh(d, open).bad,
+            false => weigh(d, counts).bad,
         };
         self.pending_bad = self.pending_bad.saturating_add(bad);
-        self.history.drop_before(unit + 1 - d.remembered(length));
+        let oldest = unit + 1 - d.remembered(length);
+        self.history.drop_before(oldest);
+        self.maintenance.drop_before(oldest);
+        self.left_out.drop_before(oldest.div_euclid(LEFT_OUT_UNITS));
+    }
+
+    /// Takes note of requests that the indicator left out.
+    pub(super) fn leave_out(&mut self, slice: Slice, excluded: u64, d: &Definition) {
+        let block = d.unit(slice).div_euclid(LEFT_OUT_UNITS);
+        self.left_out.add(block, Counts { good: excluded, bad: 0 });
+    }
+
+    /// Other units are excluded than before, of those that are remembered too: their requests change sides.
+    pub(super) fn split_anew(&mut self, d: &Definition, (old, mask): (&Mask, &Mask), border: Slice) {
+        let settled = d.completed(Slice(border.0 - 1));
+        let (counted, excluded) = (std::mem::take(&mut self.history), std::mem::take(&mut self.maintenance));
+        let mut all: Vec<(i64, Counts, bool)> =
+            counted.iter_from(i64::MIN).map(|(u, c)| (u, c, true)).collect();
+        all.extend(excluded.iter_from(i64::MIN).map(|(u, c)| (u, c, false)));
+        all.sort_by_key(|(unit, ..)| *unit);
+        for told in &mut self.told {
+            // what an empty unit counts as is not known of those that are forgotten
+            if d.empty().is_some() {
+                *told = None;
+            }
+            let Some(told) = told else { continue };
+            let (first, last) = told.units();
+            let moved = all.iter().filter(|(unit, _, counted)| *counted == mask.holds(*unit));
+            let moved = moved.map(|(unit, counts, counted)| (*unit, *counts, !counted));
+            told.exclude(d, (old.count(first, last + 1), mask.count(first, last + 1)), moved);
+        }
+        for (unit, counts, was_counted) in all {
+            let counts_now = !mask.holds(unit);
+            let side = if counts_now { &mut self.history } else { &mut self.maintenance };
+            side.add(unit, counts);
+            let bad = if unit > settled { 0 } else { weigh(d, counts).bad };
+            match (was_counted, counts_now) {
+                (true, false) => self.pending_bad = self.pending_bad.saturating_sub(bad),
+                (false, true) => self.pending_bad = self.pending_bad.saturating_add(bad),
+                _ => {}
+            }
+        }
+        self.sums = Sums::of(&self.history, d, settled);
+        self.due_by(d, border);
     }
 
     /// Whether empty units count: from the first request on, while some window holds one.
@@ -211,61 +308,16 @@ impl Series {
         unit >= self.first && !self.sums.is_none()
     }
 
-    /// One of the definition's windows as the budgeting method weighs it, as it stands at the end of the slice.
-    pub(super) fn window(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> Window {
-        let counts = if self.is_current(i, d) { self.sums.weighed(i) } else { Counts::NONE };
-        self.filled(counts, i, d, seen, slice, self.is_active(d.completed(slice)))
-    }
-
-    /// The same at the end of an earlier slice, by the sums as they were then.
-    pub(super) fn window_of(
-        &self,
-        sums: &Sums,
-        i: usize,
-        d: &Definition,
-        seen: Observation<'_>,
-        slice: Slice,
-    ) -> Window {
-        let active = d.completed(slice) >= self.first && !sums.is_none();
-        self.filled(sums.weighed(i), i, d, seen, slice, active)
-    }
-
-    /// What was counted in a window, and what its empty units count as while some window holds a request.
-    fn filled(
-        &self,
-        Counts { mut good, mut bad }: Counts,
-        i: usize,
-        d: &Definition,
-        seen: Observation<'_>,
-        slice: Slice,
-        active: bool,
-    ) -> Window {
-        let unit = d.completed(slice);
-        let first = d.first(i, unit);
-        let slices = u64::try_from(unit + 1 - first).unwrap_or(0);
-        if let (Some(is_good), Some(whole)) = (d.empty(), budgeting::whole(&d.slo.budgeting))
-            && active
-        {
-            let first = first.max(self.first);
-            let units = u64::try_from(unit + 1 - first).unwrap_or(0);
-            let counted = (good + bad) / whole + self.unread(first, unit, d, seen);
-            let empty = units.saturating_sub(counted) * whole;
-            *(if is_good { &mut good } else { &mut bad }) += empty;
-        }
-        let seen = seen.seen(d, self.from, unit).min(slices);
-        // a calendar's window is what has been of it: nothing is filled in
-        let seen = if d.length(i).is_none() && seen > 0 { slices } else { seen };
-        Window { good, bad, slices, seen }
-    }
-
-    /// The sums as they would have been at the end of an earlier slice; `d` is in that slice's period, `now` is the last one closed.
-    pub(super) fn sums_at(&self, then: Slice, now: Slice, d: &Definition) -> Sums {
+    /// The sums as they would have been at the end of an earlier slice, or of the last one closed; `d` is in that slice's
+    /// period, `now` is the last one closed. What alerts look at is further on where they are decided early.
+    pub(super) fn sums_at(&self, then: Slice, now: Slice, d: &Definition, early: bool) -> Sums {
         let (then, now) = (d.completed(then), d.completed(now));
         let mut sums = self.sums.clone();
         let held = |from: i64, to: i64| self.history.iter_from(from).take_while(move |(at, _)| *at < to);
         let since: Vec<Counts> = held(then + 1, now + 1).map(|(_, counts)| counts).collect();
         for window in 0..d.windows() {
             let kept = match d.length(window) {
+                _ if early && !d.moves(window, Phase::Budget) => false,
                 Some(length) => then > now - length,
                 None => self.is_current(window, d),
             };
@@ -283,69 +335,6 @@ impl Series {
         sums
     }
 
-    /// How many units from `first` to `unit` hold no request and were not read in full: nobody knows what they held.
-    fn unread(&self, first: i64, unit: i64, d: &Definition, seen: Observation<'_>) -> u64 {
-        let slices = d.unit_slices();
-        let (mut unread, mut below) = (0, i64::MAX);
-        for (from, to) in seen.coverage.runs(first * slices, (unit + 1) * slices) {
-            // two runs may meet within one unit
-            let last = d.unit(Slice(to - 1)).min(below - 1);
-            below = d.unit(Slice(from)).min(below);
-            unread += (below..=last).filter(|unit| self.history.get(*unit).is_none()).count() as u64;
-        }
-        unread
-    }
-
-    /// How much of the seen part of a window was read, and how much there is of it, in [`SHARES`] of base slices.
-    pub(super) fn covered(
-        &self,
-        i: usize,
-        d: &Definition,
-        seen: Observation<'_>,
-        slice: Slice,
-    ) -> (u64, u64) {
-        let unit = d.completed(slice);
-        let units = u64::try_from(unit + 1 - d.first(i, unit)).unwrap_or(0);
-        let units = seen.seen(d, self.from, unit).min(units);
-        let (slices, first) = (d.unit_slices(), unit + 1 - units as i64);
-        let whole = slices as u64 * SHARES;
-        let missing = |first: i64, end: i64| seen.coverage.missing(first * slices, end * slices);
-        let covered = match d.slo.on_empty {
-            OnEmpty::Gap => {
-                let held = self.history.iter_from(first).map(|(at, _)| at).take_while(|at| *at <= unit);
-                held.map(|at| whole - missing(at, at + 1)).sum()
-            }
-            _ => units * whole - missing(first, unit + 1),
-        };
-        (covered, units * whole)
-    }
-
-    /// How many units of a window were read.
-    pub(super) fn observed(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> u64 {
-        self.covered(i, d, seen, slice).0 / (d.unit_slices() as u64 * SHARES)
-    }
-
-    /// Whether too little of the window was read to decide.
-    fn is_thin(&self, i: usize, d: &Definition, seen: Observation<'_>, slice: Slice) -> bool {
-        let (covered, all) = self.covered(i, d, seen, slice);
-        u128::from(covered) * 100_000_000 < u128::from(all) * u128::from(d.slo.coverage_min.0)
-    }
-
-    /// Whether coverage can hold anything back: an alert fires, or there is something that might make one fire.
-    fn is_at_stake(&self, d: &Definition) -> bool {
-        let bad = |w: usize| self.sums.weighed(w).bad > 0;
-        let of_tiers = || (0..d.slo.tiers.len()).map(|t| d.tier(t).0);
-        !self.alerts.is_quiet() || self.frozen.is_some() || of_tiers().any(bad)
-    }
-
-    /// What share of a calendar's period has been seen, in units: (seen, of the whole period).
-    pub(super) fn elapsed(&self, d: &Definition, seen: Observation<'_>, slice: Slice) -> Option<(u64, u64)> {
-        let (first, end) = d.period_units()?;
-        let unit = d.completed(slice);
-        let seen = seen.seen(d, self.from, unit).min(u64::try_from(unit + 1 - first).unwrap_or(0));
-        Some((seen, u64::try_from(end - first).unwrap_or(0)))
-    }
-
     /// Requests in one of the definition's windows.
     pub(super) fn requests(&self, i: usize, d: &Definition) -> Counts {
         if self.is_current(i, d) { self.sums.requests(i) } else { Counts::NONE }
@@ -356,14 +345,36 @@ impl Series {
         &mut self,
         d: &Definition,
         seen: Observation<'_>,
-        slice: Slice,
-        end: Time,
+        (slice, end): (Slice, Time),
+        phase: Phase,
         mut tell: impl FnMut(&Series, Finding),
     ) {
-        let budget = self.window(d.budget(), d, seen, slice);
+        if phase.decides_budget() {
+            self.decide_budget(d, seen, (slice, end), &mut tell);
+        }
+        if phase.decides_alerts() {
+            self.decide_alerts(d, seen, (slice, end), &mut tell);
+        }
+    }
+
+    fn decide_budget(
+        &mut self,
+        d: &Definition,
+        seen: Observation<'_>,
+        (slice, end): (Slice, Time),
+        tell: &mut impl FnMut(&Series, Finding),
+    ) {
+        for of in [Of::Budget, Of::Period] {
+            if self.told(of).is_some_and(|told| told.is_wrong(d, step(d))) {
+                tell(self, Finding::Revised { of });
+                self.told[of as usize].iter_mut().for_each(|told| told.settle());
+            }
+        }
+        let mut told = false;
+        let budget = self.budget(d, seen, slice);
         if self.pending_bad > 0 && budget.reaches(self.pending_bad, step(d), d.slo.objective) {
             tell(self, Finding::Consumed { bad: self.pending_bad });
-            self.pending_bad = 0;
+            (self.pending_bad, told) = (0, true);
         }
         if budget.total() == 0 {
             self.pending_bad = 0;
@@ -372,10 +383,12 @@ impl Series {
             (None, true) => {
                 self.exhausted = Some(end);
                 tell(self, Finding::Exhausted);
+                told = true;
             }
             (Some(since), false) => {
                 self.exhausted = None;
                 tell(self, Finding::Recovered { since });
+                told = true;
             }
             _ => {}
         }
@@ -383,11 +396,35 @@ impl Series {
         if to != self.policy {
             let from = std::mem::replace(&mut self.policy, to);
             tell(self, Finding::Policy { from, to });
+            told = true;
         }
         let over = d.period_units().is_some_and(|(_, end)| d.unit(slice) == end - 1);
         if over && !self.requests(d.budget(), d).is_none() {
             tell(self, Finding::Closed);
         }
+        let closed = over && !self.requests(d.budget(), d).is_none();
+        for (of, told) in [(Of::Budget, told), (Of::Period, closed)] {
+            if told {
+                let unit = d.completed(slice);
+                let standing = Standing { requests: self.requests(d.budget(), d), window: budget.into() };
+                let units = (d.first(d.budget(), unit), unit);
+                self.told[of as usize] = Some(Box::new(Told::new(end, units, standing)));
+            }
+        }
+    }
+
+    /// What was told.
+    pub(super) fn told(&self, of: Of) -> Option<&Told> {
+        self.told[of as usize].as_deref()
+    }
+
+    fn decide_alerts(
+        &mut self,
+        d: &Definition,
+        seen: Observation<'_>,
+        (slice, end): (Slice, Time),
+        tell: &mut impl FnMut(&Series, Finding),
+    ) {
         let longest = d.last_slice(d.unit(slice) - d.longest_tier()).0 + 1;
         let covered = d.slo.on_empty != OnEmpty::Gap && !seen.coverage.touches(longest);
         let thin = |series: &Series, i: usize| {
@@ -426,83 +463,13 @@ impl Series {
         }
     }
 
-    /// Sets when it is due again, after the slice has been decided.
-    pub(super) fn schedule(&mut self, d: &Definition, seen: Observation<'_>, slice: Slice) {
-        let unit = d.unit(slice);
-        // most likely the next one brings something too: searching for the next expiry is not worth it
-        if d.unit(self.latest) == unit
-            || self.alerts.is_waiting()
-            || (d.empty().is_some() && !self.sums.is_none())
-        {
-            self.due = d.last_slice(unit + 1);
-            return;
-        }
-        let longest = d.last_slice(unit - d.longest_tier()).0 + 1;
-        if (d.slo.on_empty == OnEmpty::Gap || seen.coverage.touches(longest)) && self.is_at_stake(d) {
-            self.due = d.last_slice(unit + 1);
-            return;
-        }
-        let mut due = i64::MAX;
-        // from the longest: it most often has something to drop at once, which ends the search
-        for window in (0..d.windows()).rev().filter(|w| !self.sums.requests(*w).is_none()) {
-            match d.length(window) {
-                Some(length) if due > unit + 1 => {
-                    if let Some(oldest) = self.history.first_from(unit + 1 - length) {
-                        due = due.min(oldest + length);
-                    }
-                }
-                Some(_) => {}
-                // the period's last unit closes it, the next one begins anew
-                None => {
-                    let end = d.period_units().map_or(i64::MAX, |(_, end)| end);
-                    due = due.min(if unit < end - 1 { end - 1 } else { end });
-                }
-            }
-        }
-        if let Some(start) = seen.first(d, self.from) {
-            for crossing in self.crossings(d, seen, slice) {
-                due = due.min(start.saturating_add(crossing as i64).saturating_sub(1));
-            }
-        }
-        self.due = d.last_slice(due.max(unit + 1));
-    }
-
-    /// How many seen units may make an answer change though nothing is counted: while a window is not
-    /// seen in full, each further unit makes what was counted weigh more.
-    fn crossings(&self, d: &Definition, seen: Observation<'_>, slice: Slice) -> Vec<u64> {
-        let mut crossings = Vec::new();
-        let objective = d.slo.objective;
-        if seen.seen(d, self.from, d.unit(slice)) >= d.horizon() as u64 {
-            return crossings;
-        }
-        if d.length(d.budget()).is_some() {
-            let budget = self.window(d.budget(), d, seen, slice);
-            crossings.extend(budget.seen_until(self.pending_bad, step(d), objective));
-            if let Some(Bound::Above(percent) | Bound::From(percent)) =
-                d.slo.policy.get(self.policy as usize).map(|tier| tier.remaining)
-            {
-                crossings.extend(budget.seen_until(budget.bad, policy::consumed_at(percent), objective));
-            }
-            if self.exhausted.is_none() {
-                crossings.extend(budget.seen_until(budget.bad, Ratio::new(1, 1), objective));
-            }
-        }
-        for (i, tier) in d.slo.tiers.iter().enumerate() {
-            if self.alerts.since(i as u16).is_none() {
-                let (long, short) = d.tier(i);
-                let until = |w: usize| {
-                    let window = self.window(w, d, seen, slice);
-                    window.seen_until(window.bad, tier.factor, objective)
-                };
-                crossings.extend(until(long).zip(until(short)).map(|(long, short)| long.max(short)));
-            }
-        }
-        crossings
-    }
-
     /// Goes on under another definition of the same generation, from the slice on.
     pub(super) fn carry_over(&mut self, slo: u16, old: &Definition, new: &Definition, border: Slice) {
         self.slo = slo;
+        if old.slo != new.slo {
+            // it was told of another objective
+            self.told = [None, None];
+        }
         if new.horizon() > old.horizon() {
             // what lies further back may be forgotten already
             self.from = self.from.max(Slice(border.0 - old.horizon_slices()));
@@ -522,9 +489,10 @@ impl Series {
     }
 
     /// Whether nothing of it is left that could ever show.
-    pub(super) fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self, d: &Definition, slice: Slice) -> bool {
         self.sums.is_none()
-            && self.open.is_none()
+            && self.history.first_from(d.unit(slice) + 1).is_none()
+            && self.maintenance.first_from(i64::MIN).is_none()
             && self.alerts.is_quiet()
             && self.frozen.is_none()
             && self.exhausted.is_none()
@@ -532,10 +500,11 @@ impl Series {
 
     /// Bytes of its history.
     pub(super) fn bytes(&self) -> usize {
-        self.history.bytes()
+        let histories = [&self.history, &self.maintenance, &self.left_out];
+        histories.iter().map(|h| h.bytes()).sum::<usize>()
             + size_of::<Series>()
             + self.sums.bytes()
-            + self.hours.capacity() * size_of::<Decided>()
+            + self.hours.capacity() * size_of::<HourEnd>()
     }
 }
 

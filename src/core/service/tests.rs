@@ -19,8 +19,10 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
         watermark_quorum: 16,
         history_after_s: 900,
         silent_after_s: 600,
+        alerts_lateness_s: None,
         sources: vec![],
         routes: None,
+        exclusions: vec![],
         dimensions: vec![],
         tiers: vec![],
         services: services

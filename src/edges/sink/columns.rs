@@ -281,6 +281,8 @@ impl Table for SliRow {
             "excluded" Bigint false "requests" Sum "Requests left out; good + bad is the SLI's denominator." |r| long(r.excluded);
             "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
             "window_s" Bigint false "s" Last "Length of the window; of a calendar window, of the period that the slice lies in." |r| long(r.window_s);
+            "maintenance_good" Bigint true "requests" Sum "How many of the good requests lie in an exclusion window, as the pipeline had them when the row was written: good - maintenance_good is what the budget counts. NULL in rows older than the column: 0." |r| long(r.maintenance_good);
+            "maintenance_bad" Bigint true "requests" Sum "As maintenance_good, of the bad requests." |r| long(r.maintenance_bad);
         }
     }
 }

@@ -377,10 +377,12 @@ impl<S: Copy + PartialEq> KafkaConsumer<S> {
         let beyond = fetched_high(self.batch.consumer(), &lane.topic, lane.partition) > Some(lane.next);
         let within = |at: Instant, bound: Duration| now.saturating_duration_since(at) <= bound;
         let confirmed = word.is_some_and(|(high, at)| high == lane.next && within(at, ANSWER_FRESH));
+        let follows = answer.is_some_and(|(high, at)| high <= lane.next && within(at, ANSWER_FRESH));
         let heard = answer.map_or(lane.heard.1, |(_, at)| at.max(lane.heard.1));
         match () {
             () if lane.state == State::Stopped => Standing::Stopped,
             () if confirmed && !beyond => Standing::AtEnd,
+            () if follows => Standing::Following,
             () if within(heard, UNREACHABLE_AFTER) => Standing::Behind,
             () => Standing::Unreachable,
         }

@@ -5,6 +5,7 @@
 
 mod budget;
 mod connect;
+mod exclusions;
 mod print;
 mod review;
 mod sample;
@@ -13,6 +14,7 @@ pub(in crate::shell) use budget::{allowed, bad_share, per_million, spent};
 pub use print::expanded;
 
 use super::cli::Terminal;
+use super::clock::Clock;
 use super::config::diagnostic::{Level, Problem, render};
 use super::config::scalar::seconds_text;
 use super::exit::{CommandError, Exit};
@@ -114,12 +116,18 @@ fn one(
     } else if args.output == Output::Json {
         let warnings: Vec<_> =
             pipeline.warnings.iter().chain(&findings).map(|p| problem_json(p, &pipeline.text)).collect();
+        let settings = &pipeline.settings;
         let object = json!({
             "path": pipeline.path,
             "valid": true,
-            "name": pipeline.settings.name,
+            "name": settings.name,
             "warnings": warnings,
             "slos": pipeline.specified().map(|(slo, text)| budget::to_json(slo, text)).collect::<Vec<_>>(),
+            "exclusions": settings
+                .exclusions
+                .iter()
+                .map(|exclusion| exclusions::to_json(exclusion, Clock::system().now()))
+                .collect::<Vec<_>>(),
             "sample": sample.as_ref().map(sample::Counts::to_json),
             "reached": reached.iter().map(connect::Reached::to_json).collect::<Vec<_>>(),
         });
@@ -156,6 +164,12 @@ fn text(
     )?;
     for (slo, specification) in pipeline.specified() {
         write!(out, "\n{}", budget::text(slo, specification))?;
+    }
+    if !settings.exclusions.is_empty() {
+        writeln!(out)?;
+    }
+    for exclusion in &settings.exclusions {
+        write!(out, "{}", exclusions::text(exclusion, Clock::system().now()))?;
     }
     if let Some(sample) = sample {
         write!(out, "\n{}", sample.text(settings))?;

@@ -7,8 +7,8 @@ use crate::core::budgeting;
 use crate::core::decimal::Decimal;
 use crate::core::format::preset;
 use crate::core::settings::{
-    Bound, Budgeting, Envelope, Failed, Input, LatencyOf, Layout, Mapping, Op, PolicyTier, RouteRule, Rule,
-    ServiceRule, Settings, SliceTest, Slo, Source, Tier,
+    Bound, Budgeting, Envelope, Exclusion, Failed, Input, LatencyOf, Layout, Mapping, Occurs, Op, PolicyTier,
+    RouteRule, Rule, ServiceRule, Settings, SliceTest, Slo, Source, Tier,
 };
 use crate::core::sli::expand;
 use crate::edges::sink::delivery::{Auth, Receiver, Speaks};
@@ -51,6 +51,7 @@ fn file(pipeline: &Pipeline) -> Value {
         "routes": routes(settings.routes.as_deref()),
         "services": settings.services.iter().map(service).collect::<Vec<_>>(),
         "slos": pipeline.specified().map(|(one, text)| slo(one, text)).collect::<Vec<_>>(),
+        "exclusions": settings.exclusions.iter().map(exclusion).collect::<Vec<_>>(),
         "sinks": sinks(pipeline, settings),
         "state": path(&pipeline.state),
         "history_after": seconds_text(settings.history_after_s.into()),
@@ -75,6 +76,9 @@ fn file(pipeline: &Pipeline) -> Value {
             "queue_chunks_max": bounds.queue_chunks_max,
         },
     });
+    if let Some(lateness_s) = settings.alerts_lateness_s {
+        object["alerts"] = json!({ "preset": "none", "lateness": seconds_text(lateness_s.into()) });
+    }
     if let Some(http) = pipeline.http {
         object["http"] = http.to_string().into();
     }
@@ -293,6 +297,28 @@ fn slo(slo: &Slo, specification: Option<&str>) -> Value {
     }
     object["suppress_slower"] = slo.suppress_slower.into();
     object["consumed_step"] = format!("{}%", slo.consumed_step).into();
+    object
+}
+
+fn exclusion(exclusion: &Exclusion) -> Value {
+    let mut object = json!({
+        "name": exclusion.name,
+        "reason": exclusion.reason,
+        "services": exclusion.services,
+        "slos": exclusion.slos,
+    });
+    match &exclusion.occurs {
+        Occurs::Once { from, to } => {
+            object["from"] = from.to_string().into();
+            object["to"] = to.to_string().into();
+        }
+        Occurs::Repeats { rule, start, time_zone, duration_s } => {
+            object["rrule"] = rule.clone().into();
+            object["start"] = start.clone().into();
+            object["duration"] = seconds_text(*duration_s).into();
+            object["time_zone"] = time_zone.clone().into();
+        }
+    }
     object
 }
 

@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod diagnostic;
+pub mod exclusion;
 pub mod format;
 pub mod policy;
 pub mod read;
@@ -23,7 +24,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::core::settings::OnEmpty;
-pub use alerts::{AlertsFile, TierFile};
+pub use alerts::{AlertsBlockFile, AlertsFile, TierFile};
+pub use exclusion::ExclusionFile;
 pub use format::{FormatFile, LayoutFile, MappedFieldFile, MappedFile};
 pub use line_test::{ExpectFile, TestFile};
 pub use policy::{CreditFile, PolicyFile, PolicyTierFile, SlaFile};
@@ -56,6 +58,8 @@ pub struct PipelineFile {
     pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
     pub alerts: Option<At<AlertsFile>>,
+    /// When what happens does not count: maintenance, once or by a recurrence rule.
+    pub exclusions: Option<Vec<At<ExclusionFile>>>,
     /// Where the results go.
     pub sinks: Option<SinksFile>,
     /// Folder of the journal and the snapshots. Default: `./data/state`.

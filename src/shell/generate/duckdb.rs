@@ -345,12 +345,14 @@ SELECT service, slo, generation, objective, window_s FROM sli
 QUALIFY row_number() OVER (PARTITION BY service, slo ORDER BY slice_start DESC, generation DESC) = 1;
 
 -- Every SLO's window that ends with the newest slice, as if it rolled and weighed requests; budget_1h has calendars and slices.
--- Of a window that was read in part, the rest
--- counts as good at the mean rate. Shares are floating point here; `ninetail report` rounds them down.
+-- Of a window that was read in part, the rest counts as good at the mean rate. Exclusion windows do not count, as rows have
+-- them. Shares are floating point here; `ninetail report` rounds them down.
 CREATE OR REPLACE VIEW slo_status AS
 WITH counted AS (
   SELECT n.service, n.slo, n.generation, n.objective, n.window_s,
-         sum(good)::BIGINT AS good, sum(bad)::BIGINT AS bad, sum(excluded)::BIGINT AS excluded,
+         sum(good - coalesce(maintenance_good, 0))::BIGINT AS good,
+         sum(bad - coalesce(maintenance_bad, 0))::BIGINT AS bad, sum(excluded)::BIGINT AS excluded,
+         sum(coalesce(maintenance_good, 0) + coalesce(maintenance_bad, 0))::BIGINT AS maintenance,
          any_value(least(1, epoch(until - since) / n.window_s)) AS seen
   FROM slo_newest n JOIN sli s ON s.service = n.service AND s.slo = n.slo AND s.generation = n.generation, covered
   WHERE slice_start >= until - to_seconds(n.window_s)
@@ -360,14 +362,17 @@ SELECT *, good + bad AS requests, 100 * good / nullif(good + bad, 0) AS sli_perc
        100 * (1 - seen * bad / nullif(good + bad, 0) / (1 - objective::DOUBLE / 100)) AS budget_left_percent
 FROM counted ORDER BY budget_left_percent;
 
--- Burn-down: what was left of the budget at the end of every slice.
+-- Burn-down: what was left of the budget at the end of every slice; without exclusion windows, as rows have them.
 CREATE OR REPLACE VIEW burn_down AS
+WITH corrected AS (
+  SELECT * REPLACE (good - coalesce(maintenance_good, 0) AS good, bad - coalesce(maintenance_bad, 0) AS bad) FROM sli
+)
 SELECT s.service, s.slo, s.generation, s.slice_start, s.objective, s.window_s,
        sum(s.good) OVER w AS good, sum(s.bad) OVER w AS bad,
        100 * (1 - least(1, (epoch(s.slice_start - since) + {slice_s}) / s.window_s)
               * sum(s.bad) OVER w / nullif(sum(s.good + s.bad) OVER w, 0)
               / (1 - s.objective::DOUBLE / 100)) AS budget_left_percent
-FROM sli s, covered
+FROM corrected s, covered
 WINDOW w AS (PARTITION BY s.service, s.slo, s.generation ORDER BY s.slice_start
              RANGE BETWEEN to_seconds(s.window_s - {slice_s}) PRECEDING AND CURRENT ROW);
 "

@@ -5,9 +5,9 @@
 use super::alert_presets::{self, NAMES, Preset};
 use super::load::Checker;
 use crate::core::decimal::{Decimal, Ratio, cmp_products};
-use crate::core::settings::{Op, Tier};
+use crate::core::settings::{Op, Source, Tier};
 use crate::shell::config::scalar::seconds_text;
-use crate::shell::config::{AlertsFile, At, DurationText, TierFile};
+use crate::shell::config::{AlertsBlockFile, AlertsFile, At, DurationText, TierFile};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -37,24 +37,47 @@ pub(super) enum Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
+    /// Reads an SLO's own `alerts:`.
+    pub(super) fn own(written: &'a At<AlertsFile>, checker: &mut Checker) -> Choice<'a> {
+        refuse_lateness(Some(written), checker);
+        Choice::of(Some(written), checker)
+    }
+
     /// Reads `alerts:`; the workbook where it is absent.
     pub(super) fn of(written: Option<&'a At<AlertsFile>>, checker: &mut Checker) -> Choice<'a> {
         let Some(written) = written else { return Choice::Preset("workbook", Preset::Workbook) };
         match &written.value {
-            AlertsFile::Preset(name) if name == "none" => Choice::None,
-            AlertsFile::Preset(name) => {
-                if let Some((name, preset)) = NAMES.iter().find(|(known, _)| known == name) {
-                    return Choice::Preset(name, *preset);
-                }
+            AlertsFile::Preset(name) => Choice::preset(&written.with(name.clone()), checker),
+            AlertsFile::Tiers(tiers) => Choice::Tiers(tiers),
+            AlertsFile::Block(AlertsBlockFile { preset: Some(preset), tiers: Some(_), .. }) => {
                 checker.error_hint(
-                    &written.span,
-                    format!("unknown alerts `{name}`"),
-                    "write workbook, handbook, sloth, pyrra, datadog, tickets, none, or a list of tiers with severity, factor or budget, long and short",
+                    &preset.span,
+                    "a preset has its own tiers",
+                    "take `preset` or `tiers` away",
                 );
                 Choice::None
             }
-            AlertsFile::Tiers(tiers) => Choice::Tiers(tiers),
+            AlertsFile::Block(AlertsBlockFile { tiers: Some(tiers), .. }) => Choice::Tiers(tiers),
+            AlertsFile::Block(AlertsBlockFile { preset: Some(preset), .. }) => {
+                Choice::preset(preset, checker)
+            }
+            AlertsFile::Block(_) => Choice::Preset("workbook", Preset::Workbook),
         }
+    }
+
+    fn preset(name: &At<String>, checker: &mut Checker) -> Choice<'a> {
+        if name.value == "none" {
+            return Choice::None;
+        }
+        if let Some((name, preset)) = NAMES.iter().find(|(known, _)| *known == name.value) {
+            return Choice::Preset(name, *preset);
+        }
+        checker.error_hint(
+            &name.span,
+            format!("unknown alerts `{}`", name.value),
+            "write workbook, handbook, sloth, pyrra, datadog, tickets, none, or a list of tiers with severity, factor or budget, long and short",
+        );
+        Choice::None
     }
 
     /// The tiers for an SLO; `span` is the SLO's place, for what the preset leaves out.
@@ -87,6 +110,43 @@ impl<'a> Choice<'a> {
                 tiers
             }
         }
+    }
+}
+
+/// How far alerts wait behind the partition that is furthest ahead, seconds, where they have a watermark of their own.
+pub(super) fn lateness(
+    written: Option<&At<AlertsFile>>,
+    sources: &[Source],
+    checker: &mut Checker,
+) -> Option<u32> {
+    let Some(AlertsFile::Block(AlertsBlockFile { lateness: Some(text), .. })) = written.map(|w| &w.value)
+    else {
+        return None;
+    };
+    let seconds = checker.seconds(Some(text), 0) as u32;
+    let longest = sources.iter().map(|source| source.lateness_s).max().unwrap_or(0);
+    if seconds >= longest && sources.len() == 1 {
+        checker.warn(
+            &text.span,
+            format!(
+                "alerts wait for `{}`, no less than the source does ({})",
+                &***text,
+                seconds_text(longest.into())
+            ),
+            "write less than the source's `lateness`, or take it away",
+        );
+    }
+    Some(seconds)
+}
+
+/// Refuses what only the pipeline's alerts can say.
+fn refuse_lateness(written: Option<&At<AlertsFile>>, checker: &mut Checker) {
+    if let Some(AlertsFile::Block(AlertsBlockFile { lateness: Some(text), .. })) = written.map(|w| &w.value) {
+        checker.error_hint(
+            &text.span,
+            "alerts have one watermark, whatever their SLO",
+            "write `lateness` under the pipeline's own `alerts`",
+        );
     }
 }
 

@@ -4,8 +4,8 @@
 //! problem. Each part of the file has its own module; this one puts them together.
 
 use super::{
-    Bounds, Pipeline, alerts, dimensions, indicators, routes, services, sinks, slos, sources, tests_block,
-    written,
+    Bounds, Pipeline, alerts, dimensions, exclusions, indicators, routes, services, sinks, slos, sources,
+    tests_block, written,
 };
 use crate::core::settings::{Limits, Settings};
 use crate::core::time::{Grain, SliceLength};
@@ -212,6 +212,8 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
     let default_alerts = alerts::Choice::of(file.alerts.as_ref(), checker);
     let written = written::slos(file, &services, checker);
     let slos = slos::build(file, &written, &services, &default_alerts, checker);
+    let excluded = exclusions::build(file.exclusions.as_deref(), checker);
+    exclusions::check_used(file.exclusions.as_deref(), &slos, checker);
     let sinks = sinks::build(file, &kafka_sources, checker);
     let limits_file = file.limits.clone().unwrap_or_default();
     let settings = Settings {
@@ -221,10 +223,12 @@ fn build(path: &Path, file: &PipelineFile, checker: &mut Checker) -> Pipeline {
         watermark_quorum: checker.count(file.watermark_quorum.as_ref(), 16, 0..=1024),
         history_after_s: checker.seconds(file.history_after.as_ref(), 900) as u32,
         silent_after_s: checker.seconds(file.silent_after.as_ref(), 600) as u32,
+        alerts_lateness_s: alerts::lateness(file.alerts.as_ref(), &core_sources, checker),
         sources: core_sources,
         routes,
         services,
         slos,
+        exclusions: excluded,
         dimensions,
         tiers: tiers(file, checker),
         limits: limits(&limits_file, checker),

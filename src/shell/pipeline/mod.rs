@@ -7,6 +7,7 @@
 mod alert_presets;
 mod alerts;
 mod dimensions;
+mod exclusions;
 mod indicators;
 mod kafka;
 mod load;

@@ -78,7 +78,7 @@ fn slo(
     let (window_s, calendar) = windows::window(written, &budgeting, checker);
     // one that is still open was told already
     let objective = written.objective.as_ref().and_then(|text| objective(text, checker));
-    let own = written.alerts.as_ref().map(|alerts| Choice::of(Some(alerts), checker));
+    let own = written.alerts.as_ref().map(|alerts| Choice::own(alerts, checker));
     let alerts = own.as_ref().unwrap_or(default_alerts);
     // the pipeline's own tiers stand in the pipeline file, whatever file the SLO is of
     let elsewhere = own.is_none() && matches!(alerts, Choice::Tiers(_));

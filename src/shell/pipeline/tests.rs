@@ -499,3 +499,87 @@ fn sources_and_external_slos_belong_together() {
     let pipeline = parse(&told).unwrap_or_else(|e| panic!("{e}"));
     assert!(!pipeline.warnings_text(false).contains("nothing tells when lines arrive"));
 }
+
+/// Two exclusions, and alerts that do not wait for files.
+fn maintained() -> String {
+    let exclusions = "exclusions:
+  - name: weekly
+    reason: database maintenance
+    services: [checkout, 'team-*']
+    rrule: FREQ=WEEKLY;BYDAY=SU
+    start: 2026-01-04T02:00
+    duration: 2h
+    time_zone: Europe/Berlin
+  - name: move
+    reason: data centre move
+    slos: availability
+    from: 2026-03-01T02:00
+    to: 2026-03-01T05:00:00Z
+    timezone: Europe/Berlin
+alerts: { preset: workbook, lateness: 10s }
+";
+    EXAMPLE.replace("alerts: workbook\n", exclusions)
+}
+
+#[test]
+fn exclusions_and_alerts_lateness_are_read_and_printed_back() {
+    use crate::core::settings::Occurs;
+    let pipeline = parse(&maintained()).expect("valid");
+    let [weekly, once] = &pipeline.settings.exclusions[..] else { panic!("two") };
+    assert_eq!((weekly.services.len(), weekly.slos.join(",")), (2, "*".into()));
+    assert!(weekly.applies("team-a", "latency") && !weekly.applies("search", "latency"));
+    let Occurs::Once { from, to } = &once.occurs else { panic!("once") };
+    assert_eq!(
+        (from.to_string().as_str(), to.to_string().as_str()),
+        ("2026-03-01T01:00:00Z", "2026-03-01T05:00:00Z")
+    );
+    assert_eq!(pipeline.settings.alerts_lateness_s, Some(10));
+    assert!(!pipeline.settings.slos[0].tiers.is_empty());
+    let printed = parse(&crate::shell::check::expanded(&pipeline)).expect("valid");
+    assert_eq!(printed.settings, pipeline.settings);
+}
+
+#[test]
+fn wrong_exclusions_are_shown_where_they_stand() {
+    let cases = [
+        ("FREQ=WEEKLY;BYDAY=SU", "FREQ=SECONDLY", "FREQ=SECONDLY", "by the minute or second"),
+        ("FREQ=WEEKLY;BYDAY=SU", "FREQ=WEEKLY;BYDAY=XX", "FREQ=WEEKLY;BYDAY=XX", "not a recurrence rule"),
+        ("FREQ=WEEKLY;BYDAY=SU", "FREQ=HOURLY", "FREQ=HOURLY", "nothing would be left to measure"),
+        ("duration: 2h", "duration: 0s", "0s", "longer than 0"),
+        ("duration: 2h", "duration: 40d", "40d", "no longer than 31d"),
+        ("    duration: 2h\n", "", "FREQ=WEEKLY;BYDAY=SU", "needs `start` and `duration`"),
+        ("start: 2026-01-04T02:00", "start: 2026-01-04T02:00Z", "2026-01-04T02:00Z", "not a local time"),
+        (
+            "to: 2026-03-01T05:00:00Z",
+            "to: 2026-02-01T05:00:00Z",
+            "2026-02-01T05:00:00Z",
+            "not after its beginning",
+        ),
+        ("to: 2026-03-01T05:00:00Z", "to: tomorrow", "tomorrow", "`tomorrow` is not a time"),
+        ("    to: 2026-03-01T05:00:00Z\n", "", "move", "does not say when"),
+        ("time_zone: Europe/Berlin", "time_zone: Europe/Bärlin", "Europe/Bärlin", "unknown time zone"),
+        ("name: move", "name: weekly", "weekly", "two exclusions are named"),
+        ("reason: data centre move", "reason: ''", "''", "needs a reason"),
+        ("lateness: 10s }", "lateness: soon }", "soon", "`soon` is not a duration"),
+        ("preset: workbook, lateness", "preset: workbok, lateness", "workbok", "unknown alerts `workbok`"),
+    ];
+    for (from, to, caret, want) in cases {
+        let text = maintained();
+        assert!(text.contains(from), "{from}");
+        let error = parse(&text.replace(from, to)).expect_err(to);
+        assert!(error.contains(want), "{to}: {error}");
+        let carets = "^".repeat(caret.chars().count());
+        assert!(error.lines().any(|line| line.trim_end().ends_with(&format!(" {carets}"))), "{to}: {error}");
+    }
+    let unused = parse(&maintained().replace("slos: availability", "slos: availabilty")).expect("valid");
+    assert!(
+        unused.warnings_text(false).contains("no SLO is named `availabilty`"),
+        "{}",
+        unused.warnings_text(false)
+    );
+    let own = maintained().replace(
+        "    objective: 99\n",
+        "    objective: 99\n    alerts: { preset: workbook, lateness: 1m }\n",
+    );
+    assert!(parse(&own).expect_err("of the pipeline alone").contains("alerts have one watermark"));
+}

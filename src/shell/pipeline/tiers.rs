@@ -117,6 +117,9 @@ fn alerts(defaults: &Defaults, common: Option<&AlertsFile>) -> Option<&'static s
         // tickets are the workbook's, so they stand in for it alone
         Some(AlertsFile::Preset(name)) => name == "workbook",
         Some(AlertsFile::Tiers(_)) => false,
+        Some(AlertsFile::Block(block)) => {
+            block.tiers.is_none() && block.preset.as_ref().is_none_or(|name| name.value == "workbook")
+        }
     };
     defaults.alerts.filter(|_| defaults.tier == SILENT || replaceable)
 }

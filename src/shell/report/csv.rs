@@ -21,6 +21,8 @@ pub(super) fn text(report: &Report) -> String {
         "objective_met",
         "budget_left_percent",
         "budget_exhausted",
+        "maintenance_good",
+        "maintenance_bad",
     ]
     .map(str::to_owned)
     .into();
@@ -63,12 +65,14 @@ pub(super) fn text(report: &Report) -> String {
             maybe(slo.met.map(|met| met.to_string())),
             maybe(slo.left.map(|left| percent(left, 6))),
             slo.exhausted.to_string(),
+            slo.maintenance.good.to_string(),
+            slo.maintenance.bad.to_string(),
         ];
         row.extend(slo.burn.map(|rate| maybe(rate.map(|r| r.to_string()))));
         put(row, report.services.get(&slo.service));
     }
     for (service, figures) in report.without_slo() {
-        let mut row = vec![String::new(); 12 + BURN_WINDOWS.len()];
+        let mut row = vec![String::new(); 14 + BURN_WINDOWS.len()];
         (row[0], row[4]) = (service.clone(), figures.requests.to_string());
         put(row, Some(figures));
     }

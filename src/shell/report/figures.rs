@@ -5,6 +5,7 @@
 //! but was not read counts as good at the mean rate of what was.
 
 use super::latencies::Latencies;
+use super::standing::whole;
 use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums};
 use super::units::Units;
 use crate::core::burn::{Millionths, Window};
@@ -51,6 +52,8 @@ pub(super) struct SloFigures {
     pub(super) window_s: u64,
     pub(super) counts: Counts,
     pub(super) excluded: u64,
+    /// Requests in exclusion windows: neither in the counts nor in what follows from them.
+    pub(super) maintenance: Counts,
     /// Percent; None without a request.
     pub(super) sli: Option<String>,
     /// Whether the SLI is not below the objective; None without a request.
@@ -120,13 +123,18 @@ impl Report {
                     (service, slo, *generation),
                     sum,
                     units.as_ref(),
-                    (question.slice, slices),
+                    (question, since, slices),
                 ));
             }
         }
         if older > 0 {
             notes.push(format!(
                 "{older} SLOs had another definition (indicator or window) in this range: only the newest counts"
+            ));
+        }
+        for (name, reason, windows) in question.excluded.iter().flat_map(|excluded| excluded.reasons()) {
+            notes.push(format!(
+                "exclusion `{name}` of the pipeline file is applied, {windows} windows in this range: {reason}"
             ));
         }
         slos.extend(silent(question, sums, rules));
@@ -194,6 +202,7 @@ fn silent<'a>(
                 window_s,
                 counts: Counts::default(),
                 excluded: 0,
+                maintenance: Counts::default(),
                 sli: None,
                 met: None,
                 left: None,
@@ -219,23 +228,29 @@ impl SloFigures {
         (service, slo, generation): (&str, &str, i32),
         sum: &SloSum,
         units: Option<&Units>,
-        (length, seen): (SliceLength, u64),
+        (question, since, seen): (&Question, Time, u64),
     ) -> SloFigures {
-        let window = |counts: Counts, window_s: u64, calendar: bool| match units {
-            Some(units) => units.over(window_s, calendar),
+        // what is excluded of an alert's window is as good as not read
+        let window = |counts: Counts, window_s: u64| match units {
+            Some(units) => units.over(window_s),
             // by slices that nobody describes
             None if sum.by_slices => Window::default(),
             None => {
-                let slices = length.slices_in(window_s).max(1);
-                let seen = if calendar && seen > 0 { slices } else { seen.min(slices) };
+                let slices = question.slice.slices_in(window_s).max(1);
+                let seen = seen.min(slices);
+                let seen = seen - sum.excluded_slices(question, seen);
                 Window { good: counts.good, bad: counts.bad, slices, seen }
             }
         };
         let mut burn = [None; BURN_WINDOWS.len()];
         for (i, (_, window_s)) in BURN_WINDOWS.into_iter().enumerate() {
-            burn[i] = window(sum.burn[i], window_s, false).rate(sum.objective);
+            burn[i] = window(sum.burn[i], window_s).rate(sum.objective);
         }
-        let whole = window(sum.window, sum.window_s, sum.calendar);
+        let whole = match units {
+            Some(units) => units.window(sum),
+            None if sum.by_slices => Window::default(),
+            None => whole(question, since, sum),
+        };
         let weighed = match units {
             Some(_) => Counts { good: whole.good, bad: whole.bad },
             None => sum.window,
@@ -248,6 +263,7 @@ impl SloFigures {
             window_s: sum.window_s,
             counts: sum.window,
             excluded: sum.excluded,
+            maintenance: sum.maintenance,
             sli: sli(weighed, sum.objective),
             met: met(weighed, sum.objective).filter(|_| units.is_some() || !sum.by_slices),
             left: whole.remaining(sum.objective),
@@ -335,6 +351,7 @@ mod tests {
             window_s: 3_600,
             counts: Counts::default(),
             excluded: 0,
+            maintenance: Counts::default(),
             sli: None,
             met: None,
             left: left.map(Millionths),

@@ -105,9 +105,12 @@ pub(super) fn newest<'a>(sums: &'a Sums, service: &str, slo: &str) -> Option<&'a
 }
 
 /// The SLO's whole window, of which the slices from `since` were seen.
-fn whole(question: &Question, since: Time, sum: &SloSum) -> Window {
+pub(super) fn whole(question: &Question, since: Time, sum: &SloSum) -> Window {
     let slices = question.slice.slices_in(sum.window_s).max(1);
     let seen = self::slices(question.slice, since, question.until).min(slices);
     let seen = if sum.calendar && seen > 0 { slices } else { seen };
+    // what is excluded makes the window shorter
+    let (slices, seen) =
+        (slices - sum.excluded_slices(question, slices), seen - sum.excluded_slices(question, seen));
     Window { good: sum.window.good, bad: sum.window.bad, slices, seen }
 }

@@ -3,6 +3,7 @@
 //! Invariant: adding rows is commutative and associative, so files may be read in any order by any number of
 //! threads.
 
+use super::excluded::{self, Excluded};
 use super::latencies::Latencies;
 use super::quality::QualitySum;
 use super::told::Told;
@@ -30,6 +31,8 @@ pub(super) struct Question {
     pub(super) until: Time,
     /// The pipeline's SLOs, whose objectives and windows go before those of the rows.
     pub(super) slos: Arc<[Slo]>,
+    /// The pipeline's exclusion windows. None: what the rows say of themselves counts.
+    pub(super) excluded: Option<Arc<Excluded>>,
     /// A window that goes before all others, seconds.
     pub(super) window_override_s: Option<u64>,
     /// Whether the counts of single slices are kept too.
@@ -98,6 +101,12 @@ pub(super) struct SloSum {
     pub(super) window: Counts,
     /// Left out in the SLO's window.
     pub(super) excluded: u64,
+    /// In the SLO's window and in an exclusion window: neither good nor bad.
+    pub(super) maintenance: Counts,
+    /// The exclusion windows that the pipeline has for it.
+    windows: Arc<[(Time, Time)]>,
+    /// What the budgeting method weighs as one, seconds.
+    unit_s: u64,
     /// In each of [`BURN_WINDOWS`].
     pub(super) burn: [Counts; BURN_WINDOWS.len()],
     /// By the start of the slice, where the question asks for them or slices are weighed.
@@ -116,6 +125,9 @@ impl SloSum {
             newest: Default::default(),
             window: Counts::default(),
             excluded: 0,
+            maintenance: Counts::default(),
+            windows: Arc::new([]),
+            unit_s: 1,
             burn: Default::default(),
             series: BTreeMap::new(),
         }
@@ -124,12 +136,20 @@ impl SloSum {
     fn new(question: &Question, row: &SliView<'_>) -> SloSum {
         let overridden = question.window_override_s;
         let newest = (row.slice_start, row.revision);
+        let windows = question.excluded.as_ref().map(|excluded| excluded.of(row.service, row.slo));
+        let windows: Arc<[(Time, Time)]> = windows.unwrap_or_default().into();
         if let Some((slo, window_s)) = question.configured(row.service, row.slo) {
+            let unit_s = match slo.budgeting {
+                Budgeting::Timeslices { slice_s, .. } | Budgeting::RatioTimeslices { slice_s } => slice_s,
+                Budgeting::Occurrences => question.slice.0,
+            };
             return SloSum {
                 fixed: (true, true),
                 by_slices: slo.budgeting != Budgeting::Occurrences,
                 calendar: slo.calendar.is_some() && overridden.is_none(),
                 newest,
+                windows,
+                unit_s: u64::from(unit_s.max(question.slice.0)),
                 ..SloSum::blank(slo.objective, overridden.unwrap_or(window_s))
             };
         }
@@ -140,6 +160,8 @@ impl SloSum {
             by_slices: question.told.by_slices(row.service, row.slo),
             calendar: begun.is_some() && overridden.is_none(),
             newest,
+            windows,
+            unit_s: u64::from(question.slice.0),
             ..SloSum::blank(row.objective, window_s.unwrap_or(row.window_s))
         }
     }
@@ -151,9 +173,19 @@ impl SloSum {
             self.objective = if objective { self.objective } else { row.objective };
             self.window_s = if window { self.window_s } else { row.window_s };
         }
-        let counts = Counts { good: row.good, bad: row.bad };
+        let raw = Counts { good: row.good, bad: row.bad };
+        let maintenance = match &question.excluded {
+            Some(_) if excluded::touches(&self.windows, row.slice_start, self.unit_s) => raw,
+            Some(_) => Counts::default(),
+            None => Counts { good: row.maintenance_good, bad: row.maintenance_bad },
+        };
+        let counts = Counts {
+            good: raw.good.saturating_sub(maintenance.good),
+            bad: raw.bad.saturating_sub(maintenance.bad),
+        };
         if question.within(row.slice_start, self.window_s) {
             self.window.add(counts);
+            self.maintenance.add(maintenance);
             self.excluded = add(self.excluded, row.excluded);
         }
         if question.series || (self.by_slices && self.fixed.0) {
@@ -166,11 +198,24 @@ impl SloSum {
         }
     }
 
+    /// Whether an exclusion window of the pipeline touches the unit of so many seconds that begins there.
+    pub(super) fn is_excluded(&self, start: Time, unit_s: u64) -> bool {
+        excluded::touches(&self.windows, start, unit_s)
+    }
+
+    /// How many of the last so many slices before the end are excluded.
+    pub(super) fn excluded_slices(&self, question: &Question, slices: u64) -> u64 {
+        let back_s = i64::try_from(slices).unwrap_or(i64::MAX).saturating_mul(i64::from(question.slice.0));
+        let since = question.until.plus_seconds(-back_s);
+        excluded::slices(&self.windows, question.slice, (since, question.until))
+    }
+
     fn merge(&mut self, other: SloSum) {
         if other.newest > self.newest {
             (self.newest, self.objective, self.window_s) = (other.newest, other.objective, other.window_s);
         }
         self.window.add(other.window);
+        self.maintenance.add(other.maintenance);
         self.excluded = add(self.excluded, other.excluded);
         self.burn.iter_mut().zip(other.burn).for_each(|(sum, counts)| sum.add(counts));
         for (start, counts) in other.series {
@@ -291,6 +336,7 @@ mod tests {
             since,
             until,
             slos: Arc::new([]),
+            excluded: None,
             window_override_s: None,
             series: false,
             told: Arc::default(),
@@ -307,6 +353,8 @@ mod tests {
             good,
             bad,
             excluded: 1,
+            maintenance_good: 0,
+            maintenance_bad: 0,
             objective: Decimal::parse("99.9").expect("a decimal"),
             window_s: 7_200,
         }

@@ -40,6 +40,8 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
         good,
         bad,
         excluded: 0,
+        maintenance_good: 0,
+        maintenance_bad: 0,
         objective: Decimal::parse("99").expect("a decimal"),
         window_s: 86_400,
     };
@@ -96,6 +98,7 @@ fn request(dir: &Path) -> Request {
         slice: None,
         slos: Arc::new([]),
         configured: false,
+        exclusions: None,
         specifications: Vec::new(),
         rules: Vec::new(),
         since: None,

@@ -22,6 +22,8 @@ pub(super) struct Units {
     pub(super) count: u64,
     /// Those that hold something, by their number from 0, ascending.
     pub(super) counts: Vec<(u64, Counts)>,
+    /// Those that an exclusion window touches, ascending: they count for nobody.
+    excluded: Vec<u64>,
 }
 
 impl Units {
@@ -49,6 +51,8 @@ impl Units {
         for (start, counts) in &sum.series {
             requests.entry(unit(length.slice(*start))).or_default().add(*counts);
         }
+        let is_excluded =
+            |at: i64| sum.is_excluded(length.start(Slice(at * slices_each)), u64::from(length_s));
         let begun = requests.keys().next().copied().unwrap_or(end).max(first);
         let weighed = |at: i64| {
             let held = requests.get(&at).copied().unwrap_or_default();
@@ -56,7 +60,7 @@ impl Units {
             let read =
                 || (at * slices_each..(at + 1) * slices_each).all(|slice| quality.was_read(Slice(slice)));
             match slo.and_then(budgeting::empty) {
-                Some(is_good) if held == Counts::default() && read() => {
+                Some(is_good) if held == Counts::default() && read() && !is_excluded(at) => {
                     let whole = budgeting::whole(&method).unwrap_or(0);
                     if is_good { Counts { good: whole, bad: 0 } } else { Counts { good: 0, bad: whole } }
                 }
@@ -68,6 +72,7 @@ impl Units {
             length_s: length_s.into(),
             whole: budgeting::whole(&method),
             count: u64::try_from(end - first).unwrap_or(0),
+            excluded: (first..end).filter(|at| is_excluded(*at)).map(|at| (at - first) as u64).collect(),
             counts: numbered.filter(|(_, counts)| *counts != Counts::default()).collect(),
         }
     }
@@ -77,18 +82,31 @@ impl Units {
         (seconds / self.length_s).max(1)
     }
 
-    /// The SLO's window that ends with the last unit.
+    /// The SLO's window that ends with the last unit: of a calendar's nothing is filled in, and what is excluded makes it
+    /// shorter.
     pub(super) fn window(&self, sum: &SloSum) -> Window {
-        self.over(sum.window_s, sum.calendar)
+        let mut window = self.over(sum.window_s);
+        let slices = window.slices;
+        window.slices -= self.excluded_of(slices);
+        if sum.calendar && self.count > 0 {
+            window.seen = window.slices;
+        }
+        window
     }
 
-    /// A window of so many seconds that ends with the last unit; of a calendar's nothing is filled in.
-    pub(super) fn over(&self, seconds: u64, calendar: bool) -> Window {
+    /// A window of so many seconds that ends with the last unit. What is excluded of it is as good as not read.
+    pub(super) fn over(&self, seconds: u64) -> Window {
         let slices = self.of(seconds);
         let from = self.count.saturating_sub(slices);
         let mut held = Counts::default();
         self.counts.iter().filter(|(at, _)| *at >= from).for_each(|(_, counts)| held.add(*counts));
-        let seen = if calendar && self.count > 0 { slices } else { self.count.min(slices) };
+        let seen = self.count.min(slices) - self.excluded_of(slices);
         Window { good: held.good, bad: held.bad, slices, seen }
+    }
+
+    /// How many of the last so many units are excluded.
+    fn excluded_of(&self, units: u64) -> u64 {
+        let from = self.count.saturating_sub(units);
+        self.excluded.iter().filter(|at| **at >= from).count() as u64
     }
 }

@@ -271,6 +271,7 @@ mod tests {
             since: Time::from_seconds(0),
             until: Time::from_seconds(2 * 86_400),
             slos: Arc::new([]),
+            excluded: None,
             window_override_s: None,
             series: true,
             told: Arc::default(),

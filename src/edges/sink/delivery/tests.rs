@@ -26,6 +26,8 @@ fn event(position: u64, kind: &'static str, replay: bool) -> Event {
         kind,
         id: format!("id-{position}"),
         time,
+        recorded: time,
+        severity: Default::default(),
         sequence: position,
         data: json!({
             "slo": { "name": "availability", "service": "shop é", "tier": 1, "owner": null, "objective": "99.9",

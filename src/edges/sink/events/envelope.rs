@@ -50,9 +50,12 @@ pub(in crate::edges::sink) fn message(
     }
     let mut headers = vec![content_type(DATA_TYPE)];
     for (name, value) in event.as_object().into_iter().flatten() {
-        if let (Some(text), false) = (value.as_str(), name == "datacontenttype") {
-            headers.push((format!("{prefix}{name}"), text.to_owned()));
-        }
+        let text = match value {
+            Value::String(text) if name != "datacontenttype" => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => continue,
+        };
+        headers.push((format!("{prefix}{name}"), text));
     }
     (headers, event["data"].to_string().into_bytes())
 }

@@ -71,6 +71,8 @@ fn cut(number: u64, bad: u64) -> Cut {
             good: 3,
             bad,
             excluded: 1,
+            maintenance_good: 0,
+            maintenance_bad: 0,
             objective: Decimal::parse("99.95").expect("a decimal"),
             window_s: 2_592_000,
         }],

@@ -54,7 +54,10 @@ impl<'a> Columns<'a> {
 
     /// The column of that name.
     pub(super) fn get<T: FromColumn<'a>>(&self, name: &str) -> Result<T, ReadError> {
-        let column = self.batch.column_by_name(name).and_then(|c| T::from_column(c.as_ref()));
+        let column = match self.batch.column_by_name(name) {
+            Some(column) => T::from_column(column.as_ref()),
+            None => T::absent(),
+        };
         column.ok_or_else(|| ReadError::Column { path: self.path.to_owned(), column: name.to_owned() })
     }
 }
@@ -63,6 +66,22 @@ impl<'a> Columns<'a> {
 pub(super) trait FromColumn<'a>: Sized {
     /// None if the column is of another type.
     fn from_column(column: &'a dyn Array) -> Option<Self>;
+
+    /// What it is in a file that does not have it. None: such a file cannot be read.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+/// A column that older files do not have.
+impl<'a, A: Array + 'static> FromColumn<'a> for Option<&'a A> {
+    fn from_column(column: &'a dyn Array) -> Option<Option<&'a A>> {
+        Some(Some(column.as_any().downcast_ref()?))
+    }
+
+    fn absent() -> Option<Option<&'a A>> {
+        Some(None)
+    }
 }
 
 impl<'a, A: Array + 'static> FromColumn<'a> for &'a A {

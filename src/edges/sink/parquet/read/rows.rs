@@ -147,6 +147,10 @@ pub struct SliView<'a> {
     pub bad: u64,
     /// Requests left out.
     pub excluded: u64,
+    /// Good requests in exclusion windows, as the row has them.
+    pub maintenance_good: u64,
+    /// Bad requests in exclusion windows.
+    pub maintenance_bad: u64,
     /// Objective, percent.
     pub objective: Decimal,
     /// Rolling window, seconds.
@@ -168,6 +172,8 @@ pub fn slis(path: &Path, mut each: impl FnMut(SliView<'_>)) -> Result<(), ReadEr
          good: &Longs,
          bad: &Longs,
          excluded: &Longs,
+         maintenance_good: Option<&Longs>,
+         maintenance_bad: Option<&Longs>,
          objective: &Decimals,
          window_s: &Longs|
         each(SliView {
@@ -179,6 +185,8 @@ pub fn slis(path: &Path, mut each: impl FnMut(SliView<'_>)) -> Result<(), ReadEr
             good: unsigned(good, row),
             bad: unsigned(bad, row),
             excluded: unsigned(excluded, row),
+            maintenance_good: maintenance_good.map_or(0, |column| unsigned(column, row)),
+            maintenance_bad: maintenance_bad.map_or(0, |column| unsigned(column, row)),
             objective: Decimal(u64::try_from(objective.value(row)).unwrap_or(0)),
             window_s: unsigned(window_s, row),
         })

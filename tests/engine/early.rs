@@ -1,0 +1,124 @@
+//! Alerts by their own watermark: a partition whose lines come late delays no page, and the journal alone decides.
+
+use super::{partition, step};
+use crate::traffic::{START, classifier, line, settings};
+use ninetail::core::accumulator::Accumulator;
+use ninetail::core::decimal::Ratio;
+use ninetail::core::engine::{Engine, Outputs};
+use ninetail::core::entry::{Begin, Configure, Entry, Start};
+use ninetail::core::event::{self, Event};
+use ninetail::core::partial::Standing;
+use ninetail::core::record::Labels;
+use ninetail::core::settings::{Format, Settings, Tier};
+use ninetail::core::time::{SliceLength, Time};
+
+/// Slices of a minute; a source that waits twelve minutes.
+fn of(alerts_lateness_s: Option<u32>) -> Settings {
+    let mut settings = settings(200_000);
+    settings.alerts_lateness_s = alerts_lateness_s;
+    settings.sources[0].lateness_s = 720;
+    settings.slos[0].tiers = vec![Tier { factor: Ratio::new(144, 10), ..Tier::default() }];
+    settings.slos.truncate(1);
+    settings
+}
+
+/// An hour of two partitions, a chunk every ten seconds. The second one's lines come ten minutes late. From the 30th minute to the
+/// 40th everything of the first fails.
+fn journal(settings: &Settings, standing: Standing) -> Vec<Entry> {
+    let start = |number| Start { partition: partition(number), offset: 0, had_data: true, topic_id: None };
+    let mut entries = vec![
+        Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
+        Entry::Configure(Configure { epoch: 1, from: None, settings: settings.clone() }),
+        Entry::Starts(vec![start(0), start(1)]),
+    ];
+    let mut accumulator = Accumulator::new(settings.limits, SliceLength(60), 16, Labels::default());
+    accumulator.configure(vec![(None, 1, classifier(200_000))]);
+    let slots =
+        [0, 1].map(|n| accumulator.register(partition(n), &Format::AwsAlb.into(), 0).expect("a slot"));
+    slots.iter().for_each(|slot| accumulator.standing(*slot, standing));
+    for ten in 60..420i64 {
+        let clock = START.plus_seconds(ten * 10);
+        for (slot, late_s) in [(slots[0], 0), (slots[1], 600)] {
+            for half in 0..20i64 {
+                let at_ms = ten * 10_000 - late_s * 1000 + half * 500 - 10_000;
+                let fails = late_s == 0 && (1_800_000..2_400_000).contains(&at_ms);
+                if at_ms >= 0 {
+                    accumulator.line(slot, &line(at_ms, 1, if fails { 503 } else { 200 }, 10), clock);
+                    accumulator.advance(slot, accumulator.next(slot) + 1);
+                }
+            }
+        }
+        entries.push(Entry::Chunk(accumulator.flush(clock)));
+    }
+    entries
+}
+
+/// The events with the clock at which each was decided, seconds after the start.
+fn events(entries: &[Entry]) -> Vec<(i64, Event)> {
+    let mut engine = Engine::new();
+    let mut told = Vec::new();
+    for (entry, position) in entries.iter().zip(1..) {
+        let mut out = Outputs::default();
+        engine.apply(position, entry, &mut out).expect("applies");
+        let clock = if let Entry::Chunk(chunk) = entry { chunk.clock } else { Time(0) };
+        told.extend(out.events.into_iter().map(|e| (clock.seconds() - START.seconds(), e)));
+    }
+    told
+}
+
+fn at(told: &[(i64, Event)], kind: &str) -> Vec<(i64, i64)> {
+    let of = told.iter().filter(|(_, e)| e.kind == kind);
+    of.map(|(clock, e)| (*clock, e.time.seconds() - START.seconds())).collect()
+}
+
+#[test]
+fn a_late_partition_delays_no_page() {
+    let late = events(&journal(&of(None), Standing::Following));
+    let soon = events(&journal(&of(Some(60)), Standing::Following));
+    let ([late_at], [soon_at]) = (&at(&late, event::FIRING)[..], &at(&soon, event::FIRING)[..]) else {
+        panic!("one page each: {:?} {:?}", at(&late, event::FIRING), at(&soon, event::FIRING))
+    };
+    // the first failing minute ends at 1860; a minute later it pages, in place of ten and twelve
+    assert!(soon_at.0 <= 1860 + 60 + 20, "{soon_at:?}");
+    assert!(late_at.0 >= 1860 + 600 + 720, "{late_at:?}");
+    assert!(at(&soon, event::RESOLVED)[0].0 + 600 < at(&late, event::RESOLVED)[0].0);
+    // budgets are told when and as they were
+    let budgets = |told: &[(i64, Event)]| -> Vec<(i64, String)> {
+        let of = told.iter().filter(|(_, e)| e.kind.starts_with("slo.budget."));
+        of.map(|(clock, e)| (*clock, e.id.clone())).collect()
+    };
+    assert_eq!(budgets(&soon), budgets(&late));
+    assert!(!budgets(&soon).is_empty());
+}
+
+/// What was not read may hold anything: alerts wait for it.
+#[test]
+fn a_partition_with_lag_is_waited_for() {
+    let mut entries = journal(&of(Some(60)), Standing::Following);
+    for entry in &mut entries {
+        if let Entry::Chunk(chunk) = entry {
+            for coverage in chunk.coverage.iter_mut().filter(|c| c.partition.number == 1) {
+                coverage.standing = Standing::Behind;
+            }
+        }
+    }
+    let fired = at(&events(&entries), event::FIRING);
+    assert!(fired.first().is_some_and(|(clock, _)| *clock >= 1860 + 600), "{fired:?}");
+}
+
+#[test]
+fn a_restored_engine_decides_the_same() {
+    let entries = journal(&of(Some(60)), Standing::Following);
+    let mut whole = Engine::new();
+    let all: Vec<String> = entries.iter().zip(1..).map(|(e, p)| step(&mut whole, p, e)).collect();
+    for stop in (3..entries.len()).step_by(23) {
+        let mut engine = Engine::new();
+        for (entry, position) in entries[..stop].iter().zip(1..) {
+            step(&mut engine, position, entry);
+        }
+        let mut engine = Engine::restore(&engine.snapshot().expect("a snapshot")).expect("restores");
+        for (i, entry) in entries.iter().enumerate().skip(stop).take(40) {
+            assert_eq!(step(&mut engine, i as u64 + 1, entry), all[i], "entry {i} after {stop}");
+        }
+    }
+}
