@@ -205,18 +205,17 @@ impl Engine {
         self.latest_slice.map(Slice::next).max(self.next_close)
     }
 
-    /// Partitions so far ahead of the watermark that reading on would only fill memory:
-    /// 2 x lateness and 10 slices.
+    /// Partitions so far ahead of the watermark that reading on would only fill memory: twice the longest lateness, for
+    /// one source may wait for another that comes later, and 10 slices.
     pub fn far_ahead(&self) -> BTreeSet<Partition> {
         let Some(settings) = self.configured().map(|c| &c.settings) else { return BTreeSet::new() };
         let ten_slices_s = 10 * i64::from(settings.slice.0);
         // Before the first watermark memory fills from the first slice on.
         let first = self.slices.first_with_records(Slice(i64::MIN)).map(|s| settings.slice.start(s));
         let slowest = self.watermarks.watermark().or(first);
-        let far = |p: &Progress| {
-            let bound_s = 2 * i64::from(p.lateness_s()) + ten_slices_s;
-            matches!((p.watermark(), slowest), (Some(own), Some(slowest)) if own > slowest.plus_seconds(bound_s))
-        };
+        let longest_s = self.watermarks.iter().map(|(_, p)| p.lateness_s()).max().unwrap_or(0);
+        let bound_s = 2 * i64::from(longest_s) + ten_slices_s;
+        let far = |p: &Progress| matches!((p.watermark(), slowest), (Some(own), Some(slowest)) if own > slowest.plus_seconds(bound_s));
         self.watermarks.iter().filter(|(_, p)| far(p)).map(|(partition, _)| partition.clone()).collect()
     }
 

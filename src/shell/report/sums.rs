@@ -400,6 +400,39 @@ mod tests {
     }
 
     #[test]
+    fn what_is_excluded_is_summed_beside_what_counts() {
+        use crate::core::settings::{Exclusion, Occurs};
+        let exclusion = Exclusion {
+            name: "upgrade".into(),
+            reason: "database upgrade".into(),
+            services: vec!["web".into()],
+            slos: vec!["*".into()],
+            occurs: Occurs::Once { from: Time::from_seconds(600), to: Time::from_seconds(1_200) },
+        };
+        let (since, until) = (Time::from_seconds(0), Time::from_seconds(7_200));
+        let rows = [
+            sli(5, 0, 9, 1),
+            sli(10, 0, 0, 50),
+            sli(19, 4, 7, 3),
+            SliView { maintenance_good: 4, maintenance_bad: 2, ..sli(20, 0, 8, 2) },
+        ];
+        // a pipeline's exclusions decide, whatever rows say; without a pipeline the rows do
+        let pipeline = Some(Arc::new(Excluded::new(&[exclusion], since, until)));
+        let none = Some(Arc::new(Excluded::new(&[], since, until)));
+        for (excluded, counted, left_out, slices) in
+            [(pipeline, (17, 3), (7, 53), 10), (none, (24, 56), (0, 0), 0), (None, (20, 54), (4, 2), 0)]
+        {
+            let question = Question { excluded, ..question() };
+            let mut sums = Sums::default();
+            rows.iter().for_each(|row| sums.sli(&question, row));
+            let sum = &sums.slos["web"]["availability"][&1];
+            assert_eq!((sum.window.good, sum.window.bad), counted);
+            assert_eq!((sum.maintenance.good, sum.maintenance.bad), left_out);
+            assert_eq!(sum.excluded_slices(&question, 120), slices);
+        }
+    }
+
+    #[test]
     fn order_and_threads_do_not_matter() {
         let question = question();
         let fill = |sums: &mut Sums, part: i64| {
