@@ -1,4 +1,4 @@
-//! Good and bad by slice, exact, over the longest window: 64 slices a block, sixteen blocks a group.
+//! Good and bad by slice, exact, over the longest window: 64 slices a block, 32 blocks a group.
 //!
 //! Invariant: what was added to a slice is what is read of it, until the slice is dropped. The newest block is appended to;
 //! older ones are coded ([`super::coded`]), and a group of them is one piece of memory, for a month of minutes of tens of
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Blocks in a group.
-const GROUP: i64 = 16;
+const GROUP: i64 = 32;
 
 /// Counts by slice number.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
@@ -131,6 +131,9 @@ impl History {
             Ok(i) => i,
             Err(i) => {
                 let group = Group { number: of, ends: [0; GROUP as usize], coded: Box::default() };
+                if self.sealed.len() == self.sealed.capacity() {
+                    self.sealed.reserve_exact(2); // a month is two dozen: doubling would waste a third
+                }
                 self.sealed.insert(i, group);
                 i
             }
@@ -155,7 +158,7 @@ impl Group {
         self.coded.get(self.start(at)..usize::from(self.ends[at])).unwrap_or_default()
     }
 
-    /// Puts other bytes in place of a block. Sixteen blocks of any counts are less than 2^16 bytes.
+    /// Puts other bytes in place of a block. So many blocks of any counts are less than 2^16 bytes.
     fn put(&mut self, at: usize, block: &[u8]) {
         let (start, end) = (self.start(at), usize::from(self.ends[at]));
         let mut coded = Vec::with_capacity(self.coded.len() + block.len() - (end - start));
