@@ -1,7 +1,7 @@
 //! One access-log line, borrowed from the message's bytes.
 //!
-//! Every format fills the same record. Absent is `None`, never 0, -1 or "-". Text fields are bytes as
-//! they stood in the line (escapes included) and are filled only where [`Fields`] asks for them.
+//! Every format fills the same record. Absent is `None`, never 0, -1 or "-". Text fields are bytes, as they
+//! stood in the line, or as what a server's escapes in them stand for, and are filled only where [`Fields`] asks for them.
 
 mod field;
 mod labels;
