@@ -73,7 +73,11 @@ fn measure(sample: &Sample, missed: &mut Vec<String>) {
         for line in log.split(|b| *b == b'\n').filter(|line| !line.is_empty()).take(3) {
             let mut record = Record::at(Time::default());
             let parsed = parser.parse(line, Fields::ALL, &mut record);
-            assert!(matches!(parsed, Ok(Parsed::Record | Parsed::Counters)), "{name}: {parsed:?}: {}", line.escape_ascii());
+            assert!(
+                matches!(parsed, Ok(Parsed::Record | Parsed::Counters)),
+                "{name}: {parsed:?}: {}",
+                line.escape_ascii()
+            );
         }
         assert_eq!(read(&mut parser, log, Fields::ALL), lines_of(log), "{name}: every line is a record");
     }
@@ -98,7 +102,9 @@ fn measure(sample: &Sample, missed: &mut Vec<String>) {
     });
     tasks.extend(hostile.iter().map(|(_, log)| reads(log, USUAL)));
     let seconds = best(tasks);
-    let [scan, numbers, usual, all, typed_read, ref nasty @ ..] = seconds[..] else { unreachable!("five and more") };
+    let [scan, numbers, usual, all, typed_read, ref nasty @ ..] = seconds[..] else {
+        unreachable!("five and more")
+    };
     let (bytes, count) = (log.len() as f64, lines_of(log) as f64);
     let gb = |seconds: f64| bytes / seconds / 1e9;
     let ratio = |((kind, log), seconds): (&(&'static str, Vec<u8>), &f64)| {
@@ -127,7 +133,10 @@ fn measure(sample: &Sample, missed: &mut Vec<String>) {
         missed.push(format!("{name}: {times:.2} times a typed read, less than {JSON_FLOOR}"));
     }
     if !free && worst.0 > HOSTILE_CEILING {
-        missed.push(format!("{name}: {} cost {:.2} times as much a byte, more than {HOSTILE_CEILING}", worst.1, worst.0));
+        missed.push(format!(
+            "{name}: {} cost {:.2} times as much a byte, more than {HOSTILE_CEILING}",
+            worst.1, worst.0
+        ));
     }
     debug_assert!(!sample.json || reads_json(input.format));
 }
@@ -145,7 +154,9 @@ fn main() -> ExitCode {
         "format", "a line", "numbers", "usual", "all", "usual", "newlines", "typed", "a byte"
     );
     let mut missed = Vec::new();
-    for sample in samples().iter().filter(|s| words.is_empty() || words.iter().any(|w| s.name.contains(&***w))) {
+    for sample in
+        samples().iter().filter(|s| words.is_empty() || words.iter().any(|w| s.name.contains(&***w)))
+    {
         measure(sample, &mut missed);
     }
     missed.iter().for_each(|missed| println!("{missed}"));

@@ -112,6 +112,8 @@ struct Lane {
     finished: bool,
     /// `--until-end`: it is stopped, nothing more is waited for.
     stopped: bool,
+    /// How many repaired lines the metric has of it.
+    repaired: u64,
 }
 
 /// A hole that a poll told of: counted between two flushes, so that the slices around it are known.
@@ -138,14 +140,14 @@ impl Ingest {
             self.take_orders(&mut consumers, &mut lanes)?;
             let stop = self.control.stop.load(Ordering::Relaxed);
             if !stop {
-                self.poll(&mut consumers, &lanes);
+                self.poll(&mut consumers, &mut lanes);
             }
             if stop
                 || flushed.elapsed() >= self.flush_every
                 || self.accumulator.bytes() >= self.flush_bytes_max
             {
                 self.finish_lanes(&mut consumers, &mut lanes)?;
-                if !self.flush(&mut consumers, &lanes) || stop {
+                if !self.flush(&mut consumers, &mut lanes) || stop {
                     return Ok(());
                 }
                 flushed = Instant::now();
@@ -190,7 +192,15 @@ impl Ingest {
                     };
                     lanes.insert(
                         partition,
-                        Lane { slot, cluster, labels, end: None, finished: false, stopped: false },
+                        Lane {
+                            slot,
+                            cluster,
+                            labels,
+                            end: None,
+                            finished: false,
+                            stopped: false,
+                            repaired: 0,
+                        },
                     );
                 }
                 Order::Pause(partition) => {
@@ -219,7 +229,7 @@ impl Ingest {
         }
     }
 
-    fn poll(&mut self, consumers: &mut [Option<KafkaConsumer<Slot>>], lanes: &BTreeMap<Partition, Lane>) {
+    fn poll(&mut self, consumers: &mut [Option<KafkaConsumer<Slot>>], lanes: &mut BTreeMap<Partition, Lane>) {
         let mut lost: Vec<Lost> = Vec::new();
         let mut any = false;
         for consumer in consumers.iter_mut().flatten() {
@@ -309,7 +319,7 @@ impl Ingest {
     fn flush(
         &mut self,
         consumers: &mut [Option<KafkaConsumer<Slot>>],
-        lanes: &BTreeMap<Partition, Lane>,
+        lanes: &mut BTreeMap<Partition, Lane>,
     ) -> bool {
         if lanes.is_empty() {
             return true;
@@ -327,7 +337,10 @@ impl Ingest {
             (self.control.log)(&format!("{error}; trying again until it passes"));
             std::thread::sleep(RETRY);
         }
-        for lane in lanes.values() {
+        for lane in lanes.values_mut() {
+            let repaired = self.accumulator.repaired(lane.slot);
+            self.metrics.repaired.inc_by(repaired.saturating_sub(lane.repaired));
+            lane.repaired = repaired;
             let Some(consumer) = &mut consumers[lane.cluster] else { continue };
             let ends = &self.clusters[lane.cluster].1;
             let standing =

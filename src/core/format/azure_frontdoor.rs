@@ -78,7 +78,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if members.text(line, CATEGORY).is_some_and(|c| !c.eq_ignore_ascii_case(b"FrontDoorAccessLog")) {
             return Ok(Parsed::Skipped);

@@ -76,7 +76,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if members.text(line, SUBREQUEST) == Some(b"true") {
             return Ok(Parsed::Skipped);

@@ -114,33 +114,42 @@ impl Escapes {
 
     /// Appends what the text stands for.
     fn append(self, mut text: &[u8], out: &mut Vec<u8>) {
-        while let Some(at) = memchr(self.sign(), text) {
-            out.extend_from_slice(&text[..at]);
-            text = &text[at..];
-            let length = match self.one(&text[1..]) {
-                Some((Byte(byte), length)) => {
-                    out.push(byte);
-                    length
-                }
-                Some((Char(char), length)) => {
-                    out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                    length
-                }
-                None => {
-                    out.push(self.sign());
-                    0
+        let sign = self.sign();
+        // What an escape stands for is never longer.
+        out.reserve(text.len());
+        while let Some(first) = text.first() {
+            let read = if *first != sign {
+                // Between escapes there is mostly little: too little for a call.
+                let near = text.iter().take(PLAIN).take_while(|byte| **byte != sign).count();
+                let plain = if near < PLAIN { near } else { memchr(sign, text).unwrap_or(text.len()) };
+                out.extend_from_slice(&text[..plain]);
+                plain
+            } else {
+                match self.one(&text[1..]) {
+                    Some((Byte(byte), length)) => {
+                        out.push(byte);
+                        1 + length
+                    }
+                    Some((Char(char), length)) => {
+                        out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                        1 + length
+                    }
+                    None => {
+                        out.push(sign);
+                        1
+                    }
                 }
             };
-            text = &text[1 + length..];
+            text = &text[read..];
         }
-        out.extend_from_slice(text);
     }
 
     /// What the bytes behind a sign mean, and how many of them do.
+    #[inline]
     fn one(self, text: &[u8]) -> Option<(Meaning, usize)> {
-        let named = |names: &[(u8, u8)]| {
-            let first = text.first()?;
-            Some((Byte(names.iter().find(|(name, _)| name == first)?.1), 1))
+        let named = |names: &[u8; 128]| {
+            let meaning = *names.get(usize::from(*text.first()?))?;
+            (meaning != 0).then_some((Byte(meaning), 1))
         };
         let x = || Some((Byte(hex(text.strip_prefix(b"x")?)?), 3));
         match self {
@@ -156,12 +165,28 @@ impl Escapes {
     }
 }
 
+/// So many bytes are looked at one by one for the next escape.
+const PLAIN: usize = 16;
+
 /// The byte of two hexadecimal digits.
+#[inline]
 fn hex(digits: &[u8]) -> Option<u8> {
-    let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
     let [high, low, ..] = *digits else { return None };
-    Some(value(high)? << 4 | value(low)?)
+    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
+    (high < 16 && low < 16).then(|| high << 4 | low)
 }
+
+/// What a byte is as a hexadecimal digit; 16 if it is none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digits[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+};
 
 /// What an escape means.
 enum Meaning {
@@ -171,29 +196,21 @@ enum Meaning {
 
 use Meaning::{Byte, Char};
 
+/// What one letter behind a backslash means; 0 where it means nothing.
+const fn names(letters: &[u8], meanings: &[u8]) -> [u8; 128] {
+    let (mut names, mut i) = ([0; 128], 0);
+    while i < letters.len() {
+        names[letters[i] as usize] = meanings[i];
+        i += 1;
+    }
+    names
+}
+
 /// Apache's, but for `\xhh`.
-const C: [(u8, u8); 8] = [
-    (b'"', b'"'),
-    (b'\\', b'\\'),
-    (b'b', 8),
-    (b'n', b'\n'),
-    (b'r', b'\r'),
-    (b't', b'\t'),
-    (b'v', 11),
-    (b'f', 12),
-];
+static C: [u8; 128] = names(b"\"\\bnrtvf", b"\"\\\x08\n\r\t\x0b\x0c");
 
 /// JSON's, but for `\uhhhh`.
-const JSON: [(u8, u8); 8] = [
-    (b'"', b'"'),
-    (b'\\', b'\\'),
-    (b'/', b'/'),
-    (b'b', 8),
-    (b'f', 12),
-    (b'n', b'\n'),
-    (b'r', b'\r'),
-    (b't', b'\t'),
-];
+static JSON: [u8; 128] = names(b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");
 
 #[cfg(test)]
 mod tests {

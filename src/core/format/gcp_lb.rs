@@ -82,7 +82,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if !matches!(members.raw(line, REQUEST), Some(Raw::Object(_))) {
             let is_entry = members.text(line, LOG_NAME).or(members.text(line, INSERT_ID)).is_some();

@@ -14,6 +14,7 @@ mod number;
 mod list;
 mod pasted;
 mod pattern;
+mod quotes;
 mod reading;
 mod cells;
 mod escapes;

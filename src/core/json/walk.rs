@@ -1,7 +1,7 @@
 //! The walk over one line.
 
 use super::paths::NONE;
-use super::text::{decode, escape, stop};
+use super::text::{decode, escape, text_stop};
 use super::{Kind, Malformed, Raw, Repairs, Span, Walker};
 
 /// Deepest nesting.
@@ -18,6 +18,7 @@ impl Walker {
             self.spans[usize::from(path)] = Span::ABSENT;
         }
         self.decoded.clear();
+        self.has_escapes = false;
         self.repairs = Repairs::default();
         self.memory.start();
         if line.len() > LINE_MAX {
@@ -101,6 +102,7 @@ impl Walker {
             Some(b'"') => {
                 let (end, escaped) = self.string::<REPAIR>(line, at + 1)?;
                 let kind = if escaped { Kind::Escaped } else { Kind::Text };
+                self.has_escapes |= escaped;
                 (Span { start: at as u32 + 1, end: end as u32, kind }, end + 1)
             }
             Some(b'{' | b'[') => return self.container::<REPAIR>(line, at, node, depth),
@@ -197,7 +199,7 @@ impl Walker {
     /// The place of the quote that ends a text, and whether a backslash stands in it.
     #[inline(always)]
     fn string<const REPAIR: bool>(&mut self, line: &[u8], at: usize) -> Walked<(usize, bool)> {
-        match stop(line, at) {
+        match text_stop(line, at) {
             Some(end) if line[end] == b'"' => Ok((end, false)),
             Some(backslash) => self.escaped::<REPAIR>(line, backslash).map(|end| (end, true)),
             None => Err(Malformed::Cut),
@@ -205,7 +207,15 @@ impl Walker {
     }
 
     fn escaped<const REPAIR: bool>(&mut self, line: &[u8], mut at: usize) -> Walked<usize> {
-        while line[at] == b'\\' {
+        loop {
+            match line.get(at) {
+                Some(b'"') => return Ok(at),
+                Some(b'\\') => {}
+                _ => {
+                    at = text_stop(line, at).ok_or(Malformed::Cut)?;
+                    continue;
+                }
+            }
             at += match escape(line, at) {
                 Ok(read) => read,
                 Err(Malformed::Broken(_)) if REPAIR => {
@@ -214,9 +224,7 @@ impl Walker {
                 }
                 Err(error) => return Err(error),
             };
-            at = stop(line, at).ok_or(Malformed::Cut)?;
         }
-        Ok(at)
     }
 
     /// What stands where a value belongs: to a comma before the next key, or to a brace.
