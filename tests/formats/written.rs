@@ -148,15 +148,20 @@ fn escaped(text: &str, escape: impl Fn(u8) -> Option<String>) -> String {
     String::from_utf8(written).expect("what is not ASCII is escaped, or is whole")
 }
 
+/// Neither a letter nor a sign that can be printed.
+fn is_odd(byte: u8) -> bool {
+    !(0x20..0x7f).contains(&byte)
+}
+
 fn by_nginx(text: &str) -> String {
-    escaped(text, |b| (b < 0x20 || b >= 0x7f || matches!(b, b'"' | b'\\')).then(|| format!("\\x{b:02X}")))
+    escaped(text, |b| (is_odd(b) || matches!(b, b'"' | b'\\')).then(|| format!("\\x{b:02X}")))
 }
 
 fn by_alb(text: &str) -> String {
     escaped(text, |b| match b {
         b'"' => Some("\\x22".into()),
         b'\\' => Some("\\x5c".into()),
-        _ => (b < 0x20 || b >= 0x7f).then(|| format!("\\x{b:02x}")),
+        _ => is_odd(b).then(|| format!("\\x{b:02x}")),
     })
 }
 
@@ -164,13 +169,13 @@ fn by_apache(text: &str) -> String {
     escaped(text, |b| match b {
         b'"' | b'\\' => Some(format!("\\{}", char::from(b))),
         b'\t' => Some("\\t".into()),
-        _ => (b < 0x20 || b >= 0x7f).then(|| format!("\\x{b:02x}")),
+        _ => is_odd(b).then(|| format!("\\x{b:02x}")),
     })
 }
 
 fn by_haproxy(text: &str) -> String {
     escaped(text, |b| {
-        (b < 0x20 || b >= 0x7f || matches!(b, b'"' | b'#' | b'{' | b'|' | b'}')).then(|| format!("#{b:02X}"))
+        (is_odd(b) || matches!(b, b'"' | b'#' | b'{' | b'|' | b'}')).then(|| format!("#{b:02X}"))
     })
 }
 

@@ -173,7 +173,7 @@ const PLAIN: usize = 16;
 fn hex(digits: &[u8]) -> Option<u8> {
     let [high, low, ..] = *digits else { return None };
     let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
-    (high < 16 && low < 16).then(|| high << 4 | low)
+    (high < 16 && low < 16).then_some(high << 4 | low)
 }
 
 /// What a byte is as a hexadecimal digit; 16 if it is none.

@@ -359,7 +359,7 @@ impl Members {
             let (paths, rest) = later.split_at(usize::from(count));
             later = rest;
             let rule = &self.rules[usize::from(rule)];
-            if rule.is_one_field && record.get(rule.field) != Value::Absent {
+            if rule.is_one_field && record.has(rule.field) {
                 continue;
             }
             let mut refused = None;
@@ -382,7 +382,7 @@ impl Members {
             }
         }
         for &(field, path) in self.labels.iter().filter(|(field, _)| wanted.has(*field)) {
-            if record.get(field) == Value::Absent
+            if !record.has(field)
                 && let Some(text) = self.walker.get(line, usize::from(path)).and_then(value::plain)
             {
                 record.set(field, Value::Text(text));

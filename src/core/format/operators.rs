@@ -10,6 +10,7 @@
 use crate::core::format::LayoutError;
 use crate::core::format::cells::{CELLS_MAX, Cells};
 use crate::core::format::instant::Form;
+use crate::core::format::pattern::find_byte;
 use crate::core::format::roles::{Plan, Role};
 use crate::core::format::units::Unit;
 use crate::core::record::{Field, Fields, Labels, Reason};
@@ -264,7 +265,7 @@ impl Piece {
     fn len(&self, text: &[u8]) -> Option<usize> {
         match &*self.after {
             [] => Some(text.len()),
-            [one] => memchr(*one, text),
+            [one] => find_byte(*one, text),
             [one, ..] if self.word => {
                 let len = memchr(*one, text)?;
                 begins(&text[len..], &self.after).then_some(len)
@@ -313,7 +314,7 @@ const fn zeros(word: u64) -> u64 {
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        at += memchr(needle[0], text.get(at..)?)?;
+        at += find_byte(needle[0], text.get(at..)?)?;
         if begins(&text[at..], needle) {
             return Some(at);
         }

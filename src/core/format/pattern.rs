@@ -67,6 +67,8 @@ struct Step {
     label: Option<Field>,
     /// The literal behind it; nothing if it runs to the line's end.
     stop: Box<[u8]>,
+    /// Nothing becomes of its text, as far as is wanted.
+    is_passed: bool,
 }
 
 /// A compiled format string.
@@ -78,6 +80,8 @@ pub(super) struct Pattern {
     escapes: bool,
     /// How many steps a record needs.
     needed: usize,
+    /// The fields that steps are passed over for.
+    wanted: Option<Fields>,
     clf: Clf,
 }
 
@@ -112,12 +116,14 @@ impl Pattern {
                         extent: variable.extent,
                         label: labels.field(&variable.name),
                         stop: Box::default(),
+                        is_passed: false,
                     });
                     before = Some(variable);
                 }
             }
         }
-        let pattern = Pattern { prefix, steps: steps.into(), escapes, needed: 0, clf: Clf::new() };
+        let pattern =
+            Pattern { prefix, steps: steps.into(), escapes, needed: 0, wanted: None, clf: Clf::new() };
         pattern.check()?;
         Ok(pattern.needing(|reading| match reading {
             Reading::Time(Written::Pieces(format), _) => format.has_date(),
@@ -175,6 +181,9 @@ impl Pattern {
         wanted: Fields,
         record: &mut Record<'a>,
     ) -> Result<Seen<'a>, Reason> {
+        if self.wanted != Some(wanted) {
+            self.want(wanted);
+        }
         let mut seen = Seen::nothing();
         let walked = self.walk(line, wanted, &mut seen, record);
         if let Err(reason) = walked {
@@ -186,6 +195,16 @@ impl Pattern {
             record.time = end;
         }
         Ok(seen)
+    }
+
+    /// From now on these fields are wanted.
+    #[cold]
+    fn want(&mut self, wanted: Fields) {
+        for step in &mut self.steps {
+            step.is_passed =
+                !step.reading.is_read(wanted) && step.label.is_none_or(|label| !wanted.has(label));
+        }
+        self.wanted = Some(wanted);
     }
 
     #[inline(always)]
@@ -222,6 +241,10 @@ impl Pattern {
                     () => Reason::Truncated,
                 });
             };
+            if step.is_passed {
+                at = next;
+                continue;
+            }
             let place = Place { line, start: at, end };
             step.reading.read(place, wanted, &mut self.clf, seen, record)?;
             if let Some(label) = step.label.filter(|label| wanted.has(*label)) {

@@ -137,10 +137,13 @@ impl Walker {
         // Kept before what is inside it, so that the first of two is the outer one's too.
         let is_first = self.found(node, Span { start: at as u32, end: at as u32, kind: Kind::Null });
         let inner = if self.trie.node(node).is_some_and(super::paths::Node::goes_on) { node } else { NONE };
-        let (end, kind) = if line[at] == b'{' {
-            (self.object::<REPAIR>(line, at + 1, inner, depth + 1)?, Kind::Object)
+        let kind = if line[at] == b'{' { Kind::Object } else { Kind::Array };
+        let end = if !REPAIR && inner == NONE {
+            pass(line, at, depth)?
+        } else if line[at] == b'{' {
+            self.object::<REPAIR>(line, at + 1, inner, depth + 1)?
         } else {
-            (self.array::<REPAIR>(line, at + 1, inner, depth + 1)?, Kind::Array)
+            self.array::<REPAIR>(line, at + 1, inner, depth + 1)?
         };
         if is_first {
             for &path in self.trie.node(node).iter().flat_map(|node| &node.paths) {
@@ -243,6 +246,54 @@ impl Walker {
         self.repairs.values = true;
         let kind = if matches!(text, b"" | b"-") { Kind::Null } else { Kind::Bare };
         Ok((kind, at + text.len()))
+    }
+}
+
+/// The place after a value in which nothing is looked for. What it allows and refuses is what the walk does.
+fn pass(line: &[u8], at: usize, depth: u32) -> Walked<usize> {
+    let (is_object, close) = match line.get(at) {
+        Some(b'"') => return pass_text(line, at + 1),
+        Some(b'{') => (true, b'}'),
+        Some(b'[') => (false, b']'),
+        Some(_) => return scalar(line, at).map(|(_, end)| end),
+        None => return Err(Malformed::Cut),
+    };
+    if depth >= DEPTH_MAX {
+        return Err(Malformed::Broken(at));
+    }
+    let mut at = space(line, at + 1);
+    if line.get(at) == Some(&close) {
+        return Ok(at + 1);
+    }
+    loop {
+        if is_object {
+            match line.get(at) {
+                Some(b'"') => at = space(line, pass_text(line, at + 1)?),
+                other => return wrong(other, at),
+            }
+            match line.get(at) {
+                Some(b':') => at = space(line, at + 1),
+                other => return wrong(other, at),
+            }
+        }
+        at = space(line, pass(line, at, depth + 1)?);
+        match line.get(at) {
+            Some(b',') => at = space(line, at + 1),
+            Some(byte) if *byte == close => return Ok(at + 1),
+            other => return wrong(other, at),
+        }
+    }
+}
+
+/// The place after the quote that ends a text.
+#[inline]
+fn pass_text(line: &[u8], mut at: usize) -> Walked<usize> {
+    loop {
+        at = text_stop(line, at).ok_or(Malformed::Cut)?;
+        if line[at] == b'"' {
+            return Ok(at + 1);
+        }
+        at += escape(line, at)?;
     }
 }
 
