@@ -40,9 +40,9 @@ impl Sample {
             hostile.push(("escapes", self.of(&format!("/{}", escapes(PATH.len())), &escapes(AGENT.len()))));
             hostile.push(("many escapes", self.of(&format!("/{}", escapes(1000)), &escapes(1000))));
         }
-        if self.json {
-            let deep = format!("{AGENT}\",\"x\":{}1{},\"y\":\"", "[".repeat(100), "]".repeat(100));
-            hostile.push(("deep", self.of(PATH, &deep)));
+        if let Some(open) = self.template.strip_suffix('}').filter(|_| self.json) {
+            let deep = format!("{open},\"x\":{}1{}}}", "[".repeat(100), "]".repeat(100));
+            hostile.push(("deep", Sample::lines(&deep, PATH, AGENT)));
         }
         hostile
     }
@@ -57,7 +57,11 @@ impl Sample {
     }
 
     fn of(&self, path: &str, agent: &str) -> Vec<u8> {
-        let line = self.template.replace("{path}", path).replace("{agent}", agent) + "\n";
+        Sample::lines(self.template, path, agent)
+    }
+
+    fn lines(template: &str, path: &str, agent: &str) -> Vec<u8> {
+        let line = template.replace("{path}", path).replace("{agent}", agent) + "\n";
         let mut log = Vec::new();
         for i in 0.. {
             if log.len() >= BYTES {
