@@ -17,6 +17,7 @@ use crate::edges::source::{Ends, KafkaConfig};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
 use crate::shell::samples::Samples;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -113,7 +114,7 @@ struct Lane {
     /// `--until-end`: it is stopped, nothing more is waited for.
     stopped: bool,
     /// How many repaired lines the metric has of it.
-    repaired: u64,
+    repaired: Cell<u64>,
 }
 
 /// A hole that a poll told of: counted between two flushes, so that the slices around it are known.
@@ -140,14 +141,14 @@ impl Ingest {
             self.take_orders(&mut consumers, &mut lanes)?;
             let stop = self.control.stop.load(Ordering::Relaxed);
             if !stop {
-                self.poll(&mut consumers, &mut lanes);
+                self.poll(&mut consumers, &lanes);
             }
             if stop
                 || flushed.elapsed() >= self.flush_every
                 || self.accumulator.bytes() >= self.flush_bytes_max
             {
                 self.finish_lanes(&mut consumers, &mut lanes)?;
-                if !self.flush(&mut consumers, &mut lanes) || stop {
+                if !self.flush(&mut consumers, &lanes) || stop {
                     return Ok(());
                 }
                 flushed = Instant::now();
@@ -199,7 +200,7 @@ impl Ingest {
                             end: None,
                             finished: false,
                             stopped: false,
-                            repaired: 0,
+                            repaired: Cell::new(0),
                         },
                     );
                 }
@@ -229,7 +230,7 @@ impl Ingest {
         }
     }
 
-    fn poll(&mut self, consumers: &mut [Option<KafkaConsumer<Slot>>], lanes: &mut BTreeMap<Partition, Lane>) {
+    fn poll(&mut self, consumers: &mut [Option<KafkaConsumer<Slot>>], lanes: &BTreeMap<Partition, Lane>) {
         let mut lost: Vec<Lost> = Vec::new();
         let mut any = false;
         for consumer in consumers.iter_mut().flatten() {
@@ -319,7 +320,7 @@ impl Ingest {
     fn flush(
         &mut self,
         consumers: &mut [Option<KafkaConsumer<Slot>>],
-        lanes: &mut BTreeMap<Partition, Lane>,
+        lanes: &BTreeMap<Partition, Lane>,
     ) -> bool {
         if lanes.is_empty() {
             return true;
@@ -337,10 +338,9 @@ impl Ingest {
             (self.control.log)(&format!("{error}; trying again until it passes"));
             std::thread::sleep(RETRY);
         }
-        for lane in lanes.values_mut() {
+        for lane in lanes.values() {
             let repaired = self.accumulator.repaired(lane.slot);
-            self.metrics.repaired.inc_by(repaired.saturating_sub(lane.repaired));
-            lane.repaired = repaired;
+            self.metrics.repaired.inc_by(repaired.saturating_sub(lane.repaired.replace(repaired)));
             let Some(consumer) = &mut consumers[lane.cluster] else { continue };
             let ends = &self.clusters[lane.cluster].1;
             let standing =
