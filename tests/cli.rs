@@ -383,10 +383,33 @@ fn formats_are_listed_from_their_presets() {
     let formats = json["formats"].as_array().expect("a list");
     assert!(formats.len() > 20 && json["envelopes"].as_array().is_some_and(|e| e.len() > 10));
     let alb = formats.iter().find(|f| f["name"] == "aws_alb").expect("ALB");
-    for fact in
-        ["time", "client_latency", "upstream_latency", "service", "client_gone", "websocket", "skipped"]
-    {
-        assert!(alb[fact].as_str().is_some_and(|text| !text.is_empty()), "{fact}");
+    // Every format states all its choices, in both forms.
+    const FACTS: [&str; 10] = [
+        "time",
+        "client_latency",
+        "upstream_latency",
+        "client_gone",
+        "websocket",
+        "service",
+        "absent",
+        "skipped",
+        "rejected",
+        "lateness_why",
+    ];
+    for format in formats {
+        let name = format["name"].as_str().expect("a name");
+        let text = done(&ninetail(&["formats", name]));
+        for fact in FACTS {
+            let stated = format[fact].as_str().unwrap_or_default();
+            assert!(!stated.is_empty() && text.contains(stated), "{name}: {fact}: {stated:?} in\n{text}");
+        }
+        assert!(format["lateness_s"].as_u64().is_some_and(|s| s > 0), "{name}: lateness");
+        let fields = format["fields"].as_array().expect("fields");
+        assert!(fields.iter().any(|f| f["name"] == "time"), "{name}: fields");
+        for field in fields {
+            let unit = if field["type"] == "duration" { Some("us") } else { field["unit"].as_str() };
+            assert_eq!(field["unit"].as_str(), unit, "{name}: unit of {}", field["name"]);
+        }
     }
     let unit = |name: &str| alb["fields"].as_array()?.iter().find(|f| f["name"] == name)?["unit"].as_str();
     assert_eq!((unit("client_latency"), unit("bytes_sent"), unit("host")), (Some("us"), Some("bytes"), None));

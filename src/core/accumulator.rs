@@ -256,6 +256,11 @@ impl Accumulator {
         self.lanes[slot.0 as usize].as_ref().expect("a registered slot").state.next
     }
 
+    /// How many lines of the partition were no valid JSON and were read after a repair, since it was registered.
+    pub fn repaired(&self, slot: Slot) -> u64 {
+        self.lanes.get(slot.0 as usize).and_then(Option::as_ref).map_or(0, |lane| lane.reader.repaired())
+    }
+
     /// The partition of the slot.
     ///
     /// # Panics

@@ -22,7 +22,7 @@ mod paths;
 mod text;
 mod walk;
 
-pub use text::decode;
+pub use text::{decode, text_stop};
 
 use memory::Memory;
 use paths::Trie;
@@ -146,16 +146,25 @@ pub struct Walker {
     /// The paths that have one.
     present: Vec<u16>,
     decoded: Vec<u8>,
+    /// A text was kept that has escapes.
+    has_escapes: bool,
     repairs: Repairs,
 }
 
 impl Walker {
     /// A walker for these paths (at most 65,000). Equal paths are found alike.
     pub fn new<'p>(paths: impl IntoIterator<Item = &'p str>) -> Walker {
+        Walker::of_some(paths.into_iter().map(Some))
+    }
+
+    /// The same, but numbers without a path are never found.
+    pub fn of_some<'p>(paths: impl IntoIterator<Item = Option<&'p str>>) -> Walker {
         let mut trie = Trie::new();
         let mut count = 0;
         for path in paths {
-            trie.add(path, count);
+            if let Some(path) = path {
+                trie.add(path, count);
+            }
             count += 1;
         }
         Walker {
@@ -164,6 +173,7 @@ impl Walker {
             spans: vec![Span::ABSENT; count],
             present: Vec::new(),
             decoded: Vec::new(),
+            has_escapes: false,
             repairs: Repairs::default(),
         }
     }
@@ -218,9 +228,18 @@ impl Walker {
         }
     }
 
+    /// Whether any text that was found has escapes.
+    #[inline(always)]
+    pub fn has_escapes(&self) -> bool {
+        self.has_escapes
+    }
+
     /// Decodes every text that has escapes.
     #[inline]
     pub fn decode_all(&mut self, line: &[u8]) {
+        if !self.has_escapes {
+            return;
+        }
         for i in 0..self.present.len() {
             self.decode(line, usize::from(self.present[i]));
         }

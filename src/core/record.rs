@@ -1,7 +1,7 @@
 //! One access-log line, borrowed from the message's bytes.
 //!
-//! Every format fills the same record. Absent is `None`, never 0, -1 or "-". Text fields are bytes as
-//! they stood in the line (escapes included) and are filled only where [`Fields`] asks for them.
+//! Every format fills the same record. Absent is `None`, never 0, -1 or "-". Text fields are bytes, as they
+//! stood in the line, or as what a server's escapes in them stand for, and are filled only where [`Fields`] asks for them.
 
 mod field;
 mod labels;
@@ -129,6 +129,21 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Whether the field has a value; a boolean always has.
+    #[inline]
+    pub fn has(&self, field: Field) -> bool {
+        match field {
+            Field::Time => self.time != Record::NO_TIME,
+            Field::Status => self.status.is_some(),
+            Field::ClientLatency => self.client_latency_us.is_some(),
+            Field::UpstreamLatency => self.upstream_latency_us.is_some(),
+            Field::BytesReceived => self.bytes_received.is_some(),
+            Field::BytesSent => self.bytes_sent.is_some(),
+            Field::ClientGone | Field::Websocket => true,
+            other => self.slots.has(other),
+        }
+    }
+
     /// The value of any field.
     #[inline]
     pub fn get(&self, field: Field) -> Value<'a> {
@@ -229,10 +244,11 @@ mod tests {
                 Value::Boolean(b) => b,
                 Value::Timestamp(t) => t == Time(-(field as i64)),
             };
-            assert!(kept, "{}", field.name());
+            assert!(kept && record.has(field), "{}", field.name());
         }
         record.clear();
         for &field in Field::ALL {
+            assert_eq!(record.has(field), field.kind() == Kind::Boolean, "{}", field.name());
             let absent = matches!(record.get(field), Value::Absent | Value::Boolean(false));
             assert!(absent, "{}", field.name());
         }

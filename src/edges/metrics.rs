@@ -131,6 +131,7 @@ macro_rules! metrics {
 metrics! {
     records: Family<OutcomeLabel, Counter>, "lines by outcome";
     rejected: Family<ReasonLabel, Counter>, "rejected lines by reason";
+    repaired: Counter, "lines that were no valid JSON and were read after a repair";
     records_late: Counter, "records that came after their slice had closed";
     replayed: Counter, "records seen again and dropped";
     kafka_lag_records: Family<PartitionLabels, Gauge>, "offsets between ours and the end";

@@ -17,6 +17,7 @@ use crate::edges::source::{Ends, KafkaConfig};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
 use crate::shell::samples::Samples;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -114,6 +115,8 @@ struct Lane {
     finished: bool,
     /// `--until-end`: it is stopped, nothing more is waited for.
     stopped: bool,
+    /// How many repaired lines the metric has of it.
+    repaired: Cell<u64>,
 }
 
 /// A hole that a poll told of: counted between two flushes, so that the slices around it are known.
@@ -195,7 +198,15 @@ impl Ingest {
                     };
                     lanes.insert(
                         partition,
-                        Lane { slot, cluster, labels, end: None, finished: false, stopped: false },
+                        Lane {
+                            slot,
+                            cluster,
+                            labels,
+                            end: None,
+                            finished: false,
+                            stopped: false,
+                            repaired: Cell::new(0),
+                        },
                     );
                 }
                 Order::Pause(partition) => {
@@ -339,6 +350,8 @@ impl Ingest {
             std::thread::sleep(RETRY);
         }
         for lane in lanes.values() {
+            let repaired = self.accumulator.repaired(lane.slot);
+            self.metrics.repaired.inc_by(repaired.saturating_sub(lane.repaired.replace(repaired)));
             let Some(consumer) = &mut consumers[lane.cluster] else { continue };
             let ends = &self.clusters[lane.cluster].1;
             let standing =

@@ -1,6 +1,7 @@
 //! The grammar of ALB lines once more, by regular expressions and strings: slow, and sharing nothing with
 //! the parser but the reasons' names.
 
+use super::escapes_slow::{HEX, kept, shown};
 use jiff::Timestamp;
 use regex::bytes::Regex;
 use serde_json::{Map, Value, json};
@@ -44,7 +45,7 @@ impl Slow {
     /// The record without nulls, or `{"rejected": reason}`.
     pub(crate) fn read(&self, line: &[u8]) -> Value {
         match self.record(line) {
-            Ok(record) => Value::Object(record),
+            Ok(record) => Value::Object(shown(record, HEX)),
             Err(reason) => json!({ "rejected": reason }),
         }
     }
@@ -194,8 +195,7 @@ impl Slow {
         } else {
             (None, None, None)
         };
-        let some =
-            |part: Option<&[u8]>| part.filter(|p| !p.is_empty()).map(|p| String::from_utf8_lossy(p).into());
+        let some = |part: Option<&[u8]>| part.filter(|p| !p.is_empty()).map(|p| kept(p).into());
         put("path", some(path));
         put("query", some(query));
         if let Some(authority) = authority {
@@ -283,7 +283,7 @@ fn unbracketed(host: &[u8]) -> &[u8] {
 }
 
 fn text(text: &[u8]) -> Option<Value> {
-    (!text.is_empty() && text != b"-").then(|| String::from_utf8_lossy(text).into())
+    (!text.is_empty() && text != b"-").then(|| kept(text).into())
 }
 
 /// RFC 3339 with six decimals, or none where they are 0.

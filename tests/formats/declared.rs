@@ -86,11 +86,11 @@ fn delimited(line: &[u8], separator: u8, columns: &[&str], needed: usize, table:
         return outcome(Err("empty"));
     }
     let mut cells: Vec<&[u8]> = if line.contains(&b'"') {
-        declared_slow::quoted(line, separator).into_iter().map(declared_slow::unquoted).collect()
+        declared_slow::quoted(line, separator)
     } else {
         line.split(|b| *b == separator).collect()
     };
-    if line[0] == b'#' || cells.len() > 1 && cells[0] == columns[0].as_bytes() {
+    if line[0] == b'#' || cells.len() > 1 && declared_slow::unquoted(cells[0]) == columns[0].as_bytes() {
         return outcome(Err("skipped"));
     }
     if cells.len() == 1 {
@@ -103,7 +103,7 @@ fn delimited(line: &[u8], separator: u8, columns: &[&str], needed: usize, table:
         }
     }
     let cell = |name: &str| cells.get(columns.iter().position(|column| *column == name)?).copied();
-    outcome(declared_slow::record(table, cell))
+    outcome(declared_slow::record_of_quoted(table, cell))
 }
 
 #[test]
@@ -205,9 +205,8 @@ fn w3c(line: &[u8], columns: &[&str], table: &str) -> Value {
     if cells.len() != columns.len() {
         return outcome(Err(if cells.len() > columns.len() { "not_this_format" } else { "truncated" }));
     }
-    let cells: Vec<&[u8]> = cells.into_iter().map(declared_slow::unquoted).collect();
     let cell = |name: &str| columns.iter().position(|column| *column == name).map(|i| cells[i]);
-    outcome(declared_slow::record(table, cell))
+    outcome(declared_slow::record_of_quoted(table, cell))
 }
 
 #[test]

@@ -89,20 +89,38 @@ fn items(text: &[u8]) -> Vec<Vec<u8>> {
 
 /// The record of a line whose cells are these.
 pub(crate) fn record<'l>(table: &str, cell: impl Fn(&str) -> Option<&'l [u8]>) -> Result<Made, Refused> {
+    record_of(table, |name| Some((cell(name)?, false)))
+}
+
+/// The same, where cells may stand in quotes, which are written twice within.
+pub(crate) fn record_of_quoted<'l>(
+    table: &str,
+    cell: impl Fn(&str) -> Option<&'l [u8]>,
+) -> Result<Made, Refused> {
+    record_of(table, |name| {
+        let cell = cell(name)?;
+        Some((unquoted(cell), unquoted(cell).len() < cell.len()))
+    })
+}
+
+/// A cell, and whether it stood in quotes.
+type Given<'l> = (&'l [u8], bool);
+
+fn record_of<'l>(table: &str, cell: impl Fn(&str) -> Option<Given<'l>>) -> Result<Made, Refused> {
     let rows = || {
         table.lines().map(str::trim).filter(|row| !row.is_empty()).map(|row| {
             let mut words = row.split(' ');
             let (field, kind) = (words.next().expect("a field"), words.next().expect("a kind"));
             let (kind, argument) = kind.split_once(':').unwrap_or((kind, ""));
-            let given: Vec<&[u8]> =
-                words.filter_map(&cell).filter(|text| !matches!(*text, b"" | b"-")).collect();
+            let given: Vec<Given<'_>> =
+                words.filter_map(&cell).filter(|(text, _)| !matches!(*text, b"" | b"-")).collect();
             (field, kind, argument, given)
         })
     };
     let mut made = Made::default();
     let (mut day, mut time_of_day, mut end, mut start) = (None, None, None, None);
     for (_, kind, argument, given) in rows() {
-        let Some(text) = given.first() else { continue };
+        let Some((text, _)) = given.first() else { continue };
         let refuse = "bad_time";
         match kind {
             "day" if day.is_some() => {}
@@ -156,10 +174,16 @@ pub(crate) fn record<'l>(table: &str, cell: impl Fn(&str) -> Option<&'l [u8]>) -
     Ok(made)
 }
 
-fn fill(made: &mut Made, field: &str, kind: &str, argument: &str, given: &[&[u8]]) -> Result<(), Refused> {
+fn fill(
+    made: &mut Made,
+    field: &str,
+    kind: &str,
+    argument: &str,
+    given: &[Given<'_>],
+) -> Result<(), Refused> {
     let needed =
         ["client_latency_us", "upstream_latency_us", "bytes_received", "bytes_sent"].contains(&field);
-    for text in given {
+    for (text, quoted) in given {
         match kind {
             "dur" => match duration(text, argument) {
                 Ok(n) => made.some(field, n),
@@ -199,6 +223,7 @@ fn fill(made: &mut Made, field: &str, kind: &str, argument: &str, given: &[&[u8]
                     made.put(field, true);
                 }
             }
+            "text" if *quoted => made.text(field, &regex("\"\"").replace_all(text, &b"\""[..])),
             "text" => made.text(field, text),
             "address" => made.address("host", "port", text),
             "url" => {

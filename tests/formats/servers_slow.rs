@@ -1,6 +1,7 @@
 //! The lines of nginx, ingress-nginx, Apache and HAProxy once more, by regular expressions and splitting:
 //! slow, and sharing nothing with the parsers. A line is a record or it is none; why it is none is not told.
 
+use super::escapes_slow::{C, HASH, HEX, kept, shown};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use regex::bytes::Regex;
@@ -55,6 +56,10 @@ impl Slow {
 
     /// A line of nginx as everybody writes them.
     pub(crate) fn nginx(&self, line: &[u8]) -> Read<Object> {
+        self.nginx_kept(line).map(|record| shown(record, HEX))
+    }
+
+    fn nginx_kept(&self, line: &[u8]) -> Read<Object> {
         let mut record = Object::new();
         let (between, tail) = self.combined(line, false, &mut record)?;
         self.nginx_tail(between, tail, &mut record);
@@ -64,6 +69,10 @@ impl Slow {
 
     /// A line of ingress-nginx's `upstreaminfo`.
     pub(crate) fn ingress(&self, line: &[u8]) -> Read<Object> {
+        self.ingress_kept(line).map(|record| shown(record, HEX))
+    }
+
+    fn ingress_kept(&self, line: &[u8]) -> Read<Object> {
         let mut record = Object::new();
         let (_, tail) = self.combined(line, false, &mut record)?;
         record.insert("client_gone".into(), (record.get("status") == Some(&499.into())).into());
@@ -102,6 +111,10 @@ impl Slow {
 
     /// A line of Apache as everybody writes them.
     pub(crate) fn apache(&self, line: &[u8]) -> Read<Object> {
+        self.apache_kept(line).map(|record| shown(record, C))
+    }
+
+    fn apache_kept(&self, line: &[u8]) -> Read<Object> {
         let mut record = Object::new();
         self.combined(line, true, &mut record)?;
         record.insert("client_gone".into(), false.into());
@@ -110,6 +123,10 @@ impl Slow {
 
     /// A line of HAProxy's `httplog` or `httpslog`, or of `httplog clf`.
     pub(crate) fn haproxy(&self, line: &[u8]) -> Read<Object> {
+        self.haproxy_kept(line).map(|record| shown(record, HASH))
+    }
+
+    fn haproxy_kept(&self, line: &[u8]) -> Read<Object> {
         let message = self.tag.find(line).map_or(line, |tag| &line[tag.end()..]);
         let mut record = Object::new();
         let first_space = message.iter().position(|b| *b == b' ').unwrap_or(message.len());
@@ -296,7 +313,7 @@ impl Slow {
         };
         let first = addresses.split(|b| *b == b',').next().unwrap_or_default();
         if addresses.contains(&b',') {
-            record.insert("forwarded_for".into(), String::from_utf8_lossy(addresses).into());
+            record.insert("forwarded_for".into(), kept(addresses).into());
         }
         put(record, "client", text(unbracketed(first)));
         self.host(host, record);
@@ -431,7 +448,7 @@ impl Slow {
     }
 
     fn target(&self, target: &[u8], record: &mut Object) {
-        let some = |part: &[u8]| (!part.is_empty()).then(|| String::from_utf8_lossy(part).into());
+        let some = |part: &[u8]| (!part.is_empty()).then(|| kept(part).into());
         let (authority, path, query): (Option<&[u8]>, &[u8], &[u8]) = if let Some(unread) =
             self.unread_url.captures(target)
             && self.port(unread.get(1).map_or(b"", |m| m.as_bytes())).1.is_some()
@@ -566,7 +583,7 @@ fn unbracketed(host: &[u8]) -> &[u8] {
 }
 
 fn text(text: &[u8]) -> Option<Value> {
-    (!text.is_empty() && text != b"-").then(|| String::from_utf8_lossy(text).into())
+    (!text.is_empty() && text != b"-").then(|| kept(text).into())
 }
 
 fn put(record: &mut Object, name: &str, value: Option<Value>) {

@@ -197,6 +197,18 @@ fn iis_record(line: &[u8]) -> Result<Made, Refused> {
         _ => return Err("not_this_format"),
     }
     let bare = |c: &'_ [u8]| c.len() >= 2 && c[0] == b'"' && c.ends_with(b"\"");
+    let doubles = super::slow_text::regex("\"\"");
+    let texts_of: Vec<Vec<u8>> = columns
+        .iter()
+        .map(|c| {
+            if bare(c) {
+                doubles.replace_all(&c[1..c.len() - 1], &b"\""[..]).into_owned()
+            } else {
+                c.to_vec()
+            }
+        })
+        .collect();
+    let named_texts: Named<'_> = IIS.into_iter().zip(texts_of.iter().map(Vec::as_slice)).collect();
     let columns = columns.into_iter().map(|c| if bare(c) { &c[1..c.len() - 1] } else { c });
     let named: Named<'_> = IIS.into_iter().zip(columns).collect();
     let get = |name: &str| given(&named, name).unwrap_or_default();
@@ -218,8 +230,8 @@ fn iis_record(line: &[u8]) -> Result<Made, Refused> {
         ("client", "c-ip"),
         ("referer", "cs(Referer)"),
     ];
-    texts(&mut made, &named, &table);
-    if let Some(agent) = given(&named, "cs(User-Agent)") {
+    texts(&mut made, &named_texts, &table);
+    if let Some(agent) = given(&named_texts, "cs(User-Agent)") {
         made.put("user_agent", String::from_utf8_lossy(agent).replace('+', " "));
     }
     made.put("client_gone", get("sc-win32-status") == b"64");

@@ -106,6 +106,39 @@ pub(crate) fn and_metrics_tell_the_truth() -> Outcome {
     scenario.check(&truth)
 }
 
+/// JSON that a server has pasted together: what is repaired and read all the same is counted beside the records.
+pub(crate) fn and_repaired_lines_are_counted() -> Outcome {
+    let port = http::free_port()?;
+    let scenario = Scenario::new("repaired", brisk(port))?;
+    let pipeline = std::fs::read_to_string(scenario.pipeline())?.replace("aws_alb", "nginx_json");
+    std::fs::write(scenario.pipeline(), pipeline.replace("{target_group}", "{host}"))?;
+    let now = jiff::Timestamp::now();
+    let line = |rest: &str| {
+        format!("{{\"time_iso8601\":\"{now:.0}\",\"status\":200,\"host\":\"shop\",{rest}}}").into_bytes()
+    };
+    let lines = vec![
+        (0, line("\"upstream_response_time\":0.010,\"request_time\":0.012")),
+        (0, line("\"upstream_response_time\":-,\"request_time\":0.012")),
+        (1, line("\"upstream_response_time\":,\"request_time\":0.012")),
+        (1, line("\"http_user_agent\":\"a \\x22quoted\\x22 one\",\"request_time\":0.012")),
+        (1, line("\"request_time\" 0.012")),
+    ];
+    scenario.client.produce(&scenario.topic, &lines)?;
+    let mut process = scenario.run(&[], &[])?;
+    let samples = eventually("all lines are read", PATIENCE, || {
+        let all = |samples: &Samples| {
+            value(samples, "ninetail_records_total{outcome=\"record\"}")
+                + value(samples, "ninetail_records_total{outcome=\"rejected\"}")
+        };
+        Ok(scrape(port)?.filter(|samples| all(samples) == 5.0))
+    })?;
+    assert_eq!(value(&samples, "ninetail_repaired_total"), 3.0, "{samples:?}");
+    assert_eq!(value(&samples, "ninetail_rejected_total{reason=\"broken_json\"}"), 1.0, "{samples:?}");
+    process.signal("TERM")?;
+    assert!(process.wait(PATIENCE)?.success(), "{}", process.said());
+    Ok(())
+}
+
 /// How many events there are, by the metric that counts their type.
 fn events(scenario: &Scenario) -> Outcome<Samples> {
     let mut counts = Samples::new();

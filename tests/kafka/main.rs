@@ -109,6 +109,7 @@ fn main() {
         trial("outages::state_disk_full", &[Kafka, DuckDb, Mount], outages::state_disk_full),
         trial("outages::read_only_output", &[Kafka, DuckDb, Mount], outages::read_only_output),
         trial("health::and_metrics_tell_the_truth", &[Kafka, DuckDb], health::and_metrics_tell_the_truth),
+        trial("health::and_repaired_lines_are_counted", &[Kafka], health::and_repaired_lines_are_counted),
         trial("health::back_after_a_kill", &[Kafka, DuckDb], health::back_after_a_kill),
         trial("receivers::firing_then_resolved", &[Kafka, Alertmanager], receivers::firing_then_resolved),
         trial("every_event::seen_and_valid", &[Kafka], every_event::seen_and_valid),

@@ -1,7 +1,9 @@
 //! Azure Application Gateway access logs: one record of category `ApplicationGatewayAccessLog`.
 //!
 //! Source of the grammar: "Diagnostic logs for Application Gateway" of the Azure documentation, and the table
-//! AGWAccessLogs. The members lie in `properties`, or at the top where a forwarder unfolded them.
+//! AGWAccessLogs: both have `timeTaken` of v2 in seconds (older pages had milliseconds for both). The members lie in
+//! `properties`, or at the top where a forwarder unfolded them. That `timeStamp` is the end is not documented, but
+//! was observed (MicrosoftDocs/azure-docs#105858).
 //!
 //! Invariant: `timeTaken` is milliseconds on a gateway of the first version, whose instances are named
 //! `ApplicationGatewayRole_IN_n`, and seconds on all others.
@@ -81,7 +83,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if members.text(line, CATEGORY).is_some_and(|c| c != b"ApplicationGatewayAccessLog") {
             return Ok(Parsed::Skipped);

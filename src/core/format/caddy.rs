@@ -69,7 +69,7 @@ impl Parser {
     ) -> Result<Parsed, Reason> {
         record.clear();
         let line = without_prefix(line);
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         let is_access = match members.text(line, LOGGER) {
             Some(logger) => logger.starts_with(b"http.log.access"),

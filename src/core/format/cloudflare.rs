@@ -76,7 +76,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if members.text(line, SUBREQUEST) == Some(b"true") {
             return Ok(Parsed::Skipped);
@@ -106,14 +106,16 @@ pub(super) static PRESET: Preset = Preset {
     time_is: "end of the request: EdgeEndTimestamp; else EdgeStartTimestamp, plus the client's latency where a site declares one",
     lateness_s_default: 600,
     lateness_why: "Logpush delivers in batches, usually within minutes",
-    client_latency_is: "EdgeEndTimestamp - EdgeStartTimestamp where the job writes them finer than seconds (unixnano); else absent:                         no field tells it, first_byte comes nearest",
+    client_latency_is: "EdgeEndTimestamp - EdgeStartTimestamp where the job writes them finer than seconds (unixnano); else absent: \
+                        no field tells it, first_byte comes nearest",
     upstream_latency_is: "OriginResponseDurationMs, else OriginResponseTime (nanoseconds); absent where the origin was not asked",
     client_gone_if: "status 499: the client closed the connection before the answer",
     websocket_if: "status 101",
     service_template: "{host}",
     absent_if: "null, -, empty, a missing key, a status or time of 0; an origin's latency of 0 with its status 0",
     skips: "requests of Workers (WorkerSubrequest true)",
-    rejects: "lines that are no JSON object, that end before it does, that have no EdgeResponseStatus, or whose times, status,               origin latency or bytes cannot be read",
+    rejects: "lines that are no JSON object, that end before it does, that have no EdgeResponseStatus, or whose times, status, \
+              origin latency or bytes cannot be read",
     fields: &[
         (Field::Time, "EdgeEndTimestamp"),
         (Field::Status, "EdgeResponseStatus"),

@@ -10,6 +10,7 @@
 use crate::core::format::instant::{CLF_LEN, Clf};
 use crate::core::format::number::count;
 use crate::core::format::pattern::find_byte;
+use crate::core::format::quotes;
 use crate::core::format::reading::{client_status, fill_client, fill_host, fill_request};
 use crate::core::format::request::value;
 use crate::core::record::{Field, Fields, Reason, Record, Value};
@@ -144,17 +145,8 @@ fn without_request(line: &[u8], at: usize) -> Reason {
 #[inline(always)]
 pub(super) fn quoted(line: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let inner = line.get(at..)?.strip_prefix(b"\"")?;
-    let mut from = 0;
-    loop {
-        let close = from + memchr(b'"', &inner[from..])?;
-        let escaped = close > 0
-            && inner[close - 1] == b'\\'
-            && inner[..close].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1;
-        if !escaped && inner.get(close + 1).is_none_or(|b| *b == b' ') {
-            return Some((&inner[..close], at + 1 + close + 2));
-        }
-        from = close + 1;
-    }
+    let close = quotes::close(inner)?;
+    Some((&inner[..close], at + 1 + close + 2))
 }
 
 /// What stands before the time: `[vhost[:port]] address[, address…] ident user`.

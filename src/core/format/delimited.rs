@@ -44,7 +44,7 @@ impl Parser {
         }
         let mut names = Names::new(&[], layout, labels)?;
         declare_all(&mut names, columns, layout)?;
-        let mut plan = Plan::new();
+        let mut plan = Plan::new().with_doubles();
         names.plan(columns.iter().map(String::as_bytes), &mut plan);
         time_is_known(&plan)?;
         let times = [Role::Day, Role::Clock].into_iter().filter_map(|role| plan.cell_of(role));

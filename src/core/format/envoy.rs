@@ -7,7 +7,6 @@
 
 use crate::core::format::cells::Cells;
 use crate::core::format::operators::Template;
-use crate::core::format::roles::Role;
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};
@@ -61,20 +60,19 @@ pub(super) fn read<'a>(
     wanted: Fields,
     record: &mut Record<'a>,
 ) -> Result<Parsed, Reason> {
-    let plan = &mut template.plan;
-    let text = |role| plan.cell_of(role).map_or(&[][..], |cell| cells.get(line, cell));
-    let request = text(Role::Request);
-    let flags = text(Role::Text(Field::Termination));
-    let by_client = flags.split(|b| *b == b',').any(|flag| flag == b"DC");
+    let Template { plan, request, flags, .. } = template;
     plan.read(line, cells, wanted, record)?;
-    if record.status.is_none() && request == b"- - -" {
-        // A connection that was proxied as TCP.
-        let time = record.time;
-        record.clear();
-        record.time = time;
-        return Ok(Parsed::Skipped);
+    if record.status.is_none() {
+        let text = |cell: &Option<usize>| cell.map_or(&[][..], |cell| cells.get(line, cell));
+        if text(request) == b"- - -" {
+            // A connection that was proxied as TCP.
+            let time = record.time;
+            record.clear();
+            record.time = time;
+            return Ok(Parsed::Skipped);
+        }
+        record.client_gone |= text(flags).split(|b| *b == b',').any(|flag| flag == b"DC");
     }
-    record.client_gone |= record.status.is_none() && by_client;
     record.websocket |= record.status == Some(101);
     // Envoy's word for an answer that came from the target is no reason of an error.
     if wanted.has(Field::ErrorReason) && record.get(Field::ErrorReason) == Value::Text(b"via_upstream") {

@@ -81,7 +81,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         members.fill(line, wanted, record)?;
         if record.status.is_none() {

@@ -80,7 +80,7 @@ impl Parser {
             [.., b'}'] => &line[memchr(b'{', line).unwrap_or(0)..],
             _ => return text(line, wanted, record),
         };
-        self.members.find(object)?;
+        self.members.find(object, wanted)?;
         self.members.fill(object, wanted, record).map(|()| Parsed::Record)
     }
 

@@ -1,7 +1,8 @@
 //! Google Cloud's Application Load Balancers: LogEntry objects of Cloud Logging.
 //!
 //! Source of the grammar: "Global external Application Load Balancer logging and monitoring" and the LogEntry
-//! reference of the Google Cloud documentation.
+//! reference of the Google Cloud documentation. Neither says which end of the request `timestamp` is; it is taken
+//! for the begin.
 //!
 //! Invariant: an entry with an `httpRequest` is a request, with a status or without. Entries may be a sample
 //! (`logConfig.sampleRate`): counts are of what was logged.
@@ -82,7 +83,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if !matches!(members.raw(line, REQUEST), Some(Raw::Object(_))) {
             let is_entry = members.text(line, LOG_NAME).or(members.text(line, INSERT_ID)).is_some();

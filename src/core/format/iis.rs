@@ -1,7 +1,9 @@
 //! Access logs of Microsoft IIS in the W3C extended format.
 //!
-//! Sources of the grammar: the W3C draft, and Microsoft's "W3C Logging" for http.sys. A site picks its
-//! columns; `#Fields:` lines name them and come again in the middle of a file whenever they change.
+//! Sources of the grammar: the W3C draft, and Microsoft's "W3C Logging" for http.sys. That says no more of
+//! `time` than that the request occurred then; lines show that it is when the response had been sent, from which
+//! `time-taken` counts back. A site picks its columns; `#Fields:` lines name them and come again in the middle of a
+//! file whenever they change.
 //!
 //! Invariant: a line is read only by the columns that are known to be its own: as many as the header, or
 //! the declaration, names. What has more or fewer belongs to another layout and would be misread.

@@ -1,7 +1,7 @@
 //! Access logs of Istio's proxies, as text.
 //!
 //! Sources of the grammar: "Envoy Access Logs", Istio documentation, and the formats in `pilot/pkg/model` of
-//! its sources: since 1.8 with the details of the response code and of the termination; before that with a
+//! its sources: since 1.9 with the details of the response code and of the termination; before that with a
 //! quoted status of the policy, first alone, then with the reason of a transport failure behind it.
 //!
 //! Invariant: which of the three a line is of is decided by what stands behind the response flags.
@@ -83,7 +83,7 @@ impl Parser {
 pub(super) static PRESET: Preset = Preset {
     format: Format::Istio,
     name: "istio",
-    doc: "Istio proxy access log as text: the formats since 1.8 and before, or the format string of the mesh",
+    doc: "Istio proxy access log as text: the formats since 1.9 and before, or the format string of the mesh",
     time_is: "end of the request: START_TIME plus DURATION, UTC",
     lateness_s_default: 60,
     lateness_why: "lines are written at the end of the request and flushed every 10 seconds",

@@ -28,7 +28,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         self.members.fill(line, wanted, record).map(|()| Parsed::Record)
     }
 

@@ -98,19 +98,36 @@ struct Rule {
     read: As,
     paths: Vec<u16>,
     guess: bool,
+    /// It fills its own field and no other that a later rule may add to.
+    is_one_field: bool,
+    fills: Fields,
+}
+
+/// What lines with these members are read by. The lines of one source mostly have the same, in the same order.
+#[derive(Debug, Default)]
+struct Order {
+    wanted: Option<Fields>,
+    present: Vec<u16>,
+    /// The rules that are needed and that have a path there, and how many of `paths` are theirs.
+    steps: Vec<(u16, u16)>,
+    /// Their paths that are there, those of the labels that are wanted, and the format's own.
+    paths: Vec<u16>,
 }
 
 /// Reads lines by a table.
 #[derive(Debug)]
 pub(super) struct Members {
+    /// Finds the paths that are looked at where `order.wanted` is wanted.
     walker: Walker,
+    paths: Vec<String>,
     rules: Vec<Rule>,
     labels: Vec<(Field, u16)>,
-    /// The number of the first of the format's further paths.
+    /// The number of the first of the format's further paths, which are the last.
     others: usize,
     gone: &'static [u16],
     from_start: bool,
     no_status: bool,
+    order: Order,
     repaired: u64,
     repair: Option<&'static str>,
 }
@@ -135,23 +152,19 @@ const ALWAYS: Fields = Fields::of(&[
 ]);
 
 impl Rule {
-    /// Whether it fills its own field and no other that a later rule may add to.
-    fn is_one_field(&self) -> bool {
-        !matches!(self.read, As::Request | As::Uri | As::Authority | As::Address | As::Flag | As::Start(_))
-    }
-
-    fn fills(&self) -> Fields {
-        match self.read {
+    fn new(field: Field, read: As, paths: Vec<u16>, guess: bool) -> Rule {
+        let is_one_field =
+            !matches!(read, As::Request | As::Uri | As::Authority | As::Address | As::Flag | As::Start(_));
+        let fills = match read {
             As::Request => REQUEST,
             As::Uri => URI,
             As::Authority => AUTHORITY,
             As::Address => ADDRESS,
             As::Start(_) => ALWAYS,
-            As::Durations(_) => {
-                Fields::of(&[self.field, Field::UpstreamLatencyLast, Field::UpstreamLatencyList])
-            }
-            _ => Fields::NONE.with(self.field),
-        }
+            As::Durations(_) => Fields::of(&[field, Field::UpstreamLatencyLast, Field::UpstreamLatencyList]),
+            _ => Fields::NONE.with(field),
+        };
+        Rule { field, read, paths, guess, is_one_field, fills }
     }
 }
 
@@ -182,7 +195,7 @@ impl Members {
             };
             let read = declared_as(field, mapping, item, facts)?;
             let paths = from(mapping, item)?.map(|path| number(&mut paths, path)).collect();
-            rules.push(Rule { field, read, paths, guess: false });
+            rules.push(Rule::new(field, read, paths, false));
         }
         for (field, read, from) in facts.members.iter().flat_map(|members| *members) {
             if declared.iter().any(|m| m.name == field.name()) {
@@ -198,7 +211,7 @@ impl Members {
                     None => own.push(number(&mut paths, path)),
                 }
             }
-            rules.push(Rule { field: *field, read: *read, paths: own, guess: facts.guesses });
+            rules.push(Rule::new(*field, *read, own, facts.guesses));
         }
         let mut asked = Vec::new();
         for (name, field) in labels.iter() {
@@ -213,26 +226,72 @@ impl Members {
         paths.extend(facts.others.iter().map(|path| (*path).to_owned()));
         Ok(Members {
             walker: Walker::new(paths.iter().map(String::as_str)),
+            paths,
             rules,
             labels: asked,
             others,
             gone: facts.gone,
             from_start: facts.from_start,
             no_status: facts.no_status,
+            order: Order::default(),
             repaired: 0,
             repair: None,
         })
     }
 
-    /// Finds the line's members.
+    /// Finds the line's members, and decodes those that are looked at where these fields are wanted.
     #[inline]
-    pub(super) fn find(&mut self, line: &[u8]) -> Result<(), Reason> {
+    pub(super) fn find(&mut self, line: &[u8], wanted: Fields) -> Result<(), Reason> {
         self.repair = None;
+        if self.order.wanted != Some(wanted) {
+            self.want(wanted);
+        }
         if let Err(error) = self.walker.walk(line) {
             self.find_again(line, error)?;
         }
-        self.walker.decode_all(line);
+        if self.order.present != self.walker.present() {
+            self.put_in_order(wanted);
+        }
+        if self.walker.has_escapes() {
+            self.order.paths.iter().for_each(|path| self.walker.decode(line, usize::from(*path)));
+        }
         Ok(())
+    }
+
+    /// From now on these fields are wanted.
+    #[cold]
+    fn want(&mut self, wanted: Fields) {
+        let needed = wanted.union(ALWAYS);
+        let mut is_needed = vec![false; self.paths.len()];
+        let of_rules = self.rules.iter().filter(|rule| needed.any(rule.fills)).flat_map(|rule| &rule.paths);
+        let of_labels = self.labels.iter().filter(|(field, _)| wanted.has(*field)).map(|(_, path)| path);
+        of_rules.chain(of_labels).for_each(|path| is_needed[usize::from(*path)] = true);
+        is_needed[self.others..].fill(true);
+        let paths = self.paths.iter().zip(is_needed);
+        self.walker = Walker::of_some(paths.map(|(path, needed)| needed.then_some(path.as_str())));
+        self.order = Order { wanted: Some(wanted), ..Order::default() };
+    }
+
+    /// Works out what lines with the present members are read by.
+    #[cold]
+    fn put_in_order(&mut self, wanted: Fields) {
+        let needed = wanted.union(ALWAYS);
+        let Order { present, steps, paths, .. } = &mut self.order;
+        present.clear();
+        present.extend_from_slice(self.walker.present());
+        steps.clear();
+        paths.clear();
+        let has = |path: &u16| self.walker.has(usize::from(*path));
+        for (i, rule) in self.rules.iter().enumerate().filter(|(_, rule)| needed.any(rule.fills)) {
+            let start = paths.len();
+            paths.extend(rule.paths.iter().copied().filter(has));
+            if paths.len() > start {
+                steps.push((i as u16, (paths.len() - start) as u16));
+            }
+        }
+        let of_labels = self.labels.iter().filter(|(field, _)| wanted.has(*field)).map(|(_, path)| *path);
+        paths.extend(of_labels.filter(has));
+        paths.extend((self.others as u16..).take(self.paths.len() - self.others).filter(has));
     }
 
     #[cold]
@@ -294,14 +353,17 @@ impl Members {
     }
 
     fn fill_all<'a>(&'a self, line: &'a [u8], wanted: Fields, record: &mut Record<'a>) -> Result<(), Reason> {
-        let needed = wanted.union(ALWAYS);
         let mut reading = value::Reading { wanted, start: None, has_status: false, refused: None };
-        for rule in self.rules.iter().filter(|rule| needed.any(rule.fills())) {
-            if rule.is_one_field() && record.get(rule.field) != Value::Absent {
+        let mut later = &self.order.paths[..];
+        for &(rule, count) in &self.order.steps {
+            let (paths, rest) = later.split_at(usize::from(count));
+            later = rest;
+            let rule = &self.rules[usize::from(rule)];
+            if rule.is_one_field && record.has(rule.field) {
                 continue;
             }
             let mut refused = None;
-            for &path in &rule.paths {
+            for &path in paths {
                 let Some(raw) = self.walker.get(line, usize::from(path)) else { continue };
                 reading.has_status |= rule.field == Field::Status;
                 match value::read(rule, raw, &mut reading, record) {
@@ -320,7 +382,7 @@ impl Members {
             }
         }
         for &(field, path) in self.labels.iter().filter(|(field, _)| wanted.has(*field)) {
-            if record.get(field) == Value::Absent
+            if !record.has(field)
                 && let Some(text) = self.walker.get(line, usize::from(path)).and_then(value::plain)
             {
                 record.set(field, Value::Text(text));

@@ -14,8 +14,10 @@ mod number;
 mod list;
 mod pasted;
 mod pattern;
+mod quotes;
 mod reading;
 mod cells;
+mod escapes;
 mod instant;
 mod names;
 mod operators;
@@ -26,6 +28,7 @@ mod w3c_lines;
 
 use crate::core::record::{Field, Fields, Labels, Reason, Record};
 use crate::core::settings::{Format, Input, Layout};
+use escapes::{Decoded, Escapes};
 use std::ops::Range;
 
 /// What a line is, if it is not rejected.
@@ -90,13 +93,15 @@ macro_rules! formats {
                             Kind::$variant(Box::new($module::Parser::new(&input.layout, labels)?))
                         })+
                     },
+                    escapes: Escapes::of(input),
+                    decoded: Decoded::default(),
                 })
             }
 
             /// Reads one line, without its line end, into the record, which is cleared first.
             ///
             /// Time, status, latencies, bytes and flags are always filled; of the other fields those in
-            /// `wanted`. If the line is rejected the record holds nothing but the time, where that could be
+            /// `wanted`, without what a server escapes. If the line is rejected the record holds nothing but the time, where that could be
             /// read, else [`Record::NO_TIME`].
             ///
             /// # Errors
@@ -108,7 +113,12 @@ macro_rules! formats {
                 wanted: Fields,
                 record: &mut Record<'a>,
             ) -> Result<Parsed, Reason> {
-                match &mut self.kind { $(Kind::$variant(parser) => parser.parse(line, wanted, record)),+ }
+                let Parser { kind, escapes, decoded } = self;
+                let read = match kind { $(Kind::$variant(parser) => parser.parse(line, wanted, record)),+ };
+                if let Some(escapes) = *escapes {
+                    escapes.take_out(decoded, wanted, record);
+                }
+                read
             }
         }
     };
@@ -173,6 +183,8 @@ formats! {
 #[derive(Debug)]
 pub struct Parser {
     kind: Kind,
+    escapes: Option<Escapes>,
+    decoded: Decoded,
 }
 
 impl Parser {

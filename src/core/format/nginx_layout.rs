@@ -7,6 +7,7 @@
 //! for by its name.
 
 use crate::core::format::LayoutError;
+use crate::core::format::escapes::Escapes;
 use crate::core::format::pasted::{Pasted, word};
 use crate::core::format::pattern::{Extent, Part, Pattern, Variable};
 use crate::core::format::reading::{Mark, Reading, Written};
@@ -107,6 +108,17 @@ pub(super) fn parts(source: &str) -> Result<Vec<Part>, LayoutError> {
         at = end;
     }
     Ok(parts)
+}
+
+/// How lines of the format string are escaped; None where they are not.
+pub(super) fn escapes(source: &str) -> Option<Escapes> {
+    let behind_name =
+        word(source, 0).filter(|(word, _)| *word == "log_format").and_then(|(_, end)| word(source, end));
+    match behind_name.and_then(|(_, end)| word(source, end)) {
+        Some(("escape=json", _)) => Some(Escapes::Json),
+        Some(("escape=none", _)) => None,
+        _ => Some(Escapes::Hex),
+    }
 }
 
 /// The format string of what was pasted.

@@ -10,6 +10,7 @@
 use crate::core::format::LayoutError;
 use crate::core::format::cells::{CELLS_MAX, Cells};
 use crate::core::format::instant::Form;
+use crate::core::format::pattern::find_byte;
 use crate::core::format::roles::{Plan, Role};
 use crate::core::format::units::Unit;
 use crate::core::record::{Field, Fields, Labels, Reason};
@@ -41,6 +42,9 @@ pub(super) struct Template {
     /// Whether no value that is needed stands among those.
     numbers_first: bool,
     pub(super) plan: Plan,
+    /// The cells of the request and of the response flags.
+    pub(super) request: Option<usize>,
+    pub(super) flags: Option<usize>,
 }
 
 /// An operator as it is written, `REQ(X-A?X-B):10`, and where.
@@ -70,6 +74,8 @@ impl Template {
             from_right: 0,
             numbers_first: true,
             plan: Plan::new(),
+            request: None,
+            flags: None,
         };
         let mut roles = Vec::new();
         let mut i = 0;
@@ -141,6 +147,8 @@ impl Template {
         });
         roles.iter().for_each(|(cell, role)| template.plan.add(*cell, *role));
         template.plan.finish();
+        template.request = template.plan.cell_of(Role::Request);
+        template.flags = template.plan.cell_of(Role::Text(Field::Termination));
         Ok(template)
     }
 
@@ -164,11 +172,16 @@ impl Template {
         let mut at = self.before.len();
         for (i, piece) in self.pieces.iter().enumerate() {
             let Some(rest) = line.get(at..) else { return i };
-            let len = if i + 1 == self.pieces.len() { piece.last_len(rest) } else { piece.len(rest) };
+            let len = match piece.after.first() {
+                Some(first) if i + 1 < self.pieces.len() && piece.word && !piece.free => {
+                    piece.word_len(*first, rest)
+                }
+                _ => {
+                    let len = if i + 1 == self.pieces.len() { piece.last_len(rest) } else { piece.len(rest) };
+                    len.filter(|len| piece.allows(&rest[..*len]))
+                }
+            };
             let Some(len) = len else { return i };
-            if !piece.allows(&rest[..len]) {
-                return i;
-            }
             cells.set(i, at, at + len);
             at += len + piece.after.len();
         }
@@ -224,15 +237,38 @@ impl Template {
 }
 
 impl Piece {
+    /// How much of the text is this value, which is a word without quotes: whatever is none ends it. Such are mostly short.
+    #[inline(always)]
+    fn word_len(&self, first: u8, text: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+                let ends = |b: &u8| *b == first || matches!(b, b' ' | b'"');
+                at += text.get(at..)?.iter().position(ends)?;
+                break;
+            };
+            let word = u64::from_le_bytes(*bytes);
+            let hits = zeros(word ^ everywhere(first))
+                | zeros(word ^ everywhere(b' '))
+                | zeros(word ^ everywhere(b'"'));
+            if hits != 0 {
+                at += hits.trailing_zeros() as usize / 8;
+                break;
+            }
+            at += 8;
+        }
+        begins(&text[at..], &self.after).then_some(at)
+    }
+
     /// How much of the text is this value.
     #[inline]
     fn len(&self, text: &[u8]) -> Option<usize> {
         match &*self.after {
             [] => Some(text.len()),
-            [one] => memchr(*one, text),
+            [one] => find_byte(*one, text),
             [one, ..] if self.word => {
                 let len = memchr(*one, text)?;
-                text[len..].starts_with(&self.after).then_some(len)
+                begins(&text[len..], &self.after).then_some(len)
             }
             after => find(text, after),
         }
@@ -251,13 +287,35 @@ impl Piece {
     }
 }
 
+/// Whether the text begins with the literal, which is mostly a byte or two: too short for a call.
+#[inline(always)]
+pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
+    match *literal {
+        [one] => text.first() == Some(&one),
+        [one, two] => matches!(*text, [a, b, ..] if a == one && b == two),
+        [one, two, three] => matches!(*text, [a, b, c, ..] if a == one && b == two && c == three),
+        _ => text.starts_with(literal),
+    }
+}
+
+/// A byte in every byte of a word.
+const fn everywhere(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// The highest bit of bytes that are 0; above the first such byte it may be set for others too.
+#[inline(always)]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(everywhere(1)) & !word & everywhere(0x80)
+}
+
 /// The first place of a needle of a few bytes: its first byte is mostly the only one.
 #[inline]
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
-        at += memchr(needle[0], text.get(at..)?)?;
-        if text[at..].starts_with(needle) {
+        at += find_byte(needle[0], text.get(at..)?)?;
+        if begins(&text[at..], needle) {
             return Some(at);
         }
         at += 1;

@@ -9,6 +9,7 @@
 use crate::core::format::LayoutError;
 use crate::core::format::instant::Clf;
 use crate::core::format::list::list_end;
+use crate::core::format::operators::begins;
 use crate::core::format::reading::{Place, Reading, Seen, Written, fill_cut_request};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use memchr::memchr;
@@ -66,6 +67,8 @@ struct Step {
     label: Option<Field>,
     /// The literal behind it; nothing if it runs to the line's end.
     stop: Box<[u8]>,
+    /// Nothing becomes of its text, as far as is wanted.
+    is_passed: bool,
 }
 
 /// A compiled format string.
@@ -77,6 +80,8 @@ pub(super) struct Pattern {
     escapes: bool,
     /// How many steps a record needs.
     needed: usize,
+    /// The fields that steps are passed over for.
+    wanted: Option<Fields>,
     clf: Clf,
 }
 
@@ -111,12 +116,14 @@ impl Pattern {
                         extent: variable.extent,
                         label: labels.field(&variable.name),
                         stop: Box::default(),
+                        is_passed: false,
                     });
                     before = Some(variable);
                 }
             }
         }
-        let pattern = Pattern { prefix, steps: steps.into(), escapes, needed: 0, clf: Clf::new() };
+        let pattern =
+            Pattern { prefix, steps: steps.into(), escapes, needed: 0, wanted: None, clf: Clf::new() };
         pattern.check()?;
         Ok(pattern.needing(|reading| match reading {
             Reading::Time(Written::Pieces(format), _) => format.has_date(),
@@ -174,6 +181,9 @@ impl Pattern {
         wanted: Fields,
         record: &mut Record<'a>,
     ) -> Result<Seen<'a>, Reason> {
+        if self.wanted != Some(wanted) {
+            self.want(wanted);
+        }
         let mut seen = Seen::nothing();
         let walked = self.walk(line, wanted, &mut seen, record);
         if let Err(reason) = walked {
@@ -185,6 +195,16 @@ impl Pattern {
             record.time = end;
         }
         Ok(seen)
+    }
+
+    /// From now on these fields are wanted.
+    #[cold]
+    fn want(&mut self, wanted: Fields) {
+        for step in &mut self.steps {
+            step.is_passed =
+                !step.reading.is_read(wanted) && step.label.is_none_or(|label| !wanted.has(label));
+        }
+        self.wanted = Some(wanted);
     }
 
     #[inline(always)]
@@ -221,6 +241,10 @@ impl Pattern {
                     () => Reason::Truncated,
                 });
             };
+            if step.is_passed {
+                at = next;
+                continue;
+            }
             let place = Place { line, start: at, end };
             step.reading.read(place, wanted, &mut self.clf, seen, record)?;
             if let Some(label) = step.label.filter(|label| wanted.has(*label)) {
@@ -278,7 +302,7 @@ impl Step {
             let found = from + find_byte(first, rest.get(from..)?)?;
             let escaped =
                 first == b'"' && escapes && found > 0 && rest[found - 1] == b'\\' && is_escaped(rest, found);
-            if !escaped && (self.stop.len() == 1 || rest[found..].starts_with(&self.stop)) {
+            if !escaped && begins(&rest[found..], &self.stop) {
                 return Some(found);
             }
             from = found + 1;
@@ -296,16 +320,20 @@ fn is_escaped(text: &[u8], at: usize) -> bool {
 #[inline(always)]
 pub(super) fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let Some((near, far)) = text.split_first_chunk::<8>() else {
-        return text.iter().position(|b| *b == byte);
-    };
-    let differ = u64::from_le_bytes(*near) ^ (ONES * u64::from(byte));
-    // The lowest byte that is 0 gets its highest bit set; those above it may be wrong.
-    let zero = differ.wrapping_sub(ONES) & !differ & (ONES << 7);
-    if zero != 0 {
-        return Some(zero.trailing_zeros() as usize / 8);
+    let mut far = text;
+    for at in [0, 8] {
+        let Some((near, behind)) = far.split_first_chunk::<8>() else {
+            return far.iter().position(|b| *b == byte).map(|found| at + found);
+        };
+        let differ = u64::from_le_bytes(*near) ^ (ONES * u64::from(byte));
+        // The lowest byte that is 0 gets its highest bit set; those above it may be wrong.
+        let zero = differ.wrapping_sub(ONES) & !differ & (ONES << 7);
+        if zero != 0 {
+            return Some(at + zero.trailing_zeros() as usize / 8);
+        }
+        far = behind;
     }
-    memchr(byte, far).map(|at| at + 8)
+    memchr(byte, far).map(|at| at + 16)
 }
 
 /// Literals side by side become one; a path and what follows it become one URI.

@@ -204,6 +204,26 @@ impl<'a> Place<'a> {
 }
 
 impl Reading {
+    /// Whether anything becomes of the text where these fields are wanted.
+    pub(super) fn is_read(&self, wanted: Fields) -> bool {
+        match self {
+            Reading::Nothing | Reading::QuestionMark => false,
+            Reading::Text(field)
+            | Reading::Marked(field, _)
+            | Reading::Named(field, _)
+            | Reading::Duration(field, _) => wanted.has(*field),
+            Reading::Count(field) => {
+                matches!(field, Field::BytesReceived | Field::BytesSent) || wanted.has(*field)
+            }
+            Reading::Uri => wanted.any(URL),
+            Reading::Path => wanted.has(Field::Path),
+            Reading::Query => wanted.has(Field::Query),
+            Reading::Host => wanted.any(HOST),
+            Reading::Address(_) => wanted.any(CLIENT),
+            _ => true,
+        }
+    }
+
     /// Reads the text into the record, or keeps it in `seen`.
     #[inline(always)]
     pub(super) fn read<'a>(

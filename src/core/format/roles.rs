@@ -127,6 +127,8 @@ pub(super) struct Plan {
     fills: Fields,
     /// How many of them tell the time; they go first.
     times: usize,
+    /// Whether a cell may stand in quotes, which are written twice within.
+    doubles: bool,
     /// Texts of the current line without their escapes.
     decoded: Vec<u8>,
     /// Whose they are.
@@ -189,6 +191,11 @@ impl Plan {
         self.times = self.entries.iter().filter(|entry| entry.role.rank() == 0).count();
     }
 
+    /// This plan, for lines whose cells may stand in quotes, which are written twice within.
+    pub(super) fn with_doubles(self) -> Plan {
+        Plan { doubles: true, ..self }
+    }
+
     /// What a line can fill.
     pub(super) fn fills(&self) -> Fields {
         self.fills
@@ -224,6 +231,14 @@ impl Plan {
                 continue;
             }
             let read = match entry.role {
+                Role::Text(field) | Role::PlusText(field) if self.doubles && has_doubles(line, place) => {
+                    let without = match entry.role {
+                        Role::PlusText(_) => without_plus_and_doubles,
+                        _ => without_doubles,
+                    };
+                    self.places.push(decode(field, text, &mut self.decoded, without));
+                    Ok(())
+                }
                 Role::PlusText(field) => {
                     self.places.push(decode(field, text, &mut self.decoded, without_plus));
                     Ok(())
@@ -442,6 +457,30 @@ fn decode(
     let start = decoded.len();
     without(text, decoded);
     (field, start, decoded.len())
+}
+
+/// Whether the cell stands in quotes and has any within.
+fn has_doubles(line: &[u8], (start, end): (usize, usize)) -> bool {
+    let quote = Some(&b'"');
+    start > 0
+        && line.get(start - 1) == quote
+        && line.get(end) == quote
+        && memchr(b'"', &line[start..end]).is_some()
+}
+
+fn without_doubles(mut text: &[u8], decoded: &mut Vec<u8>) {
+    while let Some(at) = memchr(b'"', text) {
+        decoded.extend_from_slice(&text[..=at]);
+        text = &text[at + 1..];
+        text = text.strip_prefix(b"\"").unwrap_or(text);
+    }
+    decoded.extend_from_slice(text);
+}
+
+fn without_plus_and_doubles(text: &[u8], decoded: &mut Vec<u8>) {
+    let start = decoded.len();
+    without_doubles(text, decoded);
+    decoded[start..].iter_mut().filter(|b| **b == b'+').for_each(|b| *b = b' ');
 }
 
 fn without_plus(text: &[u8], decoded: &mut Vec<u8>) {

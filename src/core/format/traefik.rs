@@ -90,7 +90,7 @@ impl Parser {
         if line.first() != Some(&b'{') {
             return text(line, wanted, record);
         }
-        self.members.find(line)?;
+        self.members.find(line, wanted)?;
         let members = &self.members;
         if [STATUS, METHOD, DURATION].iter().all(|path| members.raw(line, *path).is_none()) {
             // Traefik's own log, which may share the stream.

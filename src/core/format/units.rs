@@ -110,6 +110,47 @@ fn written(text: &[u8]) -> Result<Option<u64>, Unreadable> {
 /// A decimal number times ten to the power of `scale`; what is left behind the point is cut.
 #[inline]
 pub(super) fn decimal(text: &[u8], scale: i64) -> Result<Option<u64>, Unreadable> {
+    match short(text, scale) {
+        Some(number) => Ok(Some(number)),
+        None => any_decimal(text, scale),
+    }
+}
+
+/// The same of what most numbers are: few digits, perhaps a point and more of them.
+#[inline]
+fn short(text: &[u8], scale: i64) -> Option<u64> {
+    const TENS: [u64; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
+    let mut places = usize::try_from(scale).ok().filter(|places| *places < TENS.len())?;
+    if text.len() > 18 {
+        return None;
+    }
+    let (mut number, mut at) = (0u64, 0);
+    while let Some(digit @ b'0'..=b'9') = text.get(at) {
+        number = number * 10 + u64::from(digit - b'0');
+        at += 1;
+    }
+    if at == 0 {
+        return None;
+    }
+    if text.get(at) == Some(&b'.') {
+        let start = at + 1;
+        at = start;
+        while let Some(digit @ b'0'..=b'9') = text.get(at) {
+            if places > 0 {
+                number = number * 10 + u64::from(digit - b'0');
+                places -= 1;
+            }
+            at += 1;
+        }
+        if at == start {
+            return None;
+        }
+    }
+    if at == text.len() { number.checked_mul(TENS[places]) } else { None }
+}
+
+/// The same of any number.
+fn any_decimal(text: &[u8], scale: i64) -> Result<Option<u64>, Unreadable> {
     let (is_negative, magnitude) = match text {
         [b'-', magnitude @ ..] => (true, magnitude),
         _ => (false, text),

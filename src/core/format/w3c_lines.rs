@@ -75,7 +75,8 @@ impl W3cLines {
             declared,
             header: Vec::with_capacity(CARRY_BYTES_MAX),
             columns: 0,
-            plan: Plan::new(),
+            // CloudFront writes quotes as they are, unless it encodes them.
+            plan: if dialect.format == Format::Cloudfront { Plan::new() } else { Plan::new().with_doubles() },
             cells: Cells::new(),
         };
         lines.plan_columns();

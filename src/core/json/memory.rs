@@ -11,6 +11,8 @@ use super::paths::NONE;
 
 /// How many keys are remembered.
 const ENTRIES: usize = 256;
+/// How many places are looked at for one.
+const NEAR: u8 = 16;
 /// Longest key that is remembered, quotes and colon included.
 const TEXT_MAX: usize = 56;
 
@@ -23,6 +25,12 @@ struct Entry {
     len: u8,
     /// `"key":`
     text: [u8; TEXT_MAX],
+}
+
+impl Entry {
+    fn is(&self, node: u16, text: &[u8]) -> bool {
+        self.node == node && self.text.get(..self.len.into()) == Some(text)
+    }
 }
 
 pub(super) struct Memory {
@@ -56,7 +64,7 @@ impl Memory {
         };
         let entry = self.entries.get(usize::from(guessed))?;
         let len = usize::from(entry.len);
-        if entry.node != node || bytes.get(..len) != entry.text.get(..len) {
+        if entry.node != node || !begins(bytes, &entry.text, len) {
             return None;
         }
         self.last = Some(guessed);
@@ -68,22 +76,54 @@ impl Memory {
         if text.len() > TEXT_MAX || self.entries.is_empty() {
             return;
         }
-        let place = place(node, text);
+        let place = self.place_of(node, text);
         match self.last {
             Some(last) => self.entries[usize::from(last)].next = place,
             None => self.first = place,
         }
         self.last = Some(place);
         let entry = &mut self.entries[usize::from(place)];
-        let len = text.len();
-        if entry.node != node || usize::from(entry.len) != len || entry.text[..len] != *text {
-            (entry.node, entry.child, entry.len) = (node, child, len as u8);
-            entry.text[..len].copy_from_slice(text);
+        if !entry.is(node, text) {
+            (entry.node, entry.child, entry.len) = (node, child, text.len() as u8);
+            entry.text[..text.len()].copy_from_slice(text);
         }
+    }
+
+    /// Where a key is, or a place that is free, near the one that its bytes tell; if there is none, that one.
+    fn place_of(&self, node: u16, text: &[u8]) -> u8 {
+        let first = place(node, text);
+        let mut near = (0..NEAR).map(|step| first.wrapping_add(step));
+        let fits = |place: &u8| {
+            let entry = &self.entries[usize::from(*place)];
+            entry.len == 0 || entry.is(node, text)
+        };
+        near.find(fits).unwrap_or(first)
     }
 }
 
-/// Where a key is remembered. Two with the same place take turns.
+/// Whether the bytes begin with the first `len` of the text: at most [`TEXT_MAX`], in words, as keys are short.
+#[inline(always)]
+fn begins(bytes: &[u8], text: &[u8; TEXT_MAX], len: usize) -> bool {
+    let word = |bytes: &[u8], at: usize| {
+        bytes.get(at..).and_then(<[u8]>::first_chunk).map(|b| u64::from_le_bytes(*b))
+    };
+    let mut at = 0;
+    while at + 8 <= len {
+        if word(bytes, at) != word(text, at) {
+            return false;
+        }
+        at += 8;
+    }
+    if at == len {
+        return bytes.len() >= len;
+    }
+    match (word(bytes, at), word(text, at)) {
+        (Some(of_bytes), Some(of_text)) => (of_bytes ^ of_text) << (8 * (8 - (len - at))) == 0,
+        _ => bytes.get(at..len) == text.get(at..len) && bytes.len() >= len,
+    }
+}
+
+/// Where a key is looked for first.
 fn place(node: u16, text: &[u8]) -> u8 {
     let mixed = text
         .iter()

@@ -197,6 +197,8 @@ proptest! {
         for (value, pretty) in lines {
             let line = if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
             let line = line.unwrap_or_default();
+            // As it is read again: a double may become its neighbour on the way.
+            let value: Value = serde_json::from_slice(&line).unwrap_or_default();
             prop_assert_eq!(walker.walk(&line).is_ok(), value.is_object());
             walker.decode_all(&line);
             for (i, path) in PATHS.iter().enumerate().filter(|_| value.is_object()) {

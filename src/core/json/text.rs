@@ -19,7 +19,7 @@ const WORDS: usize = 4;
 
 /// The first quote or backslash from there on.
 #[inline(always)]
-pub(super) fn stop(line: &[u8], mut at: usize) -> Option<usize> {
+pub fn text_stop(line: &[u8], mut at: usize) -> Option<usize> {
     for _ in 0..WORDS {
         let Some(bytes) = line.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
         let word = u64::from_le_bytes(*bytes);
@@ -33,6 +33,7 @@ pub(super) fn stop(line: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// How many bytes the escape takes that begins with the backslash there. `Err(Broken)` if it is none.
+#[inline]
 pub(super) fn escape(line: &[u8], at: usize) -> Result<usize, Malformed> {
     match line.get(at + 1) {
         None => Err(Malformed::Cut),
@@ -52,17 +53,37 @@ pub(super) fn escape(line: &[u8], at: usize) -> Result<usize, Malformed> {
 /// Appends the text with its escapes decoded. `\x22` is that byte, as servers write it; a backslash that
 /// begins no escape stands for itself.
 pub fn decode(mut text: &[u8], decoded: &mut Vec<u8>) {
-    while let Some(at) = memchr(b'\\', text) {
-        decoded.extend_from_slice(&text[..at]);
-        let (read, unit) = unit(&text[at..]);
-        match unit {
-            Unit::Byte(byte) => decoded.push(byte),
-            Unit::Char(char) => decoded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-        text = &text[at + read..];
+    // What an escape stands for is never longer.
+    decoded.reserve(text.len());
+    loop {
+        let read = match text {
+            [] => return,
+            [b'\\', byte @ (b'"' | b'\\' | b'/'), ..] => {
+                decoded.push(*byte);
+                2
+            }
+            [b'\\', ..] => {
+                let (read, unit) = unit(text);
+                match unit {
+                    Unit::Byte(byte) => decoded.push(byte),
+                    Unit::Char(char) => decoded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+                }
+                read
+            }
+            _ => {
+                // Between escapes there is mostly little: too little for a call.
+                let near = text.iter().take(PLAIN).take_while(|byte| **byte != b'\\').count();
+                let plain = if near < PLAIN { near } else { memchr(b'\\', text).unwrap_or(text.len()) };
+                decoded.extend_from_slice(&text[..plain]);
+                plain
+            }
+        };
+        text = &text[read..];
     }
-    decoded.extend_from_slice(text);
 }
+
+/// So many bytes are looked at one by one for the next escape.
+const PLAIN: usize = 16;
 
 enum Unit {
     Byte(u8),

@@ -1,7 +1,7 @@
 //! The walk over one line.
 
 use super::paths::NONE;
-use super::text::{decode, escape, stop};
+use super::text::{decode, escape, text_stop};
 use super::{Kind, Malformed, Raw, Repairs, Span, Walker};
 
 /// Deepest nesting.
@@ -18,6 +18,7 @@ impl Walker {
             self.spans[usize::from(path)] = Span::ABSENT;
         }
         self.decoded.clear();
+        self.has_escapes = false;
         self.repairs = Repairs::default();
         self.memory.start();
         if line.len() > LINE_MAX {
@@ -101,6 +102,7 @@ impl Walker {
             Some(b'"') => {
                 let (end, escaped) = self.string::<REPAIR>(line, at + 1)?;
                 let kind = if escaped { Kind::Escaped } else { Kind::Text };
+                self.has_escapes |= escaped;
                 (Span { start: at as u32 + 1, end: end as u32, kind }, end + 1)
             }
             Some(b'{' | b'[') => return self.container::<REPAIR>(line, at, node, depth),
@@ -135,10 +137,13 @@ impl Walker {
         // Kept before what is inside it, so that the first of two is the outer one's too.
         let is_first = self.found(node, Span { start: at as u32, end: at as u32, kind: Kind::Null });
         let inner = if self.trie.node(node).is_some_and(super::paths::Node::goes_on) { node } else { NONE };
-        let (end, kind) = if line[at] == b'{' {
-            (self.object::<REPAIR>(line, at + 1, inner, depth + 1)?, Kind::Object)
+        let kind = if line[at] == b'{' { Kind::Object } else { Kind::Array };
+        let end = if !REPAIR && inner == NONE {
+            pass(line, at, depth)?
+        } else if line[at] == b'{' {
+            self.object::<REPAIR>(line, at + 1, inner, depth + 1)?
         } else {
-            (self.array::<REPAIR>(line, at + 1, inner, depth + 1)?, Kind::Array)
+            self.array::<REPAIR>(line, at + 1, inner, depth + 1)?
         };
         if is_first {
             for &path in self.trie.node(node).iter().flat_map(|node| &node.paths) {
@@ -197,7 +202,7 @@ impl Walker {
     /// The place of the quote that ends a text, and whether a backslash stands in it.
     #[inline(always)]
     fn string<const REPAIR: bool>(&mut self, line: &[u8], at: usize) -> Walked<(usize, bool)> {
-        match stop(line, at) {
+        match text_stop(line, at) {
             Some(end) if line[end] == b'"' => Ok((end, false)),
             Some(backslash) => self.escaped::<REPAIR>(line, backslash).map(|end| (end, true)),
             None => Err(Malformed::Cut),
@@ -205,7 +210,15 @@ impl Walker {
     }
 
     fn escaped<const REPAIR: bool>(&mut self, line: &[u8], mut at: usize) -> Walked<usize> {
-        while line[at] == b'\\' {
+        loop {
+            match line.get(at) {
+                Some(b'"') => return Ok(at),
+                Some(b'\\') => {}
+                _ => {
+                    at = text_stop(line, at).ok_or(Malformed::Cut)?;
+                    continue;
+                }
+            }
             at += match escape(line, at) {
                 Ok(read) => read,
                 Err(Malformed::Broken(_)) if REPAIR => {
@@ -214,9 +227,7 @@ impl Walker {
                 }
                 Err(error) => return Err(error),
             };
-            at = stop(line, at).ok_or(Malformed::Cut)?;
         }
-        Ok(at)
     }
 
     /// What stands where a value belongs: to a comma before the next key, or to a brace.
@@ -235,6 +246,54 @@ impl Walker {
         self.repairs.values = true;
         let kind = if matches!(text, b"" | b"-") { Kind::Null } else { Kind::Bare };
         Ok((kind, at + text.len()))
+    }
+}
+
+/// The place after a value in which nothing is looked for. What it allows and refuses is what the walk does.
+fn pass(line: &[u8], at: usize, depth: u32) -> Walked<usize> {
+    let (is_object, close) = match line.get(at) {
+        Some(b'"') => return pass_text(line, at + 1),
+        Some(b'{') => (true, b'}'),
+        Some(b'[') => (false, b']'),
+        Some(_) => return scalar(line, at).map(|(_, end)| end),
+        None => return Err(Malformed::Cut),
+    };
+    if depth >= DEPTH_MAX {
+        return Err(Malformed::Broken(at));
+    }
+    let mut at = space(line, at + 1);
+    if line.get(at) == Some(&close) {
+        return Ok(at + 1);
+    }
+    loop {
+        if is_object {
+            match line.get(at) {
+                Some(b'"') => at = space(line, pass_text(line, at + 1)?),
+                other => return wrong(other, at),
+            }
+            match line.get(at) {
+                Some(b':') => at = space(line, at + 1),
+                other => return wrong(other, at),
+            }
+        }
+        at = space(line, pass(line, at, depth + 1)?);
+        match line.get(at) {
+            Some(b',') => at = space(line, at + 1),
+            Some(byte) if *byte == close => return Ok(at + 1),
+            other => return wrong(other, at),
+        }
+    }
+}
+
+/// The place after the quote that ends a text.
+#[inline]
+fn pass_text(line: &[u8], mut at: usize) -> Walked<usize> {
+    loop {
+        at = text_stop(line, at).ok_or(Malformed::Cut)?;
+        if line[at] == b'"' {
+            return Ok(at + 1);
+        }
+        at += escape(line, at)?;
     }
 }
 

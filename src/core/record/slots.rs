@@ -87,6 +87,12 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// Whether the field has a value.
+    #[inline(always)]
+    pub(super) fn has(&self, field: Field) -> bool {
+        self.present.has(field)
+    }
+
     /// The text of a field of text.
     #[inline(always)]
     pub(super) fn text(&self, field: Field) -> Option<&'a [u8]> {

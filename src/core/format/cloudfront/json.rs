@@ -4,12 +4,13 @@
 //! is allocated, but for lines with escapes longer than any before.
 
 use crate::core::format::cells::{CELLS_MAX, Cells};
+use crate::core::json::{decode, text_stop};
 use crate::core::record::Reason;
-use memchr::memchr2;
 
 /// Finds the values of its keys.
 #[derive(Debug)]
 pub(super) struct JsonCells {
+    /// With the quotes around them.
     keys: Vec<Box<[u8]>>,
     /// By place in the line before: which key stood there. Keys mostly come in the same order.
     order: Vec<Option<usize>>,
@@ -20,7 +21,7 @@ pub(super) struct JsonCells {
 
 impl JsonCells {
     pub(super) fn new(keys: &[&str]) -> JsonCells {
-        let keys = keys.iter().take(CELLS_MAX).map(|key| key.as_bytes().into()).collect();
+        let keys = keys.iter().take(CELLS_MAX).map(|key| format!("\"{key}\"").into_bytes().into()).collect();
         JsonCells { keys, order: vec![None; CELLS_MAX], decoded: Vec::new(), cells: Cells::new() }
     }
 
@@ -41,13 +42,13 @@ impl JsonCells {
             return (blank(line, at + 1) == line.len()).then_some(());
         }
         for member in 0.. {
-            let (key, _) = string(line, at)?;
-            at = blank(line, key.1 + 1);
+            let slot;
+            (slot, at) = self.key(member, line, at)?;
+            at = blank(line, at);
             if line.get(at) != Some(&b':') {
                 return None;
             }
             at = blank(line, at + 1);
-            let slot = self.slot(member, &line[key.0..key.1]);
             at = match line.get(at)? {
                 b'"' => {
                     let (range, escaped) = string(line, at)?;
@@ -75,17 +76,21 @@ impl JsonCells {
         None
     }
 
-    /// The number of a key, if it is known.
+    /// The number of the key there, if it is known, and the place behind it.
     #[inline]
-    fn slot(&mut self, member: usize, key: &[u8]) -> Option<usize> {
-        let Some(guess) = self.order.get_mut(member) else {
-            return self.keys.iter().position(|known| **known == *key);
-        };
-        if let Some(slot) = guess.filter(|slot| *self.keys[*slot] == *key) {
-            return Some(slot);
+    fn key(&mut self, member: usize, line: &[u8], at: usize) -> Option<(Option<usize>, usize)> {
+        // No known key has a quote or a backslash in it: what begins with one is it.
+        if let Some(Some(slot)) = self.order.get(member)
+            && line.get(at..)?.starts_with(&self.keys[*slot])
+        {
+            return Some((Some(*slot), at + self.keys[*slot].len()));
         }
-        *guess = self.keys.iter().position(|known| **known == *key);
-        *guess
+        let ((_, end), _) = string(line, at)?;
+        let slot = self.keys.iter().position(|known| **known == line[at..=end]);
+        if let Some(guess) = self.order.get_mut(member) {
+            *guess = slot;
+        }
+        Some((slot, end + 1))
     }
 
     #[inline]
@@ -97,7 +102,7 @@ impl JsonCells {
             self.decoded.extend_from_slice(line);
         }
         let from = self.decoded.len();
-        unescape(&line[start..end], &mut self.decoded);
+        decode(&line[start..end], &mut self.decoded);
         self.cells.set(slot, from, self.decoded.len());
     }
 }
@@ -115,12 +120,14 @@ fn string(line: &[u8], at: usize) -> Option<((usize, usize), bool)> {
     }
     let (mut end, mut escaped) = (at + 1, false);
     loop {
-        end += memchr2(b'"', b'\\', line.get(end..)?)?;
-        if line[end] == b'"' {
-            return Some(((at + 1, end), escaped));
+        match line.get(end)? {
+            b'"' => return Some(((at + 1, end), escaped)),
+            b'\\' => {
+                escaped = true;
+                end += 2;
+            }
+            _ => end = text_stop(line, end)?,
         }
-        escaped = true;
-        end += 2;
     }
 }
 
@@ -138,53 +145,6 @@ fn nested(line: &[u8], mut at: usize) -> Option<usize> {
         if depth == 0 {
             return Some(at);
         }
-    }
-}
-
-/// Appends the text without its escapes; what is no escape stays as it is.
-fn unescape(mut text: &[u8], into: &mut Vec<u8>) {
-    while let Some(at) = memchr::memchr(b'\\', text) {
-        into.extend_from_slice(&text[..at]);
-        text = &text[at + 1..];
-        let simple = match text.first() {
-            Some(b'n') => Some(b'\n'),
-            Some(b't') => Some(b'\t'),
-            Some(b'r') => Some(b'\r'),
-            Some(b'b') => Some(8),
-            Some(b'f') => Some(12),
-            Some(b @ (b'"' | b'\\' | b'/')) => Some(*b),
-            _ => None,
-        };
-        if let Some(byte) = simple {
-            into.push(byte);
-            text = &text[1..];
-            continue;
-        }
-        match unicode(text) {
-            Some((character, len)) => {
-                into.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-                text = &text[len..];
-            }
-            None => into.push(b'\\'),
-        }
-    }
-    into.extend_from_slice(text);
-}
-
-/// The character of `u00e9`, or of a pair `ud83d\ude00`, and how long that is.
-fn unicode(text: &[u8]) -> Option<(char, usize)> {
-    let unit = |text: &[u8]| {
-        let digits = text.strip_prefix(b"u")?.get(..4)?;
-        digits.iter().try_fold(0, |n, b| Some(n * 16 + char::from(*b).to_digit(16)?))
-    };
-    let first = unit(text)?;
-    if !(0xd800..0xdc00).contains(&first) {
-        return Some((char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 5));
-    }
-    let second = text.get(5..).and_then(|rest| unit(rest.strip_prefix(b"\\")?));
-    match second.filter(|second| (0xdc00..0xe000).contains(second)) {
-        Some(second) => char::from_u32(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00)).map(|c| (c, 11)),
-        None => Some((char::REPLACEMENT_CHARACTER, 5)),
     }
 }
 

@@ -108,7 +108,7 @@ pub(super) fn read<'a>(
 /// Puts a part that no other member has filled.
 #[inline(always)]
 fn part<'a>(record: &mut Record<'a>, wanted: Fields, field: Field, value: Value<'a>) {
-    if wanted.has(field) && value != Value::Absent && record.get(field) == Value::Absent {
+    if wanted.has(field) && !matches!(value, Value::Absent) && !record.has(field) {
         record.set(field, value);
     }
 }
