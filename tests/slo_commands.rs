@@ -360,13 +360,21 @@ fn budgets_of_groups_are_shown_wherever_budgets_are() {
     assert!(lines.next().is_some_and(|head| head.ends_with(",slo_group")), "{csv}");
     let routes = rows(&of_groups, "checkout", "availability");
     for route in routes.iter().filter_map(|r| r["group"].as_str()) {
-        assert!(csv.lines().any(|line| line.starts_with("checkout,availability,") && line.ends_with(&format!(",{route}"))), "{csv}");
+        assert!(
+            csv.lines().any(
+                |line| line.starts_with("checkout,availability,") && line.ends_with(&format!(",{route}"))
+            ),
+            "{csv}"
+        );
     }
 
     // the gate names the worst group, and decides by it
     let at = ["--at", "2026-01-01T02:30:00Z"];
-    let base = ["gate", pipeline, "--rollups", text(&grouped), "--service", "checkout", "--slo", "availability"];
-    let left = |row: &Value| row["budget_left_percent"].as_str().and_then(|t| t.parse::<f64>().ok()).expect("a share");
+    let base =
+        ["gate", pipeline, "--rollups", text(&grouped), "--service", "checkout", "--slo", "availability"];
+    let left = |row: &Value| {
+        row["budget_left_percent"].as_str().and_then(|t| t.parse::<f64>().ok()).expect("a share")
+    };
     let worst = routes.iter().min_by(|a, b| left(a).total_cmp(&left(b))).expect("groups");
     let best = routes.iter().map(left).fold(f64::MIN, f64::max);
     assert!(left(worst) < best, "{routes:?}");
@@ -376,7 +384,11 @@ fn budgets_of_groups_are_shown_wherever_budgets_are() {
     assert_eq!((&verdict["group"], &verdict["bad"]), (&worst["group"], &worst["bad"]));
     let between = format!("{:.6}", f64::midpoint(left(worst), best));
     let refused = ninetail(&[&base[..], &at, &["--min-remaining", &between]].concat());
-    assert!(exits(&refused, 3).contains(&format!("fail: checkout/availability {name}: ")), "{}", stdout(&refused));
+    assert!(
+        exits(&refused, 3).contains(&format!("fail: checkout/availability {name}: ")),
+        "{}",
+        stdout(&refused)
+    );
 
     let what_if = ["report", "what-if", pipeline, "--rollups", text(&grouped), "--service", "checkout"];
     let objective = ["--slo", "availability", "--objective", "99", "--output", "json"];
@@ -392,7 +404,10 @@ fn budgets_of_groups_are_shown_wherever_budgets_are() {
     assert_eq!(first["groups"]["latency"], Value::Null);
 
     let checked = exits(&ninetail(&["check", "--offline", pipeline]), 0);
-    assert!(checked.contains("per      route: a budget for each value, at most 500 of a service"), "{checked}");
+    assert!(
+        checked.contains("per      route: a budget for each value, at most 500 of a service"),
+        "{checked}"
+    );
     let checked = json(&ninetail(&["check", "--offline", "--output", "json", pipeline]), 0);
     assert_eq!((&checked["slos"][0]["per"], &checked["slos"][1]["per"]), (&"route".into(), &Value::Null));
     let printed = exits(&ninetail(&["check", "--offline", "--print", pipeline]), 0);
@@ -430,7 +445,10 @@ fn what_groups_cannot_be_is_said_where_it_stands() {
         let output = ninetail(&["check", "--offline", text(&path)]);
         exits(&output, 78);
         let said = stderr(&output);
-        assert!(said.contains(&format!("p.yaml:{place}")) && said.contains(words) && said.contains('^'), "{words}: {said}");
+        assert!(
+            said.contains(&format!("p.yaml:{place}")) && said.contains(words) && said.contains('^'),
+            "{words}: {said}"
+        );
     }
     std::fs::write(&path, slo("per: request_id", good)).expect("written");
     let doubtful = ninetail(&["check", "--offline", text(&path)]);

@@ -6,7 +6,8 @@
 mod slo;
 
 pub use slo::{
-    Bound, Budgeting, Failed, Indicator, LatencyOf, OnEmpty, Op, Per, PolicyTier, Rule, Sla, SliceTest, Slo, Tier,
+    Bound, Budgeting, Failed, Indicator, LatencyOf, OnEmpty, Op, Per, PolicyTier, Rule, Sla, SliceTest, Slo,
+    Tier,
 };
 
 use crate::core::time::{Grain, SliceLength};

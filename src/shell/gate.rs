@@ -150,7 +150,10 @@ fn decide(
         if !there().any(|name| name == slo) {
             let hint = match nearest(slo, there()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has: {}", there().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")),
+                None => format!(
+                    "it has: {}",
+                    there().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+                ),
             };
             let message =
                 format!("service {} has no SLO `{slo}` in {}; {hint}", args.service, args.pipeline.display());
@@ -336,7 +339,18 @@ mod tests {
             let tier = crate::core::policy::tier(&policy, &window, objective);
             let policy = policy.get(usize::from(tier)).cloned();
             let slo = "a".into();
-            verdict(None, &Standing { slo, group: None, objective, window_s: 604_800, window, by_slices: false, policy })
+            verdict(
+                None,
+                &Standing {
+                    slo,
+                    group: None,
+                    objective,
+                    window_s: 604_800,
+                    window,
+                    by_slices: false,
+                    policy,
+                },
+            )
         };
         // of 10,000 bad requests a tenth is left, then less
         assert_eq!(at(9_000).answer, Answer::Pass);

@@ -51,7 +51,8 @@ fn rows(cuts: &[Cut]) -> BTreeMap<(Budget, Time), [u64; 2]> {
     let mut counts: BTreeMap<(Budget, Time), [u64; 2]> = BTreeMap::new();
     for cut in cuts {
         for row in &cut.slis {
-            let budget = (row.service.to_string(), row.slo.to_string(), row.group.as_deref().map(str::to_string));
+            let budget =
+                (row.service.to_string(), row.slo.to_string(), row.group.as_deref().map(str::to_string));
             let sum = counts.entry((budget, row.slice_start)).or_default();
             (sum[0], sum[1]) = (sum[0] + row.good, sum[1] + row.bad);
         }
@@ -193,7 +194,8 @@ fn a_group_whose_window_holds_nothing_any_more_leaves_and_others_have_its_place(
     assert_eq!(by_group(&out.cuts, hour / 2), counts(&[("/b", 20), (OTHER, 40)]));
     assert_eq!(by_group(&out.cuts, hour + hour / 3), counts(&[("/b", 20), ("/c", 20), (OTHER, 20)]));
     let groups = budgets(engine.ledger());
-    let groups: Vec<&str> = groups.keys().filter(|b| b.1 == "availability").filter_map(|b| b.2.as_deref()).collect();
+    let groups: Vec<&str> =
+        groups.keys().filter(|b| b.1 == "availability").filter_map(|b| b.2.as_deref()).collect();
     assert_eq!(groups, ["/b", "/c", OTHER]);
 }
 
@@ -236,7 +238,8 @@ fn another_field_is_another_generation() {
 
 #[test]
 fn hours_and_days_keep_groups_apart() {
-    let lines: Vec<Vec<u8>> = (0..240).map(|i| at(i * 60_000, 1, 200, ["/a", "/b"][i as usize % 2])).collect();
+    let lines: Vec<Vec<u8>> =
+        (0..240).map(|i| at(i * 60_000, 1, 200, ["/a", "/b"][i as usize % 2])).collect();
     let entries: Vec<Entry> = journal(&[(0, grouped(5))], &lines, 1, &[60]);
     let (_, out) = play(&entries);
     let length = SliceLength(60);
@@ -244,7 +247,9 @@ fn hours_and_days_keep_groups_apart() {
         assert!(cut.slis.iter().all(|r| length.start(length.slice(r.slice_start)) == r.slice_start));
     }
     let mut hours: BTreeMap<(Time, String), u64> = BTreeMap::new();
-    for rows in out.cuts.iter().flat_map(|c| &c.coarse).filter(|c| c.grain == ninetail::core::time::Grain::Hour) {
+    for rows in
+        out.cuts.iter().flat_map(|c| &c.coarse).filter(|c| c.grain == ninetail::core::time::Grain::Hour)
+    {
         for row in rows.slis.iter().filter(|r| &*r.slo == "availability") {
             let group = row.group.as_deref().expect("a group").to_string();
             *hours.entry((row.slice_start, group)).or_default() += row.good;

@@ -115,7 +115,10 @@ pub(crate) fn budgets_by_route() -> Outcome {
     for row in report["slos"].as_array().ok_or("no rows")?.iter().filter(|r| r["slo"] == "availability") {
         let text = |name: &str| row[name].as_str().map(str::to_string).ok_or("no text");
         let number = |name: &str| row[name].as_i64().ok_or("no number");
-        reported.insert((text("service")?, text("group")?), [number("good")?, number("bad")?, number("excluded")?]);
+        reported.insert(
+            (text("service")?, text("group")?),
+            [number("good")?, number("bad")?, number("excluded")?],
+        );
     }
     assert_eq!(reported, expected);
     Ok(())
@@ -138,7 +141,8 @@ pub(crate) fn beyond_the_limit() -> Outcome {
     let kept = "SELECT max(n)::BIGINT AS n FROM (SELECT service, count(DISTINCT slo_group) AS n FROM {table}
                 WHERE slo = 'availability' AND slo_group NOT IN ('__other__', '__none__') GROUP BY service)";
     assert_eq!(integer(&scenario.rows("sli", kept)?[0], "n")?, 2);
-    let folded = "SELECT coalesce(sum(good + bad), 0)::BIGINT AS n FROM {table} WHERE slo_group = '__other__'";
+    let folded =
+        "SELECT coalesce(sum(good + bad), 0)::BIGINT AS n FROM {table} WHERE slo_group = '__other__'";
     assert!(integer(&scenario.rows("sli", folded)?[0], "n")? > 0);
     compare_events(&scenario.events()?)
 }

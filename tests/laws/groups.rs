@@ -36,7 +36,10 @@ fn accumulator(limits: Limits) -> Accumulator {
     };
     let mut accumulator = Accumulator::new(limits, LENGTH, 16, Labels::default());
     let change = Slice(LENGTH.slice(START).0 + 5);
-    accumulator.configure(vec![(None, 1, compile(&settings(200_000))), (Some(change), 2, compile(&grouped(limits)))]);
+    accumulator.configure(vec![
+        (None, 1, compile(&settings(200_000))),
+        (Some(change), 2, compile(&grouped(limits))),
+    ]);
     accumulator
 }
 
@@ -87,9 +90,11 @@ fn count(lines: &[Vec<u8>], dealt: &[usize], flushed: &[bool], limits: Limits) -
 }
 
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
-    let path = prop::sample::select(vec!["/cart", "/users/17", "/users/18/x", "/u/anna", "/__x__", "/\u{7f}"]);
+    let path =
+        prop::sample::select(vec!["/cart", "/users/17", "/users/18/x", "/u/anna", "/__x__", "/\u{7f}"]);
     let status = prop::sample::select(vec![200u16, 404, 460, 503]);
-    (0i64..600_000, 0u32..4, status, path).prop_map(|(t, service, status, path)| with_path(line(t, service, status, 5), path))
+    (0i64..600_000, 0u32..4, status, path)
+        .prop_map(|(t, service, status, path)| with_path(line(t, service, status, 5), path))
 }
 
 proptest! {
@@ -163,8 +168,11 @@ fn a_thread_keeps_twice_as_many_groups_apart_as_the_engine_and_folds_the_rest() 
         }
         let mut sums = Sums::default();
         add(&mut sums, &a.flush(CLOCK));
-        let by_route: BTreeMap<String, u64> =
-            sums.iter().filter(|(k, _)| k.3 == 0).map(|(k, v)| (k.4.clone().expect("a group"), v.good)).collect();
+        let by_route: BTreeMap<String, u64> = sums
+            .iter()
+            .filter(|(k, _)| k.3 == 0)
+            .map(|(k, v)| (k.4.clone().expect("a group"), v.good))
+            .collect();
         let kept = (0..6).map(|i| (format!("/r{i}-{span}"), 10));
         assert_eq!(by_route, kept.chain([(OTHER.to_string(), 40)]).collect());
     }

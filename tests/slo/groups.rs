@@ -89,7 +89,10 @@ impl Run {
         let of = |g: ninetail::core::ledger::Gauge<'_>| {
             assert_eq!(g.group.is_some(), self.grouped);
             let firing = g.burns.iter().map(|burn| burn.3).collect();
-            ((g.group.unwrap_or(g.service).to_string(), g.slo.to_string()), (g.window.good, g.window.bad, firing))
+            (
+                (g.group.unwrap_or(g.service).to_string(), g.slo.to_string()),
+                (g.window.good, g.window.bad, firing),
+            )
         };
         gauges.map(of).collect()
     }

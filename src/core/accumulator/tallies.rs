@@ -25,8 +25,8 @@ impl Key {
     #[inline(always)]
     fn hash(self) -> u64 {
         let low = u64::from(self.group.0) << 32 | u64::from(self.epoch) << 16 | u64::from(self.per);
-        let wide = u128::from(low ^ 0x9e37_79b9_7f4a_7c15)
-            * u128::from(self.slice.0 as u64 ^ 0xd1b5_4a32_d192_ed03);
+        let wide =
+            u128::from(low ^ 0x9e37_79b9_7f4a_7c15) * u128::from(self.slice.0 as u64 ^ 0xd1b5_4a32_d192_ed03);
         wide as u64 ^ (wide >> 64) as u64
     }
 }
@@ -97,7 +97,8 @@ impl Tallies {
     pub(super) fn verdicts(&self, tally: usize, slos: &[u16]) -> SloVerdicts {
         let Tally { verdicts, slos: count, .. } = self.tallies[tally];
         let counts = &self.verdicts[verdicts as usize..][..count as usize];
-        let packed = |[good, bad, excluded]: &[u64; 3]| Verdicts { good: *good, bad: *bad, excluded: *excluded };
+        let packed =
+            |[good, bad, excluded]: &[u64; 3]| Verdicts { good: *good, bad: *bad, excluded: *excluded };
         slos.iter().copied().zip(counts.iter().map(packed)).collect()
     }
 

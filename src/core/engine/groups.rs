@@ -16,7 +16,8 @@ impl Engine {
     /// corrects the ledger.
     pub(super) fn count_groups(&mut self, chunk: &Chunk, ids: &[ServiceId]) -> Result<(), EngineError> {
         for (epoch, slice, service, group, verdicts) in &chunk.grouped {
-            let (Some(&id), Some(named)) = (ids.get(*service as usize), chunk.services.get(*service as usize))
+            let (Some(&id), Some(named)) =
+                (ids.get(*service as usize), chunk.services.get(*service as usize))
             else {
                 continue;
             };

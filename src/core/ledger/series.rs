@@ -101,11 +101,7 @@ impl Observation<'_> {
 }
 
 impl Series {
-    pub(super) fn new(
-        (slo, group): (u16, Option<Arc<str>>),
-        definition: &Definition,
-        now: Slice,
-    ) -> Series {
+    pub(super) fn new((slo, group): (u16, Option<Arc<str>>), definition: &Definition, now: Slice) -> Series {
         Series {
             name: definition.slo.name.clone(),
             group,

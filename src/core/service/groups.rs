@@ -66,7 +66,8 @@ impl Groups {
     pub(in crate::core) fn per(classifier: &Classifier) -> Box<[Groups]> {
         let limits = &classifier.limits;
         // wider than what the engine keeps apart, so that the order of lines does not decide
-        let values_max = |per: &PerField| limits.ingest_dimension_values_max.max(per.groups_max.saturating_mul(2));
+        let values_max =
+            |per: &PerField| limits.ingest_dimension_values_max.max(per.groups_max.saturating_mul(2));
         classifier.per().iter().map(|per| Groups::by(&[per.field], values_max(per), limits)).collect()
     }
 

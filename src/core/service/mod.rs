@@ -227,7 +227,8 @@ impl Classifier {
         if let Some(i) = self.dimensions.iter().position(|field| *field == Field::Route) {
             return refuse(Place::Dimension(i), Field::Route.name());
         }
-        let by_route = |per: &Option<u16>| per.is_some_and(|per| self.per[usize::from(per)].field == Field::Route);
+        let by_route =
+            |per: &Option<u16>| per.is_some_and(|per| self.per[usize::from(per)].field == Field::Route);
         match self.per_of.iter().position(by_route) {
             Some(i) => refuse(Place::SloPer(i), Field::Route.name()),
             None => Ok(()),
@@ -384,8 +385,7 @@ fn dimension(name: &str, role: &str, labels: &mut Labels) -> Result<Field, Predi
     match field.kind() {
         Kind::Text | Kind::Integer | Kind::Boolean => Ok(field),
         Kind::Duration | Kind::Timestamp => {
-            let error =
-                PredicateError::new(0..name.len(), format!("{name} cannot be {role}: it is a time"));
+            let error = PredicateError::new(0..name.len(), format!("{name} cannot be {role}: it is a time"));
             Err(error.hint("use a field of few values, such as route or method"))
         }
     }

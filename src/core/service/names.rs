@@ -4,8 +4,8 @@
 //! of the file, and are never forgotten. At most twice `ingest_services_max` other entries are held.
 
 use super::bytemap::ByteMap;
-use super::template::{clean, raw_bytes_max};
 use super::grouped::Applying;
+use super::template::{clean, raw_bytes_max};
 use super::{Classifier, Service, ServiceId, ServiceName, is_reserved};
 use crate::core::settings::{OTHER, UNMATCHED};
 

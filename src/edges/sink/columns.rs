@@ -247,8 +247,7 @@ impl Table for RequestsRow {
 
 impl Table for SliRow {
     const NAME: &'static str = "sli";
-    const DOC: &'static str =
-        "Verdicts of one SLO of one service in one slice, or of one of its groups (`per`). A row exists where the service, or the group, had requests.";
+    const DOC: &'static str = "Verdicts of one SLO of one service in one slice, or of one of its groups (`per`). A row exists where the service, or the group, had requests.";
 
     fn columns() -> &'static [Column<SliRow>] {
         columns! {

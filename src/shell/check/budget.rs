@@ -70,7 +70,8 @@ pub(super) fn text(slo: &Slo, specification: Option<&str>) -> String {
         window(slo)
     );
     if let Some(Per { field, groups_max }) = &slo.per {
-        let _ = writeln!(out, "    per      {field}: a budget for each value, at most {groups_max} of a service");
+        let _ =
+            writeln!(out, "    per      {field}: a budget for each value, at most {groups_max} of a service");
     }
     for line in specification.unwrap_or_default().lines() {
         let _ = writeln!(out, "    {line}");

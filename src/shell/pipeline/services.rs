@@ -231,9 +231,7 @@ fn place(
             let exclude = slos.get(i)?.slo.indicator.exclude.as_ref()?;
             Some((exclude.span.clone(), exclude.value.0.clone()))
         }
-        Place::SloPer(i) => {
-            slos.get(i)?.slo.per.as_ref().map(|per| (per.span.clone(), per.value.clone()))
-        }
+        Place::SloPer(i) => slos.get(i)?.slo.per.as_ref().map(|per| (per.span.clone(), per.value.clone())),
     }
 }
 

@@ -141,7 +141,10 @@ fn per(written: &SloFile, checker: &mut Checker) -> Option<Per> {
     if dimensions::has_many_values(field) {
         checker.warn(
             &field.span,
-            format!("`{}` takes so many values that most requests will be in the group `__other__`", field.value),
+            format!(
+                "`{}` takes so many values that most requests will be in the group `__other__`",
+                field.value
+            ),
             "use a field of few values, such as route, method or target_group",
         );
     }

@@ -405,7 +405,10 @@ mod tests {
             other.merge(mine);
         }
         assert_eq!(one, other);
-        assert_eq!(one.slos["web"]["availability"][&1].whole.as_ref().expect("counted").objective, Decimal(99_000_002));
+        assert_eq!(
+            one.slos["web"]["availability"][&1].whole.as_ref().expect("counted").objective,
+            Decimal(99_000_002)
+        );
         let histogram = one.services["web"].client.histogram();
         assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(0, 1), (1, 1), (2, 1), (40, 3)]);
         assert_eq!((histogram.count, histogram.min_us, histogram.max_us), (6, 0, 99));

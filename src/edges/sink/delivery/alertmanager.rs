@@ -266,9 +266,8 @@ fn annotations(event: &Value) -> BTreeMap<String, String> {
     let number = |pointer: &str| data.pointer(pointer).map(Value::to_string).unwrap_or_default();
     let said = |pointer: &str| text(pointer).unwrap_or("no").to_owned();
     let (service, slo) = (said("/slo/service"), said("/slo/name"));
-    let slo = text("/slo/group").map_or(slo.clone(), |group| {
-        format!("{slo} for {} {group}", said("/slo/per"))
-    });
+    let slo =
+        text("/slo/group").map_or(slo.clone(), |group| format!("{slo} for {} {group}", said("/slo/per")));
     let summary = format!(
         "{service} burns the error budget of {slo} ({} % over {}) at {} times the rate that would last",
         said("/slo/objective"),
