@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const GROUPS: [&str; 4] = ["/a", "/users/{id}", "__none__", "__other__"];
+/// In the other ledger these are services, so none has a reserved name.
+const GROUPS: [&str; 4] = ["/a", "/users/{id}", "GET", "ü"];
 
 fn slos(per: Option<&str>) -> Vec<Slo> {
     let tiers = vec![tier("page-1h", (5, 1), 3600, 300), tier("ticket-3h", (3, 2), 3 * 3600, 1800)];
@@ -126,7 +127,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_group_has_the_budget_of_a_service_of_its_own(steps in steps()) {
