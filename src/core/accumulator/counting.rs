@@ -334,7 +334,6 @@ impl Counting {
     }
 
     /// The groups that have a tally, sorted, and what was counted for them in the chunk's order.
-    #[expect(clippy::type_complexity, reason = "two lists, as a chunk has them")]
     fn name_groups(
         &self,
         services: &[ServiceName],
