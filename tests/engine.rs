@@ -6,6 +6,8 @@
 mod breakdown;
 #[path = "engine/early.rs"]
 mod early;
+#[path = "engine/groups.rs"]
+mod groups;
 #[path = "engine/indicators.rs"]
 mod indicators;
 #[path = "engine/roster.rs"]

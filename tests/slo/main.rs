@@ -6,6 +6,7 @@ mod changes;
 mod coverage;
 mod early;
 mod exclusions;
+mod groups;
 mod hours;
 mod laws;
 mod policies;

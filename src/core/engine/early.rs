@@ -4,7 +4,7 @@
 //! What comes later for the slice corrects the windows of the alerts to come; budgets, rows and what they say wait for
 //! the close. Both watermarks are functions of the journal.
 
-use super::{Engine, EngineError, Pass, decides};
+use super::{Engine, EngineError, Pass, decides, groups};
 use crate::core::ledger::{Counted, Ledger};
 use crate::core::roster::Roster;
 use crate::core::slices::Slices;
@@ -37,13 +37,13 @@ pub(super) fn counted<'a>(
     ledger: &Ledger,
     slice: Slice,
 ) -> Vec<Counted<'a>> {
-    let cells = slices.waiting(slice).into_iter().flat_map(|w| &w.cells);
-    let decided = cells.filter(|((_, epoch), _)| decides(ledger, slice, *epoch));
-    decided
-        .flat_map(|((id, _), cell)| {
-            let service = roster.service(*id);
-            let of = |(slo, verdicts)| Counted { service: &service.name, rule: service.rule, slo, verdicts };
-            cell.slos.iter().map(of)
-        })
-        .collect()
+    let waiting = slices.waiting(slice);
+    let decided = |epoch: u32| decides(ledger, slice, epoch);
+    let cells = waiting.into_iter().flat_map(|w| &w.cells).filter(|((_, epoch), _)| decided(*epoch));
+    let whole = cells.flat_map(|((id, _), cell)| {
+        let service = roster.service(*id);
+        let (service, rule) = (&service.name, service.rule);
+        cell.slos.iter().map(move |(slo, verdicts)| Counted { service, rule, slo, group: None, verdicts })
+    });
+    whole.chain(groups::counted(waiting, roster, decided)).collect()
 }

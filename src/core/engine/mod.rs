@@ -7,6 +7,7 @@
 
 mod breakdown;
 mod early;
+mod groups;
 mod holes;
 
 use crate::core::breakdown::Breakdown;
@@ -20,6 +21,7 @@ use crate::core::rollup::Cut;
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
 use crate::core::slices::{Account, Border, Slices};
+use crate::core::slo_groups::SloGroups;
 use crate::core::tiers::{Tiers, Until};
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
@@ -80,6 +82,7 @@ pub struct Engine {
     observed_from: Option<Slice>,
     roster: Roster,
     breakdown: Breakdown,
+    slo_groups: SloGroups,
     slices: Slices,
     /// Line counts without a slice: they go to the one that closes next.
     unplaced: BTreeMap<Partition, Account>,
@@ -163,6 +166,11 @@ impl Engine {
     /// Combinations of dimension values kept apart.
     pub fn breakdown(&self) -> &Breakdown {
         &self.breakdown
+    }
+
+    /// Groups of SLOs kept apart.
+    pub fn slo_groups(&self) -> &SloGroups {
+        &self.slo_groups
     }
 
     /// What is counted and not cut yet.
@@ -400,8 +408,8 @@ impl Engine {
                 let service = self.roster.service(id);
                 let decided = decides(&self.ledger, *slice, *epoch);
                 for (slo, verdicts) in cell.slos.iter().filter(|_| decided) {
-                    let counted = Counted { service: &service.name, rule: service.rule, slo, verdicts };
-                    self.ledger.correct(*slice, counted)?;
+                    let (service, rule) = (&service.name, service.rule);
+                    self.ledger.correct(*slice, Counted { service, rule, slo, group: None, verdicts })?;
                 }
             }
             let mine = self.slices.counts(*slice).cells.entry((id, *epoch)).or_default();
@@ -415,7 +423,7 @@ impl Engine {
             }
         }
         self.account_for_folds(folds, chunk);
-        Ok(())
+        self.count_groups(chunk, &ids)
     }
 
     /// Closes every slice that the watermark has passed, one at a time, in order.
@@ -539,6 +547,7 @@ impl Engine {
         let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
         self.completeness.forget(Slice(below.0 - month));
         let waiting = self.slices.services();
+        self.forget_groups();
         self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
         self.forget_combinations(below, pass.settings.slice);
     }

@@ -73,12 +73,13 @@ impl Ledger {
                 let account = account(&mut self.accounts, counted.service, counted.rule);
                 let masks = &mut self.masks;
                 let mask = || masks.find(&configuration.exclusions, counted.service, definition);
-                let series = account.series(counted.slo, definition, slice, mask);
+                let series = account.series((counted.slo, counted.group), definition, slice, mask);
                 let mask = self.masks.get(series.mask);
                 series.add(slice, counts, (definition, mask), decided);
                 series.leave_out(slice, counted.verdicts.excluded, definition);
             } else if counted.verdicts.excluded > 0
-                && let Some(series) = known(&mut self.accounts, counted.service, &definition.slo.name)
+                && let Some(series) =
+                    known(&mut self.accounts, counted.service, (&definition.slo.name, counted.group))
             {
                 series.leave_out(slice, counted.verdicts.excluded, definition);
             }

@@ -24,10 +24,10 @@ pub(super) const REVISED_S: i64 = 2 * Grain::Hour.seconds();
 /// The widest DECIMAL(18,6).
 const WIDEST: i128 = 999_999_999_999_999_999;
 
-/// Rows that no cut has taken yet, by hour, service and SLO.
+/// Rows that no cut has taken yet, by hour, service, SLO and group.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
 pub(super) struct Hours {
-    waiting: BTreeMap<(Time, Arc<str>, Arc<str>), BudgetRow>,
+    waiting: BTreeMap<(Time, Arc<str>, Arc<str>, Option<Arc<str>>), BudgetRow>,
     /// Start of the latest hour that a cut has taken rows of.
     taken: Option<Time>,
 }
@@ -138,6 +138,7 @@ impl Hour<'_> {
         BudgetRow {
             service: service.clone(),
             slo: d.slo.name.clone(),
+            group: series.group.clone(),
             slice_start: Grain::Hour.floor(length.start(slice)),
             revision: 0,
             until,
@@ -169,7 +170,8 @@ impl Hour<'_> {
 impl Hours {
     /// A later row of the same hour goes in place of the one that waits.
     fn put(&mut self, row: BudgetRow) {
-        self.waiting.insert((row.slice_start, row.service.clone(), row.slo.clone()), row);
+        let key = (row.slice_start, row.service.clone(), row.slo.clone(), row.group.clone());
+        self.waiting.insert(key, row);
     }
 }
 
@@ -189,7 +191,7 @@ impl Ledger {
             }
         }
         let below = if forced { Time(i64::MAX) } else { Grain::Hour.floor(below) };
-        let later = self.hours.waiting.split_off(&(below, "".into(), "".into()));
+        let later = self.hours.waiting.split_off(&(below, "".into(), "".into(), None));
         let over = std::mem::replace(&mut self.hours.waiting, later);
         let mut rows: Vec<BudgetRow> = over.into_values().collect();
         for row in &mut rows {
@@ -197,7 +199,7 @@ impl Ledger {
             row.revision = if again { number } else { 0 };
         }
         self.hours.taken = rows.last().map(|row| row.slice_start).max(self.hours.taken);
-        rows.sort_by(|a, b| (&a.service, &a.slo, a.slice_start).cmp(&(&b.service, &b.slo, b.slice_start)));
+        rows.sort_by(|a, b| (&a.service, &a.slo, &a.group, a.slice_start).cmp(&(&b.service, &b.slo, &b.group, b.slice_start)));
         rows
     }
 }

@@ -74,7 +74,7 @@ pub struct CloseContext {
     pub position: u64,
 }
 
-/// What was counted for an SLO of a service in one slice.
+/// What was counted for an SLO of a service, or for one of its groups, in one slice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counted<'a> {
     /// The service.
@@ -83,6 +83,8 @@ pub struct Counted<'a> {
     pub rule: Option<u16>,
     /// Index of the SLO in the same settings.
     pub slo: u16,
+    /// The group, where the SLO has groups.
+    pub group: Option<&'a Arc<str>>,
     /// The verdicts.
     pub verdicts: Verdicts,
 }
@@ -120,7 +122,7 @@ pub enum LedgerError {
 struct Account {
     /// Index of its rule in the configuration in force.
     rule: Option<u16>,
-    /// Ascending by name.
+    /// Ascending by name and group.
     series: Vec<Series>,
 }
 
@@ -164,6 +166,8 @@ pub struct Gauge<'a> {
     pub service: &'a Arc<str>,
     /// The SLO.
     pub slo: &'a Arc<str>,
+    /// Its group, where it has groups.
+    pub group: Option<&'a Arc<str>>,
     /// What is left of the budget, as a share of it; below 0 when overspent. None without requests.
     pub remaining: Option<Millionths>,
     /// What was counted in the SLO's window.
@@ -335,14 +339,14 @@ impl Ledger {
             let account = account(&mut self.accounts, counted.service, rule);
             let masks = &mut self.masks;
             let mask = || masks.find(&configuration.exclusions, counted.service, definition);
-            let series = account.series(slo, definition, closed, mask);
+            let series = account.series((slo, counted.group), definition, closed, mask);
             let mask = self.masks.get(series.mask);
             series.add(slice, counts, (definition, mask), decided);
             if slice <= decided.budget {
                 series.late = Some(series.late.map_or(slice, |late| late.min(slice)));
             }
         }
-        if let Some(series) = known(&mut self.accounts, counted.service, name) {
+        if let Some(series) = known(&mut self.accounts, counted.service, (name, counted.group)) {
             series.leave_out(slice, excluded, definition);
         }
         Ok(true)
@@ -403,6 +407,12 @@ impl Ledger {
         self.accounts.contains_key(service)
     }
 
+    /// Whether it keeps a budget for that group of the service's SLO.
+    pub fn knows_group(&self, service: &str, slo: &str, group: &str) -> bool {
+        let account = self.accounts.get(service);
+        account.is_some_and(|account| account.find(slo, Some(group)).is_ok())
+    }
+
     /// How many budgets it keeps.
     pub fn series(&self) -> usize {
         self.accounts.values().map(|a| a.series.len()).sum()
@@ -413,7 +423,7 @@ impl Ledger {
         self.accounts.values().flat_map(|a| &a.series).map(Series::bytes).sum()
     }
 
-    /// How every budget stands after the last slice closed, ascending by service and SLO.
+    /// How every budget stands after the last slice closed, ascending by service, SLO and group.
     pub fn gauges(&self) -> impl Iterator<Item = Gauge<'_>> {
         let configuration = self.active.and_then(|a| self.configurations.get(a));
         let decided = self.decided().unwrap_or(Decided { budget: Slice(0), alerts: Slice(0) });
@@ -428,25 +438,31 @@ impl Ledger {
                 });
                 let window = series.budget(d, seen, decided.budget);
                 let (slo, remaining) = (&d.slo.name, window.remaining(d.slo.objective));
-                Some(Gauge { service, slo, remaining, window, definition: d, burns: burns.collect() })
+                let group = series.group.as_ref();
+                Some(Gauge { service, slo, group, remaining, window, definition: d, burns: burns.collect() })
             },
         )
     }
 }
 
 impl Account {
-    /// The series of an SLO, made if there is none.
+    /// Where the series of an SLO, or of one of its groups, is or would be.
+    fn find(&self, slo: &str, group: Option<&str>) -> Result<usize, usize> {
+        self.series.binary_search_by(|s| (&*s.name, s.group.as_deref()).cmp(&(slo, group)))
+    }
+
+    /// The series of an SLO, or of one of its groups, made if there is none.
     fn series(
         &mut self,
-        slo: u16,
+        (slo, group): (u16, Option<&Arc<str>>),
         definition: &Definition,
         now: Slice,
         mask: impl FnOnce() -> Option<u16>,
     ) -> &mut Series {
-        let i = match self.series.binary_search_by(|s| s.name.cmp(&definition.slo.name)) {
+        let i = match self.find(&definition.slo.name, group.map(|g| &**g)) {
             Ok(i) => i,
             Err(i) => {
-                self.series.insert(i, Series::new(slo, definition, now, mask()));
+                self.series.insert(i, Series::new((slo, group.cloned()), definition, now, mask()));
                 i
             }
         };
@@ -471,11 +487,11 @@ fn account<'a>(
 fn known<'a>(
     accounts: &'a mut BTreeMap<Arc<str>, Account>,
     service: &str,
-    slo: &str,
+    (slo, group): (&str, Option<&Arc<str>>),
 ) -> Option<&'a mut Series> {
-    let series = &mut accounts.get_mut(service)?.series;
-    let i = series.binary_search_by(|s| (*s.name).cmp(slo)).ok()?;
-    series.get_mut(i)
+    let account = accounts.get_mut(service)?;
+    let i = account.find(slo, group.map(|g| &**g)).ok()?;
+    account.series.get_mut(i)
 }
 
 /// The configuration that decides the slice: the last that starts no later.

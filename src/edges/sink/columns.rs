@@ -266,8 +266,7 @@ impl Table for RequestsRow {
 
 impl Table for SliRow {
     const NAME: &'static str = "sli";
-    const DOC: &'static str =
-        "Verdicts of one SLO of one service in one slice. A row exists where the service had requests.";
+    const DOC: &'static str = "Verdicts of one SLO of one service in one slice, or of one of its groups (`per`). A row exists where the service, or the group, had requests.";
 
     fn columns() -> &'static [Column<SliRow>] {
         columns! {
@@ -281,6 +280,7 @@ impl Table for SliRow {
             "excluded" Bigint false "requests" Sum "Requests left out; good + bad is the SLI's denominator." |r| long(r.excluded);
             "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
             "window_s" Bigint false "s" Last "Length of the window; of a calendar window, of the period that the slice lies in." |r| long(r.window_s);
+            "slo_group" String true "" Key "Group of requests that it is of: a value of the SLO's `per` field, __none__ for records without one, __other__ for groups beyond groups_max. NULL where the SLO has no groups. Groups add up to the service." |r| r.group.as_deref().map_or(Value::Null, Value::Text);
             "maintenance_good" Bigint true "requests" Sum "How many of the good requests lie in an exclusion window, as the pipeline had them when the row was written: good - maintenance_good is what the budget counts. NULL in rows older than the column: 0." |r| long(r.maintenance_good);
             "maintenance_bad" Bigint true "requests" Sum "As maintenance_good, of the bad requests." |r| long(r.maintenance_bad);
         }
@@ -342,6 +342,7 @@ impl Table for BudgetRow {
         columns! {
             "service" String false "" Key SERVICE |r| Value::Text(&r.service);
             "slo" String false "" Key "Name of the SLO." |r| Value::Text(&r.slo);
+            "slo_group" String true "" Key "As in sli_: the budget's group, NULL where the SLO has none." |r| r.group.as_deref().map_or(Value::Null, Value::Text);
             "slice_start" Timestamp false "" Key "First instant of the hour." |r| Value::Long(r.slice_start.0);
             "revision" Bigint false "" Revision "0: what was known when the hour's slices had closed; else the number of the cut that brought the row in place of earlier ones, with what came late for one of the two hours before." |r| long(r.revision);
             "until" Timestamp false "" Last "The instant that the row tells of: the end of the hour, or of the last slice where a run or backfill ended within it." |r| Value::Long(r.until.0);

@@ -73,20 +73,20 @@ pub(super) trait FromColumn<'a>: Sized {
     }
 }
 
-/// A column that older files do not have.
-impl<'a, A: Array + 'static> FromColumn<'a> for Option<&'a A> {
-    fn from_column(column: &'a dyn Array) -> Option<Option<&'a A>> {
-        Some(Some(column.as_any().downcast_ref()?))
-    }
-
-    fn absent() -> Option<Option<&'a A>> {
-        Some(None)
-    }
-}
-
 impl<'a, A: Array + 'static> FromColumn<'a> for &'a A {
     fn from_column(column: &'a dyn Array) -> Option<&'a A> {
         column.as_any().downcast_ref()
+    }
+}
+
+/// A column that files of older releases do not have.
+impl<'a, T: FromColumn<'a>> FromColumn<'a> for Option<T> {
+    fn from_column(column: &'a dyn Array) -> Option<Option<T>> {
+        T::from_column(column).map(Some)
+    }
+
+    fn absent() -> Option<Option<T>> {
+        Some(None)
     }
 }
 
