@@ -125,7 +125,7 @@ fn month(_: &mut Criterion) {
             for (share, slo) in [0.001, 0.01, 0.000_1].into_iter().zip(0..) {
                 let bad = noise.count(all as f64 * share).min(all);
                 let verdicts = Verdicts { good: all - bad, bad, excluded: 0 };
-                counted.push(Counted { service, rule: None, slo, verdicts });
+                counted.push(Counted { group: None, service, rule: None, slo, verdicts });
             }
         }
         context.slice = Slice(begin.0 + slice);

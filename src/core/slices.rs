@@ -231,7 +231,8 @@ fn add_groups(
         let deciding = configuration.filter(|c| c.epoch == epoch);
         let Some(definition) = deciding.and_then(|c| c.definitions.get(usize::from(slo))) else { continue };
         let service = &roster.service(id).name;
-        cut.slis.push(sli_row((service, Some(group)), definition, at, v, cut.slice));
+        let excluded = deciding.is_some_and(|c| c.is_excluded(at.0, service, definition, cut.slice));
+        cut.slis.push(sli_row((service, Some(group)), definition, at, (v, excluded), cut.slice));
     }
 }
 

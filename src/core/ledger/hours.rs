@@ -199,7 +199,9 @@ impl Ledger {
             row.revision = if again { number } else { 0 };
         }
         self.hours.taken = rows.last().map(|row| row.slice_start).max(self.hours.taken);
-        rows.sort_by(|a, b| (&a.service, &a.slo, &a.group, a.slice_start).cmp(&(&b.service, &b.slo, &b.group, b.slice_start)));
+        rows.sort_by(|a, b| {
+            (&a.service, &a.slo, &a.group, a.slice_start).cmp(&(&b.service, &b.slo, &b.group, b.slice_start))
+        });
         rows
     }
 }

@@ -477,7 +477,7 @@ mod tests {
             let question = Question { excluded, ..question() };
             let mut sums = Sums::default();
             rows.iter().for_each(|row| sums.sli(&question, row));
-            let sum = &sums.slos["web"]["availability"][&1];
+            let (_, sum) = sums.slos["web"]["availability"][&1].sums().next().expect("a sum");
             assert_eq!((sum.window.good, sum.window.bad), counted);
             assert_eq!((sum.maintenance.good, sum.maintenance.bad), left_out);
             assert_eq!(sum.excluded_slices(&question, 120), slices);
