@@ -40,6 +40,7 @@ fn cut(services: u64) -> Cut {
                 slis.push(SliRow {
                     service: name.clone(),
                     slo: slo.into(),
+                    group: None,
                     slice_start,
                     revision: 0,
                     generation: 1,

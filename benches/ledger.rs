@@ -47,7 +47,7 @@ fn close(c: &mut Criterion) {
             let counted = names.iter().step_by(every).flat_map(|service| {
                 (0..SLOS).map(move |slo| {
                     let verdicts = Verdicts { good: 1000, bad: slo as u64 % 2, excluded: 0 };
-                    Counted { service, rule: None, slo, verdicts }
+                    Counted { service, rule: None, slo, group: None, verdicts }
                 })
             });
             ledger.close(&context, counted, &mut out).expect("slices in order");

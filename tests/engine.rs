@@ -4,6 +4,8 @@
 
 #[path = "engine/breakdown.rs"]
 mod breakdown;
+#[path = "engine/groups.rs"]
+mod groups;
 #[path = "engine/indicators.rs"]
 mod indicators;
 #[path = "engine/roster.rs"]

@@ -6,6 +6,8 @@
 mod breakdown;
 #[path = "laws/counting.rs"]
 mod counting;
+#[path = "laws/groups.rs"]
+mod groups;
 #[path = "laws/traffic.rs"]
 mod traffic;
 

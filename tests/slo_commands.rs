@@ -296,3 +296,165 @@ fn a_review_finds_what_is_missing() {
     assert!(!said.contains("service checkout was seen"), "{said}");
     exits(&review(&["--rollups", text(folder.path())]), 1);
 }
+
+/// The quick start with a budget for each route of a service, in a folder of its own.
+fn by_route(folder: &Path) -> PathBuf {
+    let quickstart = std::fs::read_to_string(root().join("pipelines/quickstart.yaml")).expect("read");
+    let text = quickstart.replacen("\nslos:\n", "\nroutes: ids\nslos:\n", 1).replacen(
+        "    objective: 99.9          # percent\n",
+        "    objective: 99.9\n    per: route\n    groups_max: 500\n",
+        1,
+    );
+    let path = folder.join("routes.yaml");
+    std::fs::write(&path, text).expect("written");
+    path
+}
+
+#[test]
+fn budgets_of_groups_are_shown_wherever_budgets_are() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipeline = by_route(folder.path());
+    let pipeline = text(&pipeline);
+    let log = folder.path().join("access.log");
+    let incident = "service=checkout,from=40m,for=15m,errors=20%,latency=4x";
+    let traffic = ["generate", "traffic", "--lines", "20000", "--for", "2h", "--incident", incident];
+    let start = ["--start", "2026-01-01T00:00:00Z", "--output", text(&log)];
+    exits(&ninetail(&[&traffic[..], &start].concat()), 0);
+    let out = |pipeline: &str, name: &str| {
+        let out = folder.path().join(name);
+        let run = ["backfill", pipeline, "--input", text(&log), "--out", text(&out), "--no-progress"];
+        exits(&ninetail(&run), 0);
+        out.join("rollups")
+    };
+    let (grouped, plain) = (out(pipeline, "grouped"), out("pipelines/quickstart.yaml", "plain"));
+    let report = |rollups: &Path, form: &str| {
+        let plain = rollups.parent().is_some_and(|p| p.ends_with("plain"));
+        let file = if plain { "pipelines/quickstart.yaml" } else { pipeline };
+        ninetail(&["report", file, "--rollups", text(rollups), "--output", form])
+    };
+    let (of_groups, of_services) = (json(&report(&grouped, "json"), 0), json(&report(&plain, "json"), 0));
+    let rows = |report: &Value, service: &str, slo: &str| -> Vec<Value> {
+        let all = report["slos"].as_array().expect("a list");
+        all.iter().filter(|r| r["service"] == service && r["slo"] == slo).cloned().collect()
+    };
+    let sum = |rows: &[Value], key: &str| rows.iter().filter_map(|r| r[key].as_u64()).sum::<u64>();
+    for service in ["checkout", "search"] {
+        let (routes, whole) =
+            (rows(&of_groups, service, "availability"), rows(&of_services, service, "availability"));
+        assert!(routes.len() > 1 && whole.len() == 1, "{routes:?}");
+        assert!(routes.iter().all(|r| r["group"].as_str().is_some_and(|g| g.starts_with('/'))), "{routes:?}");
+        for key in ["good", "bad", "excluded"] {
+            assert_eq!(sum(&routes, key), sum(&whole, key), "{service} {key}");
+        }
+        assert_eq!(whole[0]["group"], Value::Null);
+        // the other SLO has no groups
+        let latency = rows(&of_groups, service, "latency");
+        assert_eq!((latency.len(), &latency[0]["group"]), (1, &Value::Null));
+        assert_eq!(latency, rows(&of_services, service, "latency"));
+    }
+    let table = exits(&report(&grouped, "table"), 0);
+    assert!(table.lines().next().is_some_and(|head| head.contains("group")), "{table}");
+    assert!(!exits(&report(&plain, "table"), 0).contains("group"));
+    let csv = exits(&report(&grouped, "csv"), 0);
+    let mut lines = csv.lines();
+    assert!(lines.next().is_some_and(|head| head.ends_with(",slo_group")), "{csv}");
+    let routes = rows(&of_groups, "checkout", "availability");
+    for route in routes.iter().filter_map(|r| r["group"].as_str()) {
+        assert!(
+            csv.lines().any(
+                |line| line.starts_with("checkout,availability,") && line.ends_with(&format!(",{route}"))
+            ),
+            "{csv}"
+        );
+    }
+
+    // the gate names the worst group, and decides by it
+    let at = ["--at", "2026-01-01T02:30:00Z"];
+    let base =
+        ["gate", pipeline, "--rollups", text(&grouped), "--service", "checkout", "--slo", "availability"];
+    let left = |row: &Value| {
+        row["budget_left_percent"].as_str().and_then(|t| t.parse::<f64>().ok()).expect("a share")
+    };
+    let worst = routes.iter().min_by(|a, b| left(a).total_cmp(&left(b))).expect("groups");
+    let best = routes.iter().map(left).fold(f64::MIN, f64::max);
+    assert!(left(worst) < best, "{routes:?}");
+    let name = worst["group"].as_str().expect("a name");
+    let gate = json(&ninetail(&[&base[..], &at, &["--output", "json"]].concat()), 0);
+    let [verdict] = gate["slos"].as_array().expect("a list").as_slice() else { panic!("{gate}") };
+    assert_eq!((&verdict["group"], &verdict["bad"]), (&worst["group"], &worst["bad"]));
+    let between = format!("{:.6}", f64::midpoint(left(worst), best));
+    let refused = ninetail(&[&base[..], &at, &["--min-remaining", &between]].concat());
+    assert!(
+        exits(&refused, 3).contains(&format!("fail: checkout/availability {name}: ")),
+        "{}",
+        stdout(&refused)
+    );
+
+    let what_if = ["report", "what-if", pipeline, "--rollups", text(&grouped), "--service", "checkout"];
+    let objective = ["--slo", "availability", "--objective", "99", "--output", "json"];
+    let judged = json(&ninetail(&[&what_if[..], &objective].concat()), 0);
+    assert_eq!(judged["slos"].as_array().map(Vec::len), Some(routes.len()));
+
+    let explain = ["explain", pipeline, "--input", text(&log)];
+    let shown = exits(&ninetail(&explain), 0);
+    assert!(shown.contains(&format!("good (group {name})")), "{}", &shown[..2_000]);
+    let shown = exits(&ninetail(&[&explain[..], &["--output", "json"]].concat()), 0);
+    let first: Value = serde_json::from_str(shown.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["groups"]["availability"], first["record"]["route"]);
+    assert_eq!(first["groups"]["latency"], Value::Null);
+
+    let checked = exits(&ninetail(&["check", "--offline", pipeline]), 0);
+    assert!(
+        checked.contains("per      route: a budget for each value, at most 500 of a service"),
+        "{checked}"
+    );
+    let checked = json(&ninetail(&["check", "--offline", "--output", "json", pipeline]), 0);
+    assert_eq!((&checked["slos"][0]["per"], &checked["slos"][1]["per"]), (&"route".into(), &Value::Null));
+    let printed = exits(&ninetail(&["check", "--offline", "--print", pipeline]), 0);
+    assert!(printed.contains("per: route") && printed.contains("groups_max: 500"), "{printed}");
+    let copy = folder.path().join("copy.yaml");
+    std::fs::write(&copy, &printed).expect("written");
+    let slos = |text: &str| text[text.find("\nslos:").unwrap()..text.find("\nsinks:").unwrap()].to_string();
+    let again = exits(&ninetail(&["check", "--offline", "--print", text(&copy)]), 0);
+    assert_eq!(slos(&again), slos(&printed));
+    // OpenSLO has no word for it: an annotation
+    let written = exits(&ninetail(&["generate", "openslo", pipeline]), 0);
+    assert!(written.contains("ninetail.dev/per: route"), "{written}");
+}
+
+#[test]
+fn what_groups_cannot_be_is_said_where_it_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("p.yaml");
+    let slo = |more: &str, indicator: &str| {
+        format!(
+            "version: 1\nname: shop\nsources: [{{ name: alb, format: aws_alb }}]\nslos:\n  - name: up\n    objective: 99\n    {more}\n    indicator: {{ {indicator} }}\n"
+        )
+    };
+    let good = "good: status < 500";
+    let cases = [
+        (slo("per: metod", good), "7:10", "did you mean"),
+        (slo("per: time", good), "7:10", "cannot be what groups are by: it is a time"),
+        (slo("per: route", good), "7:10", "turn route templating on"),
+        (slo("per: method\n    groups_max: 0", good), "8:17", "out of range: 1 to 10000"),
+        (slo("groups_max: 5", good), "7:17", "`groups_max` without `per`"),
+        (slo("per: method", "external: true"), "7:10", "an external SLO has no groups"),
+    ];
+    for (file, place, words) in cases {
+        std::fs::write(&path, &file).expect("written");
+        let output = ninetail(&["check", "--offline", text(&path)]);
+        exits(&output, 78);
+        let said = stderr(&output);
+        assert!(
+            said.contains(&format!("p.yaml:{place}")) && said.contains(words) && said.contains('^'),
+            "{words}: {said}"
+        );
+    }
+    std::fs::write(&path, slo("per: request_id", good)).expect("written");
+    let doubtful = ninetail(&["check", "--offline", text(&path)]);
+    exits(&doubtful, 0);
+    assert!(stderr(&doubtful).contains("so many values"), "{}", stderr(&doubtful));
+    // throughput can be asked of each group
+    std::fs::write(&path, slo("per: method", "throughput: { at_least: 3 }")).expect("written");
+    exits(&ninetail(&["check", "--offline", text(&path)]), 0);
+}

@@ -17,6 +17,7 @@ mod counting;
 mod ids;
 mod latencies;
 mod slot;
+mod tallies;
 mod times;
 
 use crate::core::accumulator::counting::{Counted, Counting};
@@ -280,7 +281,7 @@ impl Accumulator {
     ///
     /// Every registered partition has its coverage, even an empty one, so that standing and clock travel.
     pub fn flush(&mut self, clock: Time) -> Chunk {
-        let Counted { services, cells, combinations, split } = self.counting.flush();
+        let Counted { services, cells, combinations, split, groups, grouped } = self.counting.flush();
         let mut coverage = Vec::with_capacity(self.lanes.len());
         for place in &mut self.lanes {
             if let Some(Lane { state, reader, .. }) = place {
@@ -291,7 +292,7 @@ impl Accumulator {
                 }
             }
         }
-        Chunk { clock, coverage, services, cells, combinations, split }
+        Chunk { clock, coverage, services, cells, combinations, split, groups, grouped }
     }
 
     fn slot(&mut self, slot: Slot) -> &mut SlotState {

@@ -28,7 +28,7 @@ pub struct Event {
     pub position: OutputPosition,
     /// Key of the Kafka record: the service, or a gap's source.
     pub key: Arc<str>,
-    /// `<service>/<slo>`, parts percent-encoded; a gap's `source/<source>[/<topic>/<partition>]`.
+    /// `<service>/<slo>[/<group>]`, parts percent-encoded; a gap's `source/<source>[/<topic>/<partition>]`.
     pub subject: Arc<str>,
     /// `slo.burn_rate.firing`, …
     pub kind: &'static str,
@@ -58,7 +58,7 @@ pub struct CloudEvent {
     pub source: String,
     /// The event type.
     pub r#type: &'static str,
-    /// `<service>/<slo>`, or `source/<source>[/<topic>/<partition>]` of a gap; parts percent-encoded.
+    /// `<service>/<slo>[/<group>]`, or `source/<source>[/<topic>/<partition>]` of a gap; parts percent-encoded.
     pub subject: Arc<str>,
     /// End of the slice that decided it.
     pub time: Stamp,
@@ -132,9 +132,15 @@ pub fn source(pipeline: &str) -> String {
     format!("/ninetail/{}", encoded(pipeline))
 }
 
-/// The subject of a budget: `<service>/<slo>`, both percent-encoded.
-pub fn subject(service: &str, slo: &str) -> String {
-    format!("{}/{}", encoded(service), encoded(slo))
+/// The subject of a budget: `<service>/<slo>`, or `<service>/<slo>/<group>` where the SLO has groups; all parts
+/// percent-encoded.
+pub fn subject(service: &str, slo: &str, group: Option<&str>) -> String {
+    let mut subject = format!("{}/{}", encoded(service), encoded(slo));
+    if let Some(group) = group {
+        subject.push('/');
+        subject.push_str(&encoded(group));
+    }
+    subject
 }
 
 /// The id of an event about a budget. `rule` is the tier's name or `budget`, `transition` the last part
@@ -286,12 +292,13 @@ mod tests {
     #[test]
     fn subjects_are_percent_encoded() {
         let cases = [
-            (("checkout", "availability"), "checkout/availability"),
-            (("a/b c", "p95%"), "a%2Fb%20c/p95%25"),
-            (("__unmatched__", "ü"), "__unmatched__/%C3%BC"),
+            (("checkout", "availability", None), "checkout/availability"),
+            (("a/b c", "p95%", None), "a%2Fb%20c/p95%25"),
+            (("__unmatched__", "ü", None), "__unmatched__/%C3%BC"),
+            (("shop", "fast", Some("/users/{id}")), "shop/fast/%2Fusers%2F%7Bid%7D"),
         ];
-        for ((service, slo), want) in cases {
-            assert_eq!(subject(service, slo), want);
+        for ((service, slo, group), want) in cases {
+            assert_eq!(subject(service, slo, group), want);
         }
     }
 
@@ -299,7 +306,7 @@ mod tests {
     fn ids_say_what_the_event_says() {
         let end = Time::from_seconds(1_530_570_180);
         assert_eq!(
-            id(&subject("a", "b"), 2, "page-1h", "firing", end, 0),
+            id(&subject("a", "b", None), 2, "page-1h", "firing", end, 0),
             "a/b/2/page-1h/firing/2018-07-02T22:23:00Z/0"
         );
     }

@@ -35,6 +35,7 @@ pub mod alert;
 pub mod ledger;
 pub mod roster;
 pub mod breakdown;
+pub mod slo_groups;
 pub mod slices;
 pub mod tiers;
 pub mod watermark;

@@ -295,6 +295,11 @@ pub struct Chunk {
     pub combinations: Vec<Combination>,
     /// By cell: 0 where it is not broken down, else the number of its combination, from 1. Empty: no cell is.
     pub split: Vec<u32>,
+    /// The groups that `grouped` refers to, ascending.
+    pub groups: Vec<Arc<str>>,
+    /// What was counted for SLOs with groups: (epoch of the settings, slice, index into `services`, index into `groups`,
+    /// verdicts), sorted by the first four. Their services have a cell of the slice.
+    pub grouped: Vec<(u32, Slice, u32, u32, SloVerdicts)>,
 }
 
 impl Chunk {

@@ -49,13 +49,15 @@ impl RequestsRow {
     }
 }
 
-/// A row of `sli_<slice>`: the verdicts of one SLO of one service in one slice.
+/// A row of `sli_<slice>`: the verdicts of one SLO of one service, or of one of its groups, in one slice.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct SliRow {
     /// Service.
     pub service: Arc<str>,
     /// SLO.
     pub slo: Arc<str>,
+    /// Group of requests that it is of; None where the SLO has no groups.
+    pub group: Option<Arc<str>>,
     /// Start of the slice.
     pub slice_start: Time,
     /// 0, or the number of the cut that brought the correction.

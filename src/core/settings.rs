@@ -6,7 +6,8 @@
 mod slo;
 
 pub use slo::{
-    Bound, Budgeting, Failed, Indicator, LatencyOf, OnEmpty, Op, PolicyTier, Rule, Sla, SliceTest, Slo, Tier,
+    Bound, Budgeting, Failed, Indicator, LatencyOf, OnEmpty, Op, Per, PolicyTier, Rule, Sla, SliceTest, Slo,
+    Tier,
 };
 
 use crate::core::time::{Grain, SliceLength};
@@ -389,5 +390,7 @@ impl Default for Limits {
 
 /// Records that no service rule matches are counted under this name.
 pub const UNMATCHED: &str = "__unmatched__";
-/// Template-made services, and values of dimensions, beyond the limit are counted under this name.
+/// Template-made services, values of dimensions, and groups of SLOs beyond the limit are counted under this name.
 pub const OTHER: &str = "__other__";
+/// The group of records without a value of the field that an SLO's groups are by.
+pub const NONE: &str = "__none__";

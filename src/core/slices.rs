@@ -3,8 +3,8 @@
 //! Invariant: a published row is never changed. A slice's first cut gives revision 0; whatever comes for
 //! it later waits here as a correction and leaves with the next cut as one more row.
 
-use crate::core::ledger::Ledger;
-use crate::core::partial::{Cell, Combination, Quality};
+use crate::core::ledger::{Definition, Ledger};
+use crate::core::partial::{Cell, Combination, Quality, Verdicts};
 use crate::core::position::Partition;
 use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
 use crate::core::roster::{Roster, ServiceId};
@@ -46,6 +46,9 @@ impl Default for Account {
     }
 }
 
+/// Service, epoch of the settings that decided, index of the SLO there, and its group.
+pub type GroupKey = (ServiceId, u32, u16, Arc<str>);
+
 /// One slice's counts.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
 pub struct SliceCounts {
@@ -53,6 +56,8 @@ pub struct SliceCounts {
     pub cells: BTreeMap<(ServiceId, u32), Cell>,
     /// The same broken down, where there are dimensions; without verdicts. They add up to the cell.
     pub splits: BTreeMap<(ServiceId, u32, Combination), Cell>,
+    /// Of SLOs with groups: by service, epoch, index of the SLO in the epoch's settings, and group.
+    pub groups: BTreeMap<GroupKey, Verdicts>,
     /// By partition.
     pub accounts: BTreeMap<Partition, Account>,
 }
@@ -112,6 +117,11 @@ impl Slices {
         counts.flat_map(|counts| counts.cells.keys().map(|(id, _)| *id)).collect()
     }
 
+    /// The groups of SLOs that anything waits for.
+    pub fn groups(&self) -> impl Iterator<Item = &GroupKey> {
+        self.waiting.values().chain(self.corrections.values()).flat_map(|counts| counts.groups.keys())
+    }
+
     /// How many slices wait, corrections included.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.corrections.len()
@@ -149,6 +159,7 @@ impl Slices {
         for (slice, revision, counts) in closed.into_iter().map(|(s, c)| (s, 0, c)).chain(revised) {
             let start = border.slice.start(slice);
             let at = (slice, revision);
+            add_groups(&mut cut, at, counts.groups, (roster, ledger));
             add_cells(&mut cut, at, counts.cells, counts.splits, (border, roster, ledger));
             add_accounts(&mut cut, start, revision, counts.accounts);
         }
@@ -177,8 +188,8 @@ pub struct Border {
 }
 
 /// The order of published rows.
-pub(crate) fn sli_order(row: &SliRow) -> (&Arc<str>, &Arc<str>, Time, u32) {
-    (&row.service, &row.slo, row.slice_start, row.generation)
+pub(crate) fn sli_order(row: &SliRow) -> (&Arc<str>, &Arc<str>, &Option<Arc<str>>, Time, u32) {
+    (&row.service, &row.slo, &row.group, row.slice_start, row.generation)
 }
 
 /// All columns that any of these counts is broken down by: those of the oldest settings first.
@@ -207,6 +218,44 @@ fn placed(
     columns.iter().map(value).collect()
 }
 
+/// Rows of SLOs with groups, one for each group that had requests.
+fn add_groups(
+    cut: &mut Cut,
+    at: (Slice, u64),
+    groups: BTreeMap<GroupKey, Verdicts>,
+    (roster, ledger): (&Roster, &Ledger),
+) {
+    let configuration = ledger.configuration(at.0);
+    for ((id, epoch, slo, group), v) in groups {
+        let deciding = configuration.filter(|c| c.epoch == epoch);
+        let Some(definition) = deciding.and_then(|c| c.definitions.get(usize::from(slo))) else { continue };
+        let service = &roster.service(id).name;
+        cut.slis.push(sli_row((service, Some(group)), definition, at, v, cut.slice));
+    }
+}
+
+fn sli_row(
+    (service, group): (&Arc<str>, Option<Arc<str>>),
+    definition: &Definition,
+    (slice, revision): (Slice, u64),
+    verdicts: Verdicts,
+    length: SliceLength,
+) -> SliRow {
+    SliRow {
+        service: service.clone(),
+        slo: definition.slo.name.clone(),
+        group,
+        slice_start: length.start(slice),
+        revision,
+        generation: definition.generation,
+        good: verdicts.good,
+        bad: verdicts.bad,
+        excluded: verdicts.excluded,
+        objective: definition.slo.objective,
+        window_s: definition.window_s(slice, length),
+    }
+}
+
 fn add_cells(
     cut: &mut Cut,
     (slice, revision): (Slice, u64),
@@ -223,18 +272,7 @@ fn add_cells(
         let deciding = configuration.filter(|c| c.epoch == epoch);
         for (index, v) in cell.slos.iter().filter(|(_, v)| v.good + v.bad + v.excluded > 0) {
             let Some(definition) = deciding.and_then(|c| c.definitions.get(index as usize)) else { continue };
-            cut.slis.push(SliRow {
-                service: service.clone(),
-                slo: definition.slo.name.clone(),
-                slice_start,
-                revision,
-                generation: definition.generation,
-                good: v.good,
-                bad: v.bad,
-                excluded: v.excluded,
-                objective: definition.slo.objective,
-                window_s: definition.window_s(slice, cut.slice),
-            });
+            cut.slis.push(sli_row((&service, None), definition, (slice, revision), v, cut.slice));
         }
         let row = |dimensions, cell| requests_row(service.clone(), dimensions, (slice_start, revision), cell);
         let mut whole = true;

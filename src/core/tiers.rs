@@ -259,8 +259,7 @@ impl Sum for RequestsRow {
 impl Sum for SliRow {
     fn order(&self, other: &SliRow) -> std::cmp::Ordering {
         let key = |row: &SliRow| (row.slice_start, row.revision, row.generation);
-        let by_name = || (&self.service, &self.slo).cmp(&(&other.service, &other.slo));
-        key(self).cmp(&key(other)).then_with(by_name)
+        key(self).cmp(&key(other)).then_with(|| sli_order(self).cmp(&sli_order(other)))
     }
 
     fn absorb(&mut self, more: &SliRow) {

@@ -51,6 +51,9 @@ pub struct TypeLabel {
     pub r#type: &'static str,
 }
 
+/// `group` and its name where an SLO has groups, else nothing.
+pub type GroupLabel = Vec<(&'static str, String)>;
+
 /// Labels of an SLO of a service.
 #[derive(Clone, Hash, PartialEq, Eq, EncodeLabelSet, Debug)]
 pub struct SloLabels {
@@ -58,6 +61,9 @@ pub struct SloLabels {
     pub service: String,
     /// SLO.
     pub slo: String,
+    /// Its group.
+    #[prometheus(flatten)]
+    pub group: GroupLabel,
 }
 
 /// Labels of a burn rate.
@@ -67,6 +73,9 @@ pub struct BurnLabels {
     pub service: String,
     /// SLO.
     pub slo: String,
+    /// Its group.
+    #[prometheus(flatten)]
+    pub group: GroupLabel,
     /// Window, as `1h`.
     pub window: String,
 }
@@ -137,6 +146,8 @@ metrics! {
     slices_open: Gauge, "slices that wait for their cut";
     services: Gauge, "services kept apart";
     services_folded: Gauge, "times a service went to __other__";
+    slo_groups: Gauge, "groups of SLOs kept apart";
+    slo_groups_folded: Counter, "requests counted under the group __other__, once for each SLO";
     dimensions_folded: Counter, "requests counted under __other__ in place of their dimensions' values";
     duplicates_dropped: Counter, "records that repeated another and were dropped";
     queue_chunks: Gauge, "chunks waiting for the engine";

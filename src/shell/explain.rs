@@ -172,6 +172,8 @@ pub struct Fate {
     pub slis: Vec<(u16, Verdict)>,
     /// The names of those SLOs.
     pub names: Vec<String>,
+    /// The record's group for each of them that has groups.
+    pub groups: Vec<Option<String>>,
     /// Counters of another system: name of the SLO, its index, good, and total.
     pub counted: Option<(String, u16, u64, u64)>,
 }
@@ -302,6 +304,7 @@ fn fate(line: &Line<'_>, format: Format, clock: Option<Time>, shown: Fields, rul
         dimensions: Vec::new(),
         slis: Vec::new(),
         names: Vec::new(),
+        groups: Vec::new(),
         counted: None,
     };
     let mut record = line.record.clone();
@@ -342,7 +345,11 @@ fn fate(line: &Line<'_>, format: Format, clock: Option<Time>, shown: Fields, rul
     let service = resolver.service(id);
     fate.service = Some(service.name.name.to_string());
     fate.rule = service.name.rule;
-    fate.slis = service.slos.iter().map(|&slo| (slo, resolver.verdict(slo, record))).collect();
+    let mut slos: Vec<u16> = service.slos.to_vec();
+    service.grouped.iter().for_each(|grouped| slos.extend(&grouped.slos));
+    slos.sort_unstable();
+    fate.slis = slos.iter().map(|&slo| (slo, resolver.verdict(slo, record))).collect();
+    fate.groups = slos.iter().map(|&slo| resolver.group_of(slo, record)).collect();
     fate.names = fate.slis.iter().map(|(i, _)| settings.slos[*i as usize].name.to_string()).collect();
     fate
 }
@@ -389,6 +396,12 @@ impl Fate {
         self.names.iter().map(String::as_str).zip(self.slis.iter().map(|(_, verdict)| *verdict))
     }
 
+    /// The record's group by name of the SLO, of those that have groups.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &str)> {
+        let named = self.names.iter().zip(&self.groups);
+        named.filter_map(|(name, group)| Some((name.as_str(), group.as_deref()?)))
+    }
+
     /// What each SLO makes of it, in words: a verdict, or the good of all of its counters.
     pub fn words(&self) -> impl Iterator<Item = (&str, String)> {
         let verdicts = self.verdicts().map(|(name, verdict)| (name, verdict.name().to_string()));
@@ -397,7 +410,7 @@ impl Fate {
         verdicts.chain(counted)
     }
 
-    /// One object, as documented; `dimensions` only where the pipeline has any.
+    /// One object, as documented; `dimensions` and `groups` only where the pipeline has any.
     pub fn to_json(&self) -> Value {
         let mut slis: serde_json::Map<String, Value> =
             self.verdicts().map(|(name, verdict)| (name.to_string(), verdict.name().into())).collect();
@@ -418,6 +431,11 @@ impl Fate {
         });
         if !self.dimensions.is_empty() {
             object["dimensions"] = dimensions.into();
+        }
+        let groups: serde_json::Map<String, Value> =
+            self.groups().map(|(name, group)| (name.to_string(), group.into())).collect();
+        if !groups.is_empty() {
+            object["groups"] = groups.into();
         }
         if !self.labels.is_empty() {
             object["labels"] = self.labels.iter().cloned().collect::<BTreeMap<_, _>>().into_iter().collect();
@@ -488,13 +506,14 @@ fn show(
     if let Some(slice) = fate.slice {
         writeln!(out, "  {:<24}{slice}", "→ slice")?;
     }
-    for (name, verdict) in fate.verdicts() {
+    for ((name, verdict), group) in fate.verdicts().zip(&fate.groups) {
+        let of = group.as_ref().map_or(String::new(), |group| format!(" (group {group})"));
         let code = match verdict {
             Verdict::Good => "32",
             Verdict::Bad => "31",
             Verdict::Excluded => "2",
         };
-        writeln!(out, "  {:<24}{}", format!("→ {name}"), paint(code, verdict.name()))?;
+        writeln!(out, "  {:<24}{}{of}", format!("→ {name}"), paint(code, verdict.name()))?;
     }
     if let Some((name, _, good, total)) = &fate.counted {
         writeln!(out, "  {:<24}{good} good of {total}", format!("→ {name}"))?;

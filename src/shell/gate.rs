@@ -17,6 +17,7 @@ use crate::core::decimal::{Decimal, Ratio};
 use crate::core::time::Time;
 use clap::Args;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -92,7 +93,7 @@ impl Answer {
     }
 }
 
-/// One SLO's answer.
+/// One SLO's answer: that of its worst group, where it has groups.
 struct Verdict {
     answer: Answer,
     reason: String,
@@ -125,7 +126,8 @@ pub fn command(args: &GateArgs, terminal: Terminal) -> Result<Exit, CommandError
             let mut text = String::new();
             for Verdict { answer, reason, standing } in &verdicts {
                 let word = painted(answer.code(), answer.name(), terminal.stdout_color);
-                let _ = writeln!(text, "{word}: {}/{}: {reason}", args.service, standing.slo);
+                let group = standing.group.as_ref().map_or(String::new(), |group| format!(" {group}"));
+                let _ = writeln!(text, "{word}: {}/{}{group}: {reason}", args.service, standing.slo);
             }
             let word = painted(answer.code(), answer.name(), terminal.stdout_color);
             let _ = writeln!(text, "{word}: {reason}");
@@ -148,7 +150,10 @@ fn decide(
         if !there().any(|name| name == slo) {
             let hint = match nearest(slo, there()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has: {}", there().collect::<Vec<_>>().join(", ")),
+                None => format!(
+                    "it has: {}",
+                    there().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+                ),
             };
             let message =
                 format!("service {} has no SLO `{slo}` in {}; {hint}", args.service, args.pipeline.display());
@@ -157,7 +162,7 @@ fn decide(
     }
     let age_s = u64::try_from(now.seconds() - found.until.seconds()).unwrap_or(0);
     let chosen = found.slos.iter().filter(|s| args.slo.is_empty() || args.slo.contains(&s.slo));
-    let verdicts: Vec<Verdict> = chosen.map(|standing| verdict(args.min_remaining, standing)).collect();
+    let verdicts = worst(chosen.map(|standing| verdict(args.min_remaining, standing)).collect());
     if verdicts.is_empty() {
         let reason =
             format!("no SLO of pipeline `{}` is for service {}", pipeline.settings.name, args.service);
@@ -186,8 +191,23 @@ fn decide(
     Ok((answer, reason, verdicts))
 }
 
+/// Of each SLO's groups, which stand side by side, the worst: one that fails before others, then the one with the
+/// least left.
+fn worst(verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    let rank = |v: &Verdict| (v.answer != Answer::Fail, v.standing.window.remaining(v.standing.objective));
+    let mut chosen: Vec<Verdict> = Vec::new();
+    for verdict in verdicts {
+        match chosen.last_mut().filter(|last| last.standing.slo == verdict.standing.slo) {
+            Some(last) if rank(&verdict) < rank(last) => *last = verdict,
+            Some(_) => {}
+            None => chosen.push(verdict),
+        }
+    }
+    chosen
+}
+
 fn verdict(min_remaining: Option<Decimal>, standing: &Standing) -> Verdict {
-    let Standing { objective, window_s, window, policy, by_slices, .. } = standing;
+    let Standing { objective, window_s, window, policy, by_slices, group, .. } = standing;
     if *by_slices {
         let reason = "its budget is weighed by slices, which the rollups do not show".into();
         return Verdict { answer: Answer::Unknown, reason, standing: standing.clone() };
@@ -208,8 +228,9 @@ fn verdict(min_remaining: Option<Decimal>, standing: &Standing) -> Verdict {
         ),
         (None, None) => (!window.is_exhausted(*objective), "more than 0 % is asked for".to_string()),
     };
+    let worst = if group.is_some() { ", the worst group" } else { "" };
     let reason = format!(
-        "{} % of the budget is left ({objective} % over {}, {} of {} requests bad); {asked}",
+        "{} % of the budget is left ({objective} % over {}, {} of {} requests bad){worst}; {asked}",
         Millionths(left.0.saturating_mul(100)),
         duration(*window_s),
         window.bad,
@@ -233,6 +254,7 @@ fn to_json(
             let left = standing.window.remaining(standing.objective);
             json!({
                 "slo": standing.slo,
+                "group": standing.group,
                 "result": answer.name(),
                 "reason": reason,
                 "objective_percent": standing.objective.to_string(),
@@ -283,6 +305,7 @@ mod tests {
         let decimal = |text| Decimal::parse(text).expect("a decimal");
         let standing = Standing {
             slo: "a".into(),
+            group: None,
             objective: decimal(objective),
             window_s: 604_800,
             window: Window { good, bad, slices: 10_080, seen: 10_080 },
@@ -316,7 +339,18 @@ mod tests {
             let tier = crate::core::policy::tier(&policy, &window, objective);
             let policy = policy.get(usize::from(tier)).cloned();
             let slo = "a".into();
-            verdict(None, &Standing { slo, objective, window_s: 604_800, window, by_slices: false, policy })
+            verdict(
+                None,
+                &Standing {
+                    slo,
+                    group: None,
+                    objective,
+                    window_s: 604_800,
+                    window,
+                    by_slices: false,
+                    policy,
+                },
+            )
         };
         // of 10,000 bad requests a tenth is left, then less
         assert_eq!(at(9_000).answer, Answer::Pass);

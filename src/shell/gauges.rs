@@ -50,6 +50,8 @@ pub fn update(metrics: &Metrics, engine: &Engine, now: Time) {
     metrics.services_folded.set(i64::try_from(engine.roster().folded()).unwrap_or(i64::MAX));
     raise_to(&metrics.records_late, engine.records_late());
     raise_to(&metrics.dimensions_folded, engine.breakdown().folded());
+    metrics.slo_groups.set(engine.slo_groups().len() as i64);
+    raise_to(&metrics.slo_groups_folded, engine.slo_groups().folded());
     for (partition, progress) in engine.watermarks().iter() {
         let labels = PartitionLabels {
             source: partition.source.to_string(),
@@ -77,20 +79,21 @@ pub fn budgets(metrics: &Metrics, engine: &Engine, shown: &mut Shown) {
     let mut services = BTreeSet::new();
     let mut hidden = 0;
     for gauge in engine.ledger().gauges() {
-        services.insert(gauge.service.clone());
+        services.insert((gauge.service.clone(), gauge.group.cloned()));
         if services.len() > SERVICES_MAX {
             hidden += 1;
             continue;
         }
-        let labels = SloLabels { service: gauge.service.to_string(), slo: gauge.slo.to_string() };
+        let group: Vec<_> = gauge.group.iter().map(|group| ("group", group.to_string())).collect();
+        let labels = SloLabels { service: gauge.service.to_string(), slo: gauge.slo.to_string(), group };
         let slo = &gauge.definition.slo;
         metrics.slo_objective_ratio.get_or_create(&labels).set(slo.objective.0 as f64 / 1e8);
         for (tier, (_, long, short, _)) in slo.tiers.iter().zip(&gauge.burns) {
             for (window_s, rate) in [(tier.long_s, long), (tier.short_s, short)] {
                 let Some(rate) = rate else { continue };
                 let window = crate::shell::words::duration(window_s);
-                let (service, slo) = (labels.service.clone(), labels.slo.clone());
-                let labels = BurnLabels { service, slo, window };
+                let SloLabels { service, slo, group } = labels.clone();
+                let labels = BurnLabels { service, slo, group, window };
                 metrics.slo_burn_rate.get_or_create(&labels).set(ratio(*rate));
                 shown.burns.insert(labels);
             }

@@ -14,7 +14,7 @@ use std::process::Command;
 type Cells = BTreeMap<(String, Option<String>, Option<String>, i64), [i64; 3]>;
 
 /// The same routes by an own reading of the rule: numbers, UUIDs and hexadecimal ids of eight digits and more.
-fn route(path: &str) -> String {
+pub(crate) fn route(path: &str) -> String {
     let part = |part: &str| {
         let hex = part.len() >= 8 && part.chars().all(|c| c.is_ascii_hexdigit());
         let number = !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
@@ -88,7 +88,7 @@ fn same(what: &str, expected: &Cells, found: &Cells) {
     }
 }
 
-fn ninetail(arguments: &[&str]) -> Outcome<String> {
+pub(crate) fn ninetail(arguments: &[&str]) -> Outcome<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_ninetail")).args(arguments).output()?;
     if !output.status.success() {
         return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());

@@ -107,6 +107,7 @@ pub(crate) fn rollups() -> Outcome {
     let row = |n| SliRow {
         service: noise(n, 100).into(),
         slo: "availability".into(),
+        group: None,
         slice_start: Time::from_seconds(60),
         revision: 0,
         generation: 1,

@@ -18,6 +18,7 @@ mod crashes;
 mod dimensions;
 mod disks;
 mod ground;
+mod groups;
 mod health;
 mod indicators;
 mod input;
@@ -59,6 +60,8 @@ fn main() {
         trial("truth::backfill_equals_stream", &[Kafka, DuckDb], truth::backfill_equals_stream),
         trial("dimensions::rows_by_route_and_method", &[Kafka, DuckDb], dimensions::rows_by_route_and_method),
         trial("dimensions::beyond_the_limit", &[Kafka, DuckDb], dimensions::beyond_the_limit),
+        trial("groups::budgets_by_route", &[Kafka, DuckDb], groups::budgets_by_route),
+        trial("groups::beyond_the_limit", &[Kafka, DuckDb], groups::beyond_the_limit),
         trial("indicators::freshness_and_counters", &[Kafka, DuckDb], indicators::freshness_and_counters),
         trial("truth::events_in_a_file", &[Kafka, DuckDb], truth::events_in_a_file),
         trial("reports::agree_with_sql_and_the_truth", &[DuckDb], reports::agree_with_sql_and_the_truth),

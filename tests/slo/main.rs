@@ -4,6 +4,7 @@ mod alerts;
 mod budgets;
 mod changes;
 mod coverage;
+mod groups;
 mod laws;
 mod policies;
 mod support;

@@ -128,7 +128,11 @@ impl Bench {
         self.context.slice = self.context.slice.next();
         self.context.position += 1;
         let names: Vec<Arc<str>> = brought.iter().map(|b| b.0.into()).collect();
-        let counted = brought.iter().zip(&names).map(|(b, service)| counted(service, b));
+        self.close_with(brought.iter().zip(&names).map(|(b, service)| counted(service, b)))
+    }
+
+    /// Closes the slice that the context names, with what was counted in it.
+    pub(crate) fn close_with<'a>(&mut self, counted: impl Iterator<Item = Counted<'a>>) -> Vec<Event> {
         let mut out = Vec::new();
         self.ledger.close(&self.context, counted, &mut out).unwrap();
         self.check(&out);
@@ -191,5 +195,5 @@ pub(crate) fn field<'a>(event: &'a Event, path: &str) -> &'a Value {
 
 fn counted<'a>(service: &'a Arc<str>, (name, slo, good, bad): &Brought<'_>) -> Counted<'a> {
     let verdicts = Verdicts { good: *good, bad: *bad, excluded: 0 };
-    Counted { service, rule: (*name == "shop").then_some(0), slo: *slo, verdicts }
+    Counted { service, rule: (*name == "shop").then_some(0), slo: *slo, group: None, verdicts }
 }

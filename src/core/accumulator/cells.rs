@@ -136,6 +136,12 @@ impl Cells {
         }
     }
 
+    /// The service of a cell: that of `__other__` where the record's own was one too many.
+    #[inline(always)]
+    pub(super) fn service(&self, cell: usize) -> ServiceId {
+        self.cells[cell].service
+    }
+
     /// Whether the cell is that service's own; one that was one too many shares that of `__other__`.
     pub(super) fn is_of(&self, cell: usize, service: ServiceId) -> bool {
         self.cells[cell].service == service

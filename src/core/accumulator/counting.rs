@@ -5,10 +5,12 @@
 use super::AHEAD_MAX_S;
 use super::cells::{Cells, Key};
 use super::slot::SlotState;
-use crate::core::partial::{Cell, Combination};
+use super::tallies::{self, Tallies};
+use crate::core::partial::{Cell, Combination, SloVerdicts};
 use crate::core::record::{Fields, Outcome, Reason, Record};
 use crate::core::route::Router;
 use crate::core::service::{Classifier, GroupId, Groups, ServiceId, ServiceName, ServiceResolver};
+use crate::core::settings::NONE;
 use crate::core::time::{SECOND_US, Slice, SliceLength, Time};
 use std::sync::Arc;
 
@@ -22,6 +24,8 @@ struct Epoch {
     resolver: ServiceResolver,
     /// Where there are dimensions.
     groups: Option<Groups>,
+    /// By field that SLOs have groups by.
+    per: Box<[Groups]>,
     /// Where anything looks at routes.
     router: Option<Router>,
     fields: Fields,
@@ -47,6 +51,8 @@ pub(super) struct Counted {
     pub(super) cells: Vec<(u32, Slice, u32, Cell)>,
     pub(super) combinations: Vec<Combination>,
     pub(super) split: Vec<u32>,
+    pub(super) groups: Vec<Arc<str>>,
+    pub(super) grouped: Vec<(u32, Slice, u32, u32, SloVerdicts)>,
 }
 
 /// A cell's place in a chunk: its fields are in the order that cells are sorted by.
@@ -78,6 +84,7 @@ pub(super) struct Counting {
     routes: bool,
     recent: Recent,
     cells: Cells,
+    tallies: Tallies,
     /// Number of the span between two flushes.
     span: u64,
     /// Template-made services met in this span.
@@ -95,6 +102,7 @@ impl Counting {
             routes: false,
             recent: NOWHERE,
             cells: Cells::default(),
+            tallies: Tallies::default(),
             span: 1,
             made: 0,
         }
@@ -118,6 +126,7 @@ impl Counting {
                     retired: false,
                     resolver: ServiceResolver::new(&classifier),
                     groups: Groups::new(&classifier),
+                    per: Groups::per(&classifier),
                     router: classifier.router(),
                     fields: classifier.fields(),
                     met: Vec::new(),
@@ -234,7 +243,24 @@ impl Counting {
             Some(cell) => cell,
             None => self.open(key, service),
         };
-        self.cells.count(cell, record, &self.epochs[epoch as usize].resolver);
+        let of = &mut self.epochs[epoch as usize];
+        self.cells.count(cell, record, &of.resolver);
+        if !of.per.is_empty() {
+            let service = self.cells.service(cell);
+            for grouped in &of.resolver.service(service).grouped {
+                let groups = &mut of.per[usize::from(grouped.per)];
+                let group = groups.group(service, record);
+                let mut key = tallies::Key { epoch, per: grouped.per, slice, group };
+                let tally = match self.tallies.find(key) {
+                    Some(tally) => tally,
+                    None => {
+                        key.group = groups.admit(group, service, self.span);
+                        self.tallies.open(key, service, grouped.slos.len())
+                    }
+                };
+                self.tallies.count(tally, grouped, record, &of.resolver);
+            }
+        }
         Outcome::Record
     }
 
@@ -273,6 +299,7 @@ impl Counting {
     /// Hands out everything counted, in the order of a chunk, and starts over.
     pub(super) fn flush(&mut self) -> Counted {
         let (services, combinations, order) = self.name();
+        let (groups, grouped) = self.name_groups(&services);
         let mut cells = Vec::with_capacity(order.len());
         let mut split = Vec::new();
         for Placed { number, slice, service, combination, cell, epoch } in order {
@@ -287,6 +314,7 @@ impl Counting {
             }
         }
         self.cells.clear();
+        self.tallies.clear();
         self.span += 1;
         self.made = 0;
         for epoch in &mut self.epochs {
@@ -294,7 +322,7 @@ impl Counting {
             if trimmed {
                 epoch.met = Vec::new();
             }
-            if let Some(groups) = &mut epoch.groups {
+            for groups in epoch.groups.iter_mut().chain(&mut epoch.per) {
                 groups.trim(trimmed);
             }
         }
@@ -302,7 +330,48 @@ impl Counting {
             self.epochs.retain(|epoch| !epoch.retired);
             self.arrange();
         }
-        Counted { services, cells, combinations, split }
+        Counted { services, cells, combinations, split, groups, grouped }
+    }
+
+    /// The groups that have a tally, sorted, and what was counted for them in the chunk's order.
+    fn name_groups(
+        &self,
+        services: &[ServiceName],
+    ) -> (Vec<Arc<str>>, Vec<(u32, Slice, u32, u32, SloVerdicts)>) {
+        if self.tallies.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let none: Arc<str> = NONE.into();
+        let named = |key: &tallies::Key| {
+            let groups = &self.epochs[key.epoch as usize].per[usize::from(key.per)];
+            let value = groups.combination(key.group).and_then(|c| c.values().first().cloned().flatten());
+            value.filter(|value| !value.is_empty()).unwrap_or_else(|| none.clone())
+        };
+        let names: Vec<Arc<str>> = self.tallies.keys().map(|(key, _)| named(&key)).collect();
+        let mut groups = names.clone();
+        groups.sort_unstable();
+        groups.dedup();
+        let mut grouped: Vec<_> = (self.tallies.keys().zip(&names).enumerate())
+            .map(|(tally, ((key, service), name))| {
+                let epoch = &self.epochs[key.epoch as usize];
+                let service = epoch.resolver.service(service);
+                let slos = service.grouped.iter().find(|grouped| grouped.per == key.per);
+                let verdicts = self.tallies.verdicts(tally, slos.map_or(&[], |grouped| &grouped.slos));
+                let index = services.binary_search(&service.name).unwrap_or_default() as u32;
+                let group = groups.binary_search(name).unwrap_or_default() as u32;
+                (epoch.number, key.slice, index, group, verdicts)
+            })
+            .collect();
+        grouped.sort_by_key(|(number, slice, service, group, _)| (*number, *slice, *service, *group));
+        // several fields may have the same value, and no value and an empty one are the same
+        grouped.dedup_by(|later, kept| {
+            let same = (later.0, later.1, later.2, later.3) == (kept.0, kept.1, kept.2, kept.3);
+            if same {
+                kept.4.merge(&later.4);
+            }
+            same
+        });
+        (groups, grouped)
     }
 
     /// The names of all services that have a cell, and the combinations, sorted; and the cells in the chunk's order.
@@ -354,7 +423,7 @@ impl Counting {
     pub(super) fn bytes(&self) -> usize {
         // a combination's values, which several slices share
         let values = if self.epochs.iter().any(|epoch| epoch.groups.is_some()) { 40 } else { 0 };
-        self.cells.bytes() + self.cells.len() * values
+        self.cells.bytes() + self.cells.len() * values + self.tallies.bytes()
     }
 }
 

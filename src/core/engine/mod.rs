@@ -6,6 +6,7 @@
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
 mod breakdown;
+mod groups;
 mod holes;
 
 use crate::core::breakdown::Breakdown;
@@ -19,6 +20,7 @@ use crate::core::rollup::Cut;
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
 use crate::core::slices::{Account, Border, Slices};
+use crate::core::slo_groups::SloGroups;
 use crate::core::tiers::{Tiers, Until};
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
@@ -79,6 +81,7 @@ pub struct Engine {
     observed_from: Option<Slice>,
     roster: Roster,
     breakdown: Breakdown,
+    slo_groups: SloGroups,
     slices: Slices,
     /// Line counts without a slice: they go to the one that closes next.
     unplaced: BTreeMap<Partition, Account>,
@@ -162,6 +165,11 @@ impl Engine {
     /// Combinations of dimension values kept apart.
     pub fn breakdown(&self) -> &Breakdown {
         &self.breakdown
+    }
+
+    /// Groups of SLOs kept apart.
+    pub fn slo_groups(&self) -> &SloGroups {
+        &self.slo_groups
     }
 
     /// What is counted and not cut yet.
@@ -396,8 +404,8 @@ impl Engine {
                 let service = self.roster.service(id);
                 let decided = decides(&self.ledger, *slice, *epoch);
                 for (slo, verdicts) in cell.slos.iter().filter(|_| decided) {
-                    let counted = Counted { service: &service.name, rule: service.rule, slo, verdicts };
-                    self.ledger.correct(*slice, counted)?;
+                    let (service, rule) = (&service.name, service.rule);
+                    self.ledger.correct(*slice, Counted { service, rule, slo, group: None, verdicts })?;
                 }
             }
             let mine = self.slices.counts(*slice).cells.entry((id, *epoch)).or_default();
@@ -411,7 +419,7 @@ impl Engine {
             }
         }
         self.account_for_folds(folds, chunk);
-        Ok(())
+        self.count_groups(chunk, &ids)
     }
 
     /// Closes every slice that the watermark has passed, one at a time, in order.
@@ -455,17 +463,15 @@ impl Engine {
     fn close(&mut self, slice: Slice, pass: &mut Pass<'_>) -> Result<(), EngineError> {
         self.close_accounts(slice, 1);
         let context = self.context(slice, pass);
-        let (ledger, roster) = (&self.ledger, &self.roster);
-        let cells = self.slices.waiting(slice).into_iter().flat_map(|w| &w.cells);
-        let decided = cells.filter(|((_, epoch), _)| decides(ledger, slice, *epoch));
-        let counted: Vec<Counted<'_>> = decided
-            .flat_map(|((id, _), cell)| {
-                let service = roster.service(*id);
-                let of =
-                    |(slo, verdicts)| Counted { service: &service.name, rule: service.rule, slo, verdicts };
-                cell.slos.iter().map(of)
-            })
-            .collect();
+        let (ledger, roster, waiting) = (&self.ledger, &self.roster, self.slices.waiting(slice));
+        let decided = |epoch: u32| decides(ledger, slice, epoch);
+        let cells = waiting.into_iter().flat_map(|w| &w.cells).filter(|((_, epoch), _)| decided(*epoch));
+        let whole = cells.flat_map(|((id, _), cell)| {
+            let service = roster.service(*id);
+            let (service, rule) = (&service.name, service.rule);
+            cell.slos.iter().map(move |(slo, verdicts)| Counted { service, rule, slo, group: None, verdicts })
+        });
+        let counted: Vec<Counted<'_>> = whole.chain(groups::counted(waiting, roster, decided)).collect();
         self.ledger.close(&context, counted, &mut pass.out.events)?;
         self.next_close = Some(slice.next());
         Ok(())
@@ -540,6 +546,7 @@ impl Engine {
         let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
         self.completeness.forget(Slice(below.0 - month));
         let waiting = self.slices.services();
+        self.forget_groups();
         self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
         self.forget_combinations(below, pass.settings.slice);
     }

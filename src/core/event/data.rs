@@ -118,12 +118,17 @@ pub struct BudgetData {
 /// An SLO of a service.
 #[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
 pub struct SloFacts {
-    /// `<service>/<slo>`, parts percent-encoded: the event's subject.
+    /// `<service>/<slo>[/<group>]`, parts percent-encoded: the event's subject.
     pub id: Arc<str>,
     /// The SLO's name.
     pub name: Arc<str>,
     /// The service.
     pub service: Arc<str>,
+    /// The field that the SLO's groups are by. Null of an SLO without groups.
+    pub per: Option<Arc<str>>,
+    /// The group whose budget it is: a value of the field, `__none__` of requests without one, `__other__` of all groups
+    /// beyond the limit. Null of an SLO without groups.
+    pub group: Option<Arc<str>>,
     /// Service tier, 1 the most critical.
     pub tier: Option<u8>,
     /// Team that owns the service.

@@ -70,7 +70,7 @@ pub fn data_schema(kind: &str) -> String {
     format!("https://ninetail.dev/schemas/events/{kind}.schema.json")
 }
 
-const OF_BUDGET: &str = "^[A-Za-z0-9._~%-]+/[A-Za-z0-9._~%-]+$";
+const OF_BUDGET: &str = "^[A-Za-z0-9._~%-]+(/[A-Za-z0-9._~%-]+){1,2}$";
 const OF_SOURCE: &str = "^source(/[A-Za-z0-9._~%-]+){1,3}$";
 
 fn subschema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {

@@ -51,7 +51,8 @@ impl Ledger {
             if !counts.is_none() {
                 let account = account(&mut self.accounts, counted.service, counted.rule);
                 let settled = definition.completed(Slice(slice.0 - 1));
-                account.series(counted.slo, definition, slice).add(slice, counts, definition, settled, slice);
+                let series = account.series((counted.slo, counted.group), definition, slice);
+                series.add(slice, counts, definition, settled, slice);
             }
         }
         let first = self.closed.map_or(slice, Slice::next);

@@ -1,6 +1,6 @@
 //! What an SLO means from a slice on: its definition, and the generation that numbers it.
 //!
-//! Invariant: two definitions of one SLO name that decide differently (another indicator or window) never
+//! Invariant: two definitions of one SLO name that decide differently (another indicator, window or group) never
 //! share a generation; a changed objective, tier or selector keeps it, and the history with it.
 
 use super::LedgerError;
@@ -188,11 +188,13 @@ impl Definition {
 
     /// Whether it decides as another does: the counts of both may be added.
     fn agrees(&self, slo: &Slo) -> bool {
+        let field = |slo: &Slo| slo.per.as_ref().map(|per| per.field.clone());
         self.slo.name == slo.name
             && self.slo.indicator == slo.indicator
             && self.slo.window_s == slo.window_s
             && self.slo.calendar == slo.calendar
             && self.slo.budgeting == slo.budgeting
+            && field(&self.slo) == field(slo)
     }
 }
 

@@ -98,7 +98,7 @@ impl Publisher<'_> {
         finding: Finding,
         cause: Cause,
     ) {
-        let subject = event::subject(service, &definition.slo.name);
+        let subject = event::subject(service, &definition.slo.name, series.group.as_deref());
         let (kind, transition, tier, bad) = match finding {
             Finding::Consumed { bad } => (event::CONSUMED, "consumed", None, Some(bad)),
             Finding::Exhausted => (event::EXHAUSTED, "exhausted", None, None),
@@ -126,7 +126,7 @@ impl Publisher<'_> {
         let subject: Arc<str> = subject.into();
         let tier = tier.map(usize::from);
         let data = BudgetData {
-            slo: self.slo(service, &subject, rule, definition),
+            slo: self.slo((service, &series.group), &subject, rule, definition),
             sli: counts(series.requests(definition.budget(), definition), &budget),
             budget: self.budget(series, definition, &budget, bad),
             burn: tier.map(|tier| self.burn(series, definition, tier)),
@@ -170,7 +170,7 @@ impl Publisher<'_> {
 
     fn slo(
         &self,
-        service: &Arc<str>,
+        (service, group): (&Arc<str>, &Option<Arc<str>>),
         subject: &Arc<str>,
         rule: Option<&ServiceRule>,
         definition: &Definition,
@@ -180,6 +180,8 @@ impl Publisher<'_> {
             id: subject.clone(),
             name: slo.name.clone(),
             service: service.clone(),
+            per: slo.per.as_ref().map(|per| per.field.clone()),
+            group: group.clone(),
             tier: rule.and_then(|r| r.tier),
             owner: rule.and_then(|r| r.owner.clone()),
             objective: slo.objective.into(),

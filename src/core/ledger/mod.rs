@@ -65,7 +65,7 @@ pub struct CloseContext {
     pub position: u64,
 }
 
-/// What was counted for an SLO of a service in one slice.
+/// What was counted for an SLO of a service, or for one of its groups, in one slice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counted<'a> {
     /// The service.
@@ -74,6 +74,8 @@ pub struct Counted<'a> {
     pub rule: Option<u16>,
     /// Index of the SLO in the same settings.
     pub slo: u16,
+    /// The group, where the SLO has groups.
+    pub group: Option<&'a Arc<str>>,
     /// The verdicts.
     pub verdicts: Verdicts,
 }
@@ -111,7 +113,7 @@ pub enum LedgerError {
 struct Account {
     /// Index of its rule in the configuration in force.
     rule: Option<u16>,
-    /// Ascending by name.
+    /// Ascending by name and group.
     series: Vec<Series>,
 }
 
@@ -146,6 +148,8 @@ pub struct Gauge<'a> {
     pub service: &'a Arc<str>,
     /// The SLO.
     pub slo: &'a Arc<str>,
+    /// Its group, where it has groups.
+    pub group: Option<&'a Arc<str>>,
     /// What is left of the budget, as a share of it; below 0 when overspent. None without requests.
     pub remaining: Option<Millionths>,
     /// What was counted in the SLO's window.
@@ -262,7 +266,8 @@ impl Ledger {
             };
             let account = account(&mut self.accounts, counted.service, rule);
             let settled = definition.completed(closed);
-            account.series(slo, definition, closed).add(slice, counts, definition, settled, closed);
+            let series = account.series((slo, counted.group), definition, closed);
+            series.add(slice, counts, definition, settled, closed);
         }
         Ok(true)
     }
@@ -315,6 +320,12 @@ impl Ledger {
         self.accounts.contains_key(service)
     }
 
+    /// Whether it keeps a budget for that group of the service's SLO.
+    pub fn knows_group(&self, service: &str, slo: &str, group: &str) -> bool {
+        let account = self.accounts.get(service);
+        account.is_some_and(|account| account.find(slo, Some(group)).is_ok())
+    }
+
     /// How many budgets it keeps.
     pub fn series(&self) -> usize {
         self.accounts.values().map(|a| a.series.len()).sum()
@@ -325,7 +336,7 @@ impl Ledger {
         self.accounts.values().flat_map(|a| &a.series).map(Series::bytes).sum()
     }
 
-    /// How every budget stands after the last slice closed, ascending by service and SLO.
+    /// How every budget stands after the last slice closed, ascending by service, SLO and group.
     pub fn gauges(&self) -> impl Iterator<Item = Gauge<'_>> {
         let configuration = self.active.and_then(|a| self.configurations.get(a));
         let closed = self.closed.unwrap_or_default();
@@ -340,19 +351,30 @@ impl Ledger {
                 });
                 let window = series.window(d.budget(), d, seen, closed);
                 let (slo, remaining) = (&d.slo.name, window.remaining(d.slo.objective));
-                Some(Gauge { service, slo, remaining, window, definition: d, burns: burns.collect() })
+                let group = series.group.as_ref();
+                Some(Gauge { service, slo, group, remaining, window, definition: d, burns: burns.collect() })
             },
         )
     }
 }
 
 impl Account {
-    /// The series of an SLO, made if there is none.
-    fn series(&mut self, slo: u16, definition: &Definition, now: Slice) -> &mut Series {
-        let i = match self.series.binary_search_by(|s| s.name.cmp(&definition.slo.name)) {
+    /// Where the series of an SLO, or of one of its groups, is or would be.
+    fn find(&self, slo: &str, group: Option<&str>) -> Result<usize, usize> {
+        self.series.binary_search_by(|s| (&*s.name, s.group.as_deref()).cmp(&(slo, group)))
+    }
+
+    /// The series of an SLO, or of one of its groups, made if there is none.
+    fn series(
+        &mut self,
+        (slo, group): (u16, Option<&Arc<str>>),
+        definition: &Definition,
+        now: Slice,
+    ) -> &mut Series {
+        let i = match self.find(&definition.slo.name, group.map(|g| &**g)) {
             Ok(i) => i,
             Err(i) => {
-                self.series.insert(i, Series::new(slo, definition, now));
+                self.series.insert(i, Series::new((slo, group.cloned()), definition, now));
                 i
             }
         };

@@ -1,4 +1,4 @@
-//! The account of one SLO of one service: history, window sums, alerts, budget.
+//! The account of one SLO of one service, or of one of its groups: history, window sums, alerts, budget.
 //!
 //! Invariant: each window's sum is the sum of the history over its units, and a series that is not due
 //! would change nothing if it were looked at. (A unit is a slice, or as many as the budgeting method takes for one.)
@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub(super) struct Series {
     /// Name of the SLO.
     pub(super) name: Arc<str>,
+    /// Its group, where it has groups.
+    pub(super) group: Option<Arc<str>>,
     /// Index of its definition in the configuration in force.
     pub(super) slo: u16,
     /// Generation of that definition.
@@ -99,9 +101,10 @@ impl Observation<'_> {
 }
 
 impl Series {
-    pub(super) fn new(slo: u16, definition: &Definition, now: Slice) -> Series {
+    pub(super) fn new((slo, group): (u16, Option<Arc<str>>), definition: &Definition, now: Slice) -> Series {
         Series {
             name: definition.slo.name.clone(),
+            group,
             slo,
             generation: definition.generation,
             from: definition.from,

@@ -22,14 +22,6 @@ pub struct Counters {
 }
 
 impl Classifier {
-    /// Indexes into `Settings::slos` that apply to the service: those that requests decide, and those that are counted
-    /// elsewhere; both ascend.
-    pub(super) fn decided_and_external(&self, service: &str) -> (Box<[u16]>, Box<[u16]>) {
-        let (external, decided): (Vec<u16>, Vec<u16>) =
-            self.slos_of(service).into_iter().partition(|i| self.slis[*i as usize].is_external());
-        (decided.into(), external.into())
-    }
-
     /// Whether an external SLO of that name may apply to some service.
     fn has_external(&self, slo: &[u8]) -> bool {
         self.selectors

@@ -6,9 +6,9 @@
 
 use super::bytemap::ByteMap;
 use super::template::{append, clean, raw_bytes_max};
-use super::{Classifier, Combination, ServiceId, is_reserved};
+use super::{Classifier, Combination, PerField, ServiceId, is_reserved};
 use crate::core::record::{Field, Record, Value};
-use crate::core::settings::OTHER;
+use crate::core::settings::{Limits, OTHER};
 use hashbrown::HashMap;
 
 /// A thread's number for a service and a combination; where there are no dimensions that of the service.
@@ -58,8 +58,21 @@ struct Group {
 impl Groups {
     /// None where the rules have no dimensions.
     pub(in crate::core) fn new(classifier: &Classifier) -> Option<Groups> {
-        let fields = classifier.dimensions();
-        (!fields.is_empty()).then(|| Groups {
+        let (fields, limits) = (classifier.dimensions(), &classifier.limits);
+        (!fields.is_empty()).then(|| Groups::by(fields, limits.ingest_dimension_values_max, limits))
+    }
+
+    /// Those of SLOs with groups: one for each field that any is by, as [`Classifier::per`] numbers them.
+    pub(in crate::core) fn per(classifier: &Classifier) -> Box<[Groups]> {
+        let limits = &classifier.limits;
+        // wider than what the engine keeps apart, so that the order of lines does not decide
+        let values_max =
+            |per: &PerField| limits.ingest_dimension_values_max.max(per.groups_max.saturating_mul(2));
+        classifier.per().iter().map(|per| Groups::by(&[per.field], values_max(per), limits)).collect()
+    }
+
+    fn by(fields: &[Field], combinations_max: u32, limits: &Limits) -> Groups {
+        Groups {
             fields: fields.into(),
             groups: Vec::new(),
             ids: ByteMap::new(),
@@ -67,10 +80,10 @@ impl Groups {
             met: Vec::new(),
             key: Vec::new(),
             other: Combination::other(fields.len()),
-            value_bytes_max: classifier.limits.dimension_value_bytes_max as usize,
-            combinations_max: classifier.limits.ingest_dimension_values_max,
-            groups_max: classifier.limits.ingest_services_max as usize,
-        })
+            value_bytes_max: limits.dimension_value_bytes_max as usize,
+            combinations_max,
+            groups_max: limits.ingest_services_max as usize,
+        }
     }
 
     /// The group of a record of that service.

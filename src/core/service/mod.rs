@@ -9,13 +9,14 @@
 //! let mut resolver = ServiceResolver::new(&classifier);      // once per thread and epoch
 //! let id = resolver.resolve(&record);                        // ServiceId: dense from 0
 //! let service = resolver.service(id);                        // ServiceName and its SLO indexes, ascending
-//! for &slo in service.slos.iter() { resolver.verdict(slo, &record) }
+//! for &slo in service.slos.iter() { resolver.verdict(slo, &record) } // likewise those of service.grouped
 //! resolver.trim();                                           // at every flush; true: old ids are void
 //! ```
 
 mod bytemap;
 mod combination;
 mod counters;
+mod grouped;
 mod groups;
 mod names;
 mod resolver;
@@ -27,6 +28,8 @@ mod tests;
 
 pub use combination::Combination;
 pub use counters::Counters;
+pub use grouped::Grouped;
+pub(in crate::core) use grouped::PerField;
 pub use groups::dimension_value;
 pub(in crate::core) use groups::{GroupId, Groups};
 pub use resolver::{Service, ServiceId, ServiceResolver};
@@ -36,7 +39,7 @@ use crate::core::format;
 use crate::core::predicate::{PredicateError, named_field};
 use crate::core::record::{Field, Fields, Kind, Labels, Record};
 use crate::core::route::{self, Router};
-use crate::core::settings::{Limits, ServiceRule, Settings};
+use crate::core::settings::{Limits, Per, ServiceRule, Settings, Slo};
 use crate::core::sli::{Part, Sli, Verdict};
 use rule::Rule;
 use serde::{Deserialize, Serialize};
@@ -84,6 +87,8 @@ pub enum Place {
     SloExclude(usize),
     /// `slos[i].indicator.latency.of`.
     SloLatency(usize),
+    /// `slos[i].per`.
+    SloPer(usize),
 }
 
 /// A rule of the settings that cannot be compiled: where, and what is wrong with the text there.
@@ -112,6 +117,10 @@ pub struct Classifier {
     /// Names routes, if there are to be any.
     router: Option<Router>,
     dimensions: Box<[Field]>,
+    /// The fields that SLOs have groups by, each once.
+    per: Vec<PerField>,
+    /// By SLO: number of the field that its groups are by.
+    per_of: Vec<Option<u16>>,
     limits: Limits,
 }
 
@@ -134,6 +143,8 @@ impl Classifier {
             selectors: Vec::new(),
             router: None,
             dimensions: Box::default(),
+            per: Vec::new(),
+            per_of: Vec::new(),
             limits: settings.limits,
         };
         if let Some(rules) = &settings.routes {
@@ -164,9 +175,11 @@ impl Classifier {
             })?;
             classifier.slis.push(sli);
             classifier.selectors.push((slo.name.clone(), slo.services.clone()));
+            classifier.add_per(i, slo, labels)?;
         }
         let dimension = |(i, name): (usize, &String)| {
-            dimension(name, labels).map_err(|error| CompileError { place: Place::Dimension(i), error })
+            dimension(name, "a dimension", labels)
+                .map_err(|error| CompileError { place: Place::Dimension(i), error })
         };
         classifier.dimensions =
             settings.dimensions.iter().enumerate().map(dimension).collect::<Result<_, _>>()?;
@@ -211,10 +224,36 @@ impl Classifier {
                 },
             };
         }
-        match self.dimensions.iter().position(|field| *field == Field::Route) {
-            Some(i) => refuse(Place::Dimension(i), Field::Route.name()),
+        if let Some(i) = self.dimensions.iter().position(|field| *field == Field::Route) {
+            return refuse(Place::Dimension(i), Field::Route.name());
+        }
+        let by_route =
+            |per: &Option<u16>| per.is_some_and(|per| self.per[usize::from(per)].field == Field::Route);
+        match self.per_of.iter().position(by_route) {
+            Some(i) => refuse(Place::SloPer(i), Field::Route.name()),
             None => Ok(()),
         }
+    }
+
+    /// Takes note of the field that the SLO's groups are by.
+    fn add_per(&mut self, index: usize, slo: &Slo, labels: &mut Labels) -> Result<(), CompileError> {
+        let Some(Per { field, groups_max }) = &slo.per else {
+            self.per_of.push(None);
+            return Ok(());
+        };
+        let field = dimension(field, "what groups are by", labels)
+            .map_err(|error| CompileError { place: Place::SloPer(index), error })?;
+        let number = match self.per.iter().position(|per| per.field == field) {
+            Some(known) => known,
+            None => {
+                self.per.push(PerField { field, groups_max: 0 });
+                self.per.len() - 1
+            }
+        };
+        let known = &mut self.per[number];
+        known.groups_max = known.groups_max.max(*groups_max);
+        self.per_of.push(Some(number as u16));
+        Ok(())
     }
 
     fn add_rule(
@@ -277,11 +316,12 @@ impl Classifier {
         Ok(id)
     }
 
-    /// All fields that these rules and dimensions look at.
+    /// All fields that these rules, dimensions and groups look at.
     fn used(&self) -> Fields {
         let rules = self.rules.iter().map(Rule::fields);
         let fields = rules.chain(self.slis.iter().map(Sli::fields)).fold(Fields::NONE, Fields::union);
-        fields.union(Fields::of(&self.dimensions))
+        let per = self.per.iter().fold(Fields::NONE, |all, per| all.with(per.field));
+        fields.union(Fields::of(&self.dimensions)).union(per)
     }
 
     /// The fields that formats must fill for these rules.
@@ -339,14 +379,13 @@ impl Classifier {
     }
 }
 
-/// The field that a dimension names.
-fn dimension(name: &str, labels: &mut Labels) -> Result<Field, PredicateError> {
+/// The field that a dimension, or an SLO with groups, names.
+fn dimension(name: &str, role: &str, labels: &mut Labels) -> Result<Field, PredicateError> {
     let field = named_field(name, labels, 0..name.len())?;
     match field.kind() {
         Kind::Text | Kind::Integer | Kind::Boolean => Ok(field),
         Kind::Duration | Kind::Timestamp => {
-            let error =
-                PredicateError::new(0..name.len(), format!("{name} cannot be a dimension: it is a time"));
+            let error = PredicateError::new(0..name.len(), format!("{name} cannot be {role}: it is a time"));
             Err(error.hint("use a field of few values, such as route or method"))
         }
     }

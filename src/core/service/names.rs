@@ -4,6 +4,7 @@
 //! of the file, and are never forgotten. At most twice `ingest_services_max` other entries are held.
 
 use super::bytemap::ByteMap;
+use super::grouped::Applying;
 use super::template::{clean, raw_bytes_max};
 use super::{Classifier, Service, ServiceId, ServiceName, is_reserved};
 use crate::core::settings::{OTHER, UNMATCHED};
@@ -61,7 +62,7 @@ impl Names {
         let cut = &raw[..raw.len().min(raw_bytes_max(self.name_bytes_max))];
         if self.ids.get(NO_RULE, cut).is_none() {
             let name = clean(cut, self.name_bytes_max);
-            if classifier.decided_and_external(&name).1.is_empty() {
+            if classifier.applying(&name).external.is_empty() {
                 return None;
             }
         }
@@ -115,6 +116,6 @@ impl Names {
 }
 
 fn service(name: ServiceName, classifier: &Classifier) -> Service {
-    let (slos, external) = classifier.decided_and_external(&name.name);
-    Service { name, slos, external }
+    let Applying { whole, grouped, external } = classifier.applying(&name.name);
+    Service { name, slos: whole, grouped, external }
 }

@@ -9,7 +9,7 @@
 use super::bytemap::ByteMap;
 use super::names::Names;
 use super::rule::{FEW, Raw, Rule};
-use super::{Classifier, ServiceName};
+use super::{Classifier, Grouped, ServiceName};
 use crate::core::record::{Field, Record, Value};
 use crate::core::sli::Verdict;
 
@@ -31,8 +31,10 @@ impl ServiceId {
 pub struct Service {
     /// Its name.
     pub name: ServiceName,
-    /// Indexes into `Settings::slos` that apply and that requests decide, ascending.
+    /// Indexes into `Settings::slos` that apply and that requests decide for the service as a whole, ascending.
     pub slos: Box<[u16]>,
+    /// Those that they decide group by group.
+    pub grouped: Box<[Grouped]>,
     /// Those that apply and are counted elsewhere, ascending.
     pub external: Box<[u16]>,
 }
@@ -205,6 +207,11 @@ impl ServiceResolver {
     #[inline]
     pub fn verdict(&self, slo: u16, record: &Record<'_>) -> Verdict {
         self.classifier.verdict(slo, record)
+    }
+
+    /// The group of the record for the SLO at that index; None: it has no groups.
+    pub fn group_of(&self, slo: u16, record: &Record<'_>) -> Option<String> {
+        self.classifier.group_of(slo, record)
     }
 
     /// To be called at a flush, when no id is held any more: forgets template-made names if there are

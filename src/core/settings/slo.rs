@@ -38,6 +38,9 @@ pub struct Slo {
     pub min_failures: u64,
     /// What is good, what is left out.
     pub indicator: Indicator,
+    /// A budget for each value of a field, in place of one for the service.
+    #[serde(default)]
+    pub per: Option<Per>,
     /// Burn-rate tiers, most urgent first.
     pub tiers: Vec<Tier>,
     /// Whether a tier does not begin to fire while a more urgent one fires.
@@ -69,6 +72,7 @@ impl Default for Slo {
             min_events: 0,
             min_failures: 0,
             indicator: Indicator::default(),
+            per: None,
             tiers: Vec::new(),
             suppress_slower: false,
             policy: Vec::new(),
@@ -81,6 +85,16 @@ impl Default for Slo {
 /// 90 %.
 fn coverage_min() -> Decimal {
     Decimal(90_000_000)
+}
+
+/// What an SLO's groups are: requests of a service with the same value of a field. Each has a budget, alerts and
+/// events of its own; the objective is the same for all.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
+pub struct Per {
+    /// The field: one that may be a dimension.
+    pub field: Arc<str>,
+    /// Groups of one service that are kept apart at a time; more are counted as `__other__`.
+    pub groups_max: u32,
 }
 
 /// How slices make up a window: OpenSLO's budgeting methods.

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How many snapshots are kept.
 pub(super) const KEPT: usize = 2;
 
-const MAGIC: &[u8; 8] = b"NTSNAP03";
+const MAGIC: &[u8; 8] = b"NTSNAP04";
 const SUFFIX: &str = ".snapshot";
 const LEVEL: i32 = 1;
 /// Magic, checksum, position, journal id, length of the state.

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// Version of the tables' schema, in every file's footer.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// A column's type, in SQL's words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -247,8 +247,7 @@ impl Table for RequestsRow {
 
 impl Table for SliRow {
     const NAME: &'static str = "sli";
-    const DOC: &'static str =
-        "Verdicts of one SLO of one service in one slice. A row exists where the service had requests.";
+    const DOC: &'static str = "Verdicts of one SLO of one service in one slice, or of one of its groups (`per`). A row exists where the service, or the group, had requests.";
 
     fn columns() -> &'static [Column<SliRow>] {
         columns! {
@@ -262,6 +261,7 @@ impl Table for SliRow {
             "excluded" Bigint false "requests" Sum "Requests left out; good + bad is the SLI's denominator." |r| long(r.excluded);
             "objective" Decimal false "percent" Last "The objective in force." |r| long(r.objective.0);
             "window_s" Bigint false "s" Last "Length of the window; of a calendar window, of the period that the slice lies in." |r| long(r.window_s);
+            "slo_group" String true "" Key "Group of requests that it is of: a value of the SLO's `per` field, __none__ for records without one, __other__ for groups beyond groups_max. NULL where the SLO has no groups. Groups add up to the service." |r| r.group.as_deref().map_or(Value::Null, Value::Text);
         }
     }
 }

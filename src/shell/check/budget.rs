@@ -4,7 +4,7 @@
 
 use crate::core::budgeting;
 use crate::core::decimal::{Decimal, Ratio};
-use crate::core::settings::{Budgeting, Op, SliceTest, Slo, Tier};
+use crate::core::settings::{Budgeting, Op, Per, SliceTest, Slo, Tier};
 use crate::core::sli::expand;
 use crate::shell::config::scalar::seconds_text;
 use crate::shell::pipeline::requests_for_one_failure;
@@ -69,6 +69,10 @@ pub(super) fn text(slo: &Slo, specification: Option<&str>) -> String {
         slo.objective,
         window(slo)
     );
+    if let Some(Per { field, groups_max }) = &slo.per {
+        let _ =
+            writeln!(out, "    per      {field}: a budget for each value, at most {groups_max} of a service");
+    }
     for line in specification.unwrap_or_default().lines() {
         let _ = writeln!(out, "    {line}");
     }
@@ -165,6 +169,8 @@ pub(super) fn to_json(slo: &Slo, specification: Option<&str>) -> Value {
         "services": slo.services,
         "objective_percent": slo.objective.to_string(),
         "window_s": slo.window_s,
+        "per": slo.per.as_ref().map(|per| &per.field),
+        "groups_max": slo.per.as_ref().map(|per| per.groups_max),
         "specification": specification,
         "window": window(slo),
         "budgeting_method": budgeting::name(&slo.budgeting),

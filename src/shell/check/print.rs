@@ -278,6 +278,10 @@ fn slo(slo: &Slo, specification: Option<&str>) -> Value {
     if !matches!(slo.budgeting, Budgeting::Timeslices { test: SliceTest::Requests { .. }, .. }) {
         object["on_empty"] = slo.on_empty.name().into();
     }
+    if let Some(per) = &slo.per {
+        object["per"] = (*per.field).into();
+        object["groups_max"] = per.groups_max.into();
+    }
     object["coverage_min"] = format!("{}%", slo.coverage_min).into();
     object["min_events"] = slo.min_events.into();
     object["min_failures"] = slo.min_failures.into();

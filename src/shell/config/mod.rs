@@ -316,6 +316,13 @@ pub struct SloFile {
     pub min_events: Option<At<u64>>,
     /// Alerts fire only from so many bad requests in their long window on. Default: 0.
     pub min_failures: Option<At<u64>>,
+    /// A budget for each value of this field, in place of one for the service: any field or label that may be a
+    /// dimension, such as `route`, `method` or `target_group`. Each value is a group with its own budget, alerts and
+    /// events; the objective is the same. Requests without a value are the group `__none__`.
+    pub per: Option<At<String>>,
+    /// With `per`: groups of one service that are kept apart at a time, whoever comes first; the requests of further ones
+    /// are the group `__other__`. Default: 50.
+    pub groups_max: Option<At<u32>>,
     /// What is good, and what is left out.
     pub indicator: At<IndicatorFile>,
     /// Burn-rate alerts of this SLO, in place of the pipeline's.
@@ -352,6 +359,8 @@ impl SloFile {
             coverage_min: None,
             min_events: None,
             min_failures: None,
+            per: None,
+            groups_max: None,
             indicator,
             alerts: None,
             policy: None,

@@ -46,6 +46,10 @@ pub struct PresetFile {
     pub objective: Option<At<DecimalText>>,
     /// Their window: a length, which rolls, or `{ calendar: month, time_zone: … }`. Default: 30d.
     pub window: Option<At<WindowFile>>,
+    /// A budget for each value of this field, in place of one for the service; see an SLO's `per`.
+    pub per: Option<At<String>>,
+    /// With `per`: groups of one service that are kept apart at a time. Default: 50.
+    pub groups_max: Option<At<u32>>,
     /// Burn-rate alerts of these SLOs, in place of the pipeline's.
     pub alerts: Option<At<AlertsFile>>,
 }

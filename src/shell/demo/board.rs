@@ -163,14 +163,15 @@ mod tests {
     #[test]
     fn it_reads_what_the_process_writes() {
         let metrics = Metrics::new();
-        let labels = SloLabels { service: "checkout".into(), slo: "availability".into() };
+        let labels = SloLabels { service: "checkout".into(), slo: "availability".into(), group: Vec::new() };
         metrics.records.get_or_create(&OutcomeLabel { outcome: "record" }).inc_by(12_345);
         metrics.records.get_or_create(&OutcomeLabel { outcome: "rejected" }).inc_by(2);
         metrics.slo_objective_ratio.get_or_create(&labels).set(0.999);
         metrics.slo_window_good.get_or_create(&labels).set(8_999);
         metrics.slo_window_bad.get_or_create(&labels).set(1_001);
         metrics.slo_error_budget_remaining_ratio.get_or_create(&labels).set(0.25);
-        let burn = BurnLabels { service: "checkout".into(), slo: "availability".into(), window: "1h".into() };
+        let (service, slo) = ("checkout".into(), "availability".into());
+        let burn = BurnLabels { service, slo, group: Vec::new(), window: "1h".into() };
         metrics.slo_burn_rate.get_or_create(&burn).set(17.26);
         metrics.cuts.inc();
         let board = Board::read(&metrics.text());

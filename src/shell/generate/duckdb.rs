@@ -283,16 +283,16 @@ CREATE OR REPLACE VIEW slo_newest AS
 SELECT service, slo, generation, objective, window_s FROM sli
 QUALIFY row_number() OVER (PARTITION BY service, slo ORDER BY slice_start DESC, generation DESC) = 1;
 
--- Every SLO's rolling window that ends with the newest slice. Of a window that was read in part, the rest
+-- Every SLO's rolling window that ends with the newest slice, or that of each of its groups. Of a window that was read in part, the rest
 -- counts as good at the mean rate. Shares are floating point here; `ninetail report` rounds them down.
 CREATE OR REPLACE VIEW slo_status AS
 WITH counted AS (
-  SELECT n.service, n.slo, n.generation, n.objective, n.window_s,
+  SELECT n.service, n.slo, slo_group, n.generation, n.objective, n.window_s,
          sum(good)::BIGINT AS good, sum(bad)::BIGINT AS bad, sum(excluded)::BIGINT AS excluded,
          any_value(least(1, epoch(until - since) / n.window_s)) AS seen
   FROM slo_newest n JOIN sli s ON s.service = n.service AND s.slo = n.slo AND s.generation = n.generation, covered
   WHERE slice_start >= until - to_seconds(n.window_s)
-  GROUP BY n.service, n.slo, n.generation, n.objective, n.window_s
+  GROUP BY n.service, n.slo, slo_group, n.generation, n.objective, n.window_s
 )
 SELECT *, good + bad AS requests, 100 * good / nullif(good + bad, 0) AS sli_percent,
        100 * (1 - seen * bad / nullif(good + bad, 0) / (1 - objective::DOUBLE / 100)) AS budget_left_percent
@@ -300,13 +300,13 @@ FROM counted ORDER BY budget_left_percent;
 
 -- Burn-down: what was left of the budget at the end of every slice.
 CREATE OR REPLACE VIEW burn_down AS
-SELECT s.service, s.slo, s.generation, s.slice_start, s.objective, s.window_s,
+SELECT s.service, s.slo, s.slo_group, s.generation, s.slice_start, s.objective, s.window_s,
        sum(s.good) OVER w AS good, sum(s.bad) OVER w AS bad,
        100 * (1 - least(1, (epoch(s.slice_start - since) + {slice_s}) / s.window_s)
               * sum(s.bad) OVER w / nullif(sum(s.good + s.bad) OVER w, 0)
               / (1 - s.objective::DOUBLE / 100)) AS budget_left_percent
 FROM sli s, covered
-WINDOW w AS (PARTITION BY s.service, s.slo, s.generation ORDER BY s.slice_start
+WINDOW w AS (PARTITION BY s.service, s.slo, s.slo_group, s.generation ORDER BY s.slice_start
              RANGE BETWEEN to_seconds(s.window_s - {slice_s}) PRECEDING AND CURRENT ROW);
 "
     );

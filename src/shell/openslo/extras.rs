@@ -1,4 +1,4 @@
-//! What an SLO says here and OpenSLO has no words for, as annotations: missing and thin data, throughput, policy
+//! What an SLO says here and OpenSLO has no words for, as annotations: groups, missing and thin data, throughput, policy
 //! and agreement.
 //!
 //! Invariant: only what differs from the default is written, and what is written reads back the same.
@@ -33,6 +33,8 @@ pub(super) fn of(slo: &Slo) -> Vec<(&'static str, String)> {
     note("min_failures", (slo.min_failures > 0).then(|| slo.min_failures.to_string()));
     note("suppress_slower", slo.suppress_slower.then(|| "true".to_string()));
     note("consumed_step", (slo.consumed_step.0 > 0).then(|| percent(slo.consumed_step)));
+    note("per", slo.per.as_ref().map(|per| per.field.to_string()));
+    note("groups_max", slo.per.as_ref().map(|per| per.groups_max.to_string()));
     note("policy", policy_text(&slo.policy));
     note("sla", slo.sla.as_ref().map(sla_text));
     notes
@@ -101,6 +103,8 @@ pub(super) fn read(objects: &mut Objects, site: &Site, node: &At<Node>, slo: &mu
     let decimal = |text: At<String>| text.with(DecimalText(text.value.clone()));
     slo.consumed_step = text(objects, "consumed_step").map(decimal);
     slo.coverage_min = text(objects, "coverage_min").map(decimal);
+    slo.per = text(objects, "per");
+    slo.groups_max = number(objects, site, node, "groups_max");
     slo.min_events = number(objects, site, node, "min_events");
     slo.min_failures = number(objects, site, node, "min_failures");
     slo.suppress_slower = number(objects, site, node, "suppress_slower");

@@ -27,7 +27,7 @@ use super::config::diagnostic::Problem;
 /// What our annotations begin with.
 const PREFIX: &str = "ninetail.dev/";
 /// Our annotations: what comes after the prefix, and of which kinds.
-const ANNOTATIONS: [&str; 22] = [
+const ANNOTATIONS: [&str; 24] = [
     // SLO: its name here, its services as a JSON list, `workbook` or `none`, the step of consumption events
     "name",
     "services",
@@ -41,6 +41,9 @@ const ANNOTATIONS: [&str; 22] = [
     "min_events",
     "min_failures",
     "suppress_slower",
+    // what its groups are by, and how many there may be
+    "per",
+    "groups_max",
     // its policy (`none`, or a JSON list of tiers) and its agreement (JSON)
     "policy",
     "sla",

@@ -27,6 +27,11 @@ const MANY: Fields = Fields::of(&[
     Field::TransformedUri,
 ]);
 
+/// Whether the field takes another value in almost every record.
+pub(super) fn has_many_values(name: &str) -> bool {
+    Field::by_name(name).is_some_and(|field| MANY.has(field))
+}
+
 /// The names as written; that they are fields is checked when they are compiled.
 pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<String> {
     let rollups = file.sinks.as_ref().and_then(|s| s.rollups.as_ref());
@@ -44,7 +49,7 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<String> {
                 "name each dimension once, and none that the table has anyway",
             );
         }
-        if Field::by_name(name).is_some_and(|field| MANY.has(field)) {
+        if has_many_values(name) {
             checker.warn(
                 &name.span,
                 format!("`{}` takes so many values that most will be counted as `__other__`", name.value),

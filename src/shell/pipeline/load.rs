@@ -119,7 +119,8 @@ impl Checker {
         default
     }
 
-    fn count(
+    /// A number within bounds, or the default.
+    pub(super) fn count(
         &mut self,
         number: Option<&At<u32>>,
         default: u32,

@@ -35,6 +35,8 @@ pub(super) fn expand<T>(entry: &At<T>, preset: &PresetFile, checker: &mut Checke
         slo.service = preset.service.clone();
         slo.window = preset.window.clone();
         slo.alerts = preset.alerts.clone();
+        slo.per = preset.per.clone();
+        slo.groups_max = preset.groups_max.clone();
         entry.with(slo)
     };
     let objective = preset.objective.clone().unwrap_or_else(|| place.with(DecimalText((*percent).into())));

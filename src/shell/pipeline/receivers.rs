@@ -13,8 +13,19 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Labels that every alert has of its own.
-const OWN_LABELS: [&str; 10] =
-    ["alertname", "pipeline", "service", "slo", "tier", "owner", "severity", "rule", "long", "short"];
+const OWN_LABELS: [&str; 11] = [
+    "alertname",
+    "pipeline",
+    "service",
+    "slo",
+    "group",
+    "tier",
+    "owner",
+    "severity",
+    "rule",
+    "long",
+    "short",
+];
 
 impl From<ModeFile> for Mode {
     fn from(mode: ModeFile) -> Mode {

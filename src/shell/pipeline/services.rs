@@ -140,7 +140,7 @@ pub(super) fn compile(file: &PipelineFile, slos: &[WrittenSlo], settings: &Setti
     let routes = settings.routes.as_ref().map_or(0, Vec::len);
     let texts = settings.services.len() * 8
         + values
-        + settings.slos.len() * 2
+        + settings.slos.len() * 3
         + routes * 2
         + settings.dimensions.len();
     for _ in 0..=texts {
@@ -173,7 +173,7 @@ fn within(place: &Place, slos: &[WrittenSlo], span: &Range<usize>) -> Range<usiz
 /// The SLO whose text it is.
 fn of_slo(place: &Place) -> Option<usize> {
     match *place {
-        Place::SloGood(i) | Place::SloLatency(i) | Place::SloExclude(i) => Some(i),
+        Place::SloGood(i) | Place::SloLatency(i) | Place::SloExclude(i) | Place::SloPer(i) => Some(i),
         _ => None,
     }
 }
@@ -231,6 +231,7 @@ fn place(
             let exclude = slos.get(i)?.slo.indicator.exclude.as_ref()?;
             Some((exclude.span.clone(), exclude.value.0.clone()))
         }
+        Place::SloPer(i) => slos.get(i)?.slo.per.as_ref().map(|per| (per.span.clone(), per.value.clone())),
     }
 }
 
@@ -265,5 +266,6 @@ fn neutralise(settings: &mut Settings, place: &Place) {
             settings.slos[i].indicator.rule = Rule::Good("true".into())
         }
         Place::SloExclude(i) => settings.slos[i].indicator.exclude = None,
+        Place::SloPer(i) => settings.slos[i].per = None,
     }
 }

@@ -6,10 +6,10 @@ use super::alerts::{Choice, Over};
 use super::indicators;
 use super::load::Checker;
 use super::written::WrittenSlo;
-use super::{policies, tiers, windows};
+use super::{dimensions, policies, tiers, windows};
 use crate::core::decimal::Decimal;
 use crate::core::service::{is_reserved, selects};
-use crate::core::settings::{Failed, Indicator, LatencyOf, Rule, ServiceRule, Slo};
+use crate::core::settings::{Failed, Indicator, LatencyOf, Per, Rule, ServiceRule, Slo};
 use crate::shell::config::{At, DecimalText, FailedFile, IndicatorFile, PipelineFile, SloFile};
 use std::sync::Arc;
 
@@ -103,6 +103,7 @@ fn slo(
         min_failures: windows::min_failures(written, &budgeting, checker),
         on_empty: windows::on_empty(written, &budgeting, checker),
         budgeting,
+        per: per(written, checker),
         indicator: indicator(&written.indicator, checker),
         tiers,
         sla,
@@ -110,6 +111,44 @@ fn slo(
         suppress_slower: written.suppress_slower.as_ref().is_some_and(|s| s.value),
         consumed_step: step(written.consumed_step.as_ref(), checker),
     }
+}
+
+/// Groups of one service that are kept apart where the file is silent, and the most that it may ask for: each has a
+/// history of its own.
+const GROUPS_MAX: (u32, u32) = (50, 10_000);
+
+/// What the SLO's groups are by; that it is a field is checked when it is compiled.
+fn per(written: &SloFile, checker: &mut Checker) -> Option<Per> {
+    let groups_max = checker.count(written.groups_max.as_ref(), GROUPS_MAX.0, 1..=GROUPS_MAX.1);
+    let Some(field) = &written.per else {
+        if let Some(groups_max) = &written.groups_max {
+            checker.error_hint(
+                &groups_max.span,
+                "`groups_max` without `per`: this SLO has no groups",
+                "say what the groups are by, such as `per: route`, or remove it",
+            );
+        }
+        return None;
+    };
+    if written.indicator.external.as_ref().is_some_and(|external| external.value) {
+        checker.error_hint(
+            &field.span,
+            "an external SLO has no groups: its counters name a service and an SLO, and no request",
+            "remove `per`, or let the other system count each group as a service of its own",
+        );
+        return None;
+    }
+    if dimensions::has_many_values(field) {
+        checker.warn(
+            &field.span,
+            format!(
+                "`{}` takes so many values that most requests will be in the group `__other__`",
+                field.value
+            ),
+            "use a field of few values, such as route, method or target_group",
+        );
+    }
+    Some(Per { field: field.value.as_str().into(), groups_max })
 }
 
 pub(super) fn objective(text: &At<DecimalText>, checker: &mut Checker) -> Option<Decimal> {

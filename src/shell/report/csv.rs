@@ -28,7 +28,7 @@ pub(super) fn text(report: &Report) -> String {
     for latency in ["client", "upstream"] {
         header.extend(QUANTILES.map(|(name, _)| format!("{latency}_latency_{name}_us")));
     }
-    header.extend(["since", "until", "slices", "slices_complete"].map(str::to_owned));
+    header.extend(["since", "until", "slices", "slices_complete", "slo_group"].map(str::to_owned));
     let mut out = line(header);
     let tail = [
         report.since.to_string(),
@@ -36,7 +36,7 @@ pub(super) fn text(report: &Report) -> String {
         report.quality.slices.to_string(),
         report.quality.complete.to_string(),
     ];
-    let mut put = |head: Vec<String>, service: Option<&ServiceFigures>| {
+    let mut put = |head: Vec<String>, group: Option<&String>, service: Option<&ServiceFigures>| {
         let mut row = head;
         let quantiles = |latency: fn(&ServiceFigures) -> &LatencyFigures| {
             QUANTILES.iter().enumerate().map(move |(i, _)| {
@@ -46,6 +46,7 @@ pub(super) fn text(report: &Report) -> String {
         row.extend(quantiles(|s| &s.client));
         row.extend(quantiles(|s| &s.upstream));
         row.extend(tail.clone());
+        row.push(group.cloned().unwrap_or_default());
         out.push_str(&line(row));
     };
     let maybe = |text: Option<String>| text.unwrap_or_default();
@@ -65,12 +66,12 @@ pub(super) fn text(report: &Report) -> String {
             slo.exhausted.to_string(),
         ];
         row.extend(slo.burn.map(|rate| maybe(rate.map(|r| r.to_string()))));
-        put(row, report.services.get(&slo.service));
+        put(row, slo.group.as_ref(), report.services.get(&slo.service));
     }
     for (service, figures) in report.without_slo() {
         let mut row = vec![String::new(); 12 + BURN_WINDOWS.len()];
         (row[0], row[4]) = (service.clone(), figures.requests.to_string());
-        put(row, Some(figures));
+        put(row, None, Some(figures));
     }
     out
 }

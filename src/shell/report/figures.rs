@@ -5,7 +5,7 @@
 //! but was not read counts as good at the mean rate of what was.
 
 use super::latencies::Latencies;
-use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums};
+use super::sums::{BURN_WINDOWS, Counts, Question, SloSum, Sums, newest};
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
 use crate::core::settings::ServiceRule;
@@ -40,11 +40,13 @@ pub(super) struct Report {
     pub(super) specifications: Vec<(String, String)>,
 }
 
-/// One SLO of one service.
+/// One SLO of one service, or one of its groups.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct SloFigures {
     pub(super) service: String,
     pub(super) slo: String,
+    /// Its group; None where it has no groups.
+    pub(super) group: Option<String>,
     pub(super) generation: i32,
     pub(super) objective: Decimal,
     pub(super) window_s: u64,
@@ -109,10 +111,12 @@ impl Report {
         let mut older = 0;
         for (service, by_slo) in &sums.slos {
             for (slo, generations) in by_slo {
-                let newest = generations.iter().max_by_key(|(generation, sum)| (sum.newest, **generation));
-                let Some((generation, sum)) = newest else { continue };
+                let Some((number, generation)) = newest(generations) else { continue };
                 older += usize::from(generations.len() > 1);
-                slos.push(SloFigures::new((service, slo, *generation), sum, question.slice, slices));
+                for (group, sum) in generation.sums() {
+                    let figures = SloFigures::new((service, slo, number), sum, question.slice, slices);
+                    slos.push(SloFigures { group: group.map(str::to_owned), ..figures });
+                }
             }
         }
         if older > 0 {
@@ -180,6 +184,7 @@ fn silent<'a>(
             (!known).then(|| SloFigures {
                 service: service.clone(),
                 slo: slo.to_owned(),
+                group: None,
                 generation: 0,
                 objective,
                 window_s,
@@ -224,6 +229,7 @@ impl SloFigures {
         SloFigures {
             service: service.to_owned(),
             slo: slo.to_owned(),
+            group: None,
             generation,
             objective: sum.objective,
             window_s: sum.window_s,
@@ -239,7 +245,7 @@ impl SloFigures {
 
     /// Least budget first, then the fastest burning; without requests last.
     fn rank(&self) -> impl Ord + '_ {
-        (self.left.is_none(), self.left, self.burn.map(Reverse), &self.service, &self.slo)
+        (self.left.is_none(), self.left, self.burn.map(Reverse), &self.service, &self.slo, &self.group)
     }
 }
 
@@ -311,6 +317,7 @@ mod tests {
         let figures = |service: &str, left: Option<i128>, burn: i128| SloFigures {
             service: service.into(),
             slo: "availability".into(),
+            group: None,
             generation: 1,
             objective: percent("99"),
             window_s: 3_600,

@@ -11,13 +11,22 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// For people: one row for an SLO of a service, then what was read.
+/// For people: one row for an SLO of a service, or for each of its groups, then what was read.
 pub(super) fn table(report: &Report, color: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut header = vec!["service", "SLO", "objective", "window", "requests", "bad", "SLI", "budget left"];
     header.extend(BURN_WINDOWS.map(|(name, _)| name));
     header.extend(["client p50/p95/p99", "upstream p50/p95/p99", "state"]);
+    // beside the SLO, where any has groups
+    let grouped = report.slos.iter().any(|slo| slo.group.is_some());
+    let put = |row: &mut Vec<String>, group: &str| {
+        if grouped {
+            row.insert(2, group.to_owned());
+        }
+    };
+    let mut header: Vec<String> = header.into_iter().map(str::to_owned).collect();
+    put(&mut header, "group");
     let columns = header.len();
     table.set_header(header);
     for slo in &report.slos {
@@ -34,6 +43,7 @@ pub(super) fn table(report: &Report, color: bool) -> String {
         row.extend(slo.burn.map(|rate| rate.map_or("-".into(), |rate| rounded(rate, 2))));
         row.extend(latencies(report.services.get(&slo.service)));
         row.push(slo.state().map_or("-".into(), |state| painted(code(state), state, color)));
+        put(&mut row, slo.group.as_deref().unwrap_or("-"));
         table.add_row(row);
     }
     for (service, figures) in report.without_slo() {
@@ -42,10 +52,11 @@ pub(super) fn table(report: &Report, color: bool) -> String {
         row.extend(BURN_WINDOWS.map(|_| "-".to_string()));
         row.extend(latencies(Some(figures)));
         row.push("-".into());
+        put(&mut row, "-");
         table.add_row(row);
     }
     // the state is last: its colours have no width
-    for i in 2..columns - 1 {
+    for i in 2 + usize::from(grouped)..columns - 1 {
         if let Some(column) = table.column_mut(i) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -195,6 +206,7 @@ fn slo_json(slo: &SloFigures) -> Value {
     json!({
         "service": slo.service,
         "slo": slo.slo,
+        "group": slo.group,
         "generation": slo.generation,
         "objective_percent": slo.objective.to_string(),
         "window_s": slo.window_s,

@@ -2,7 +2,7 @@
 
 use super::Request;
 use super::figures::slices;
-use super::sums::{Question, SloSum, Sums};
+use super::sums::{Question, SloSum, newest};
 use crate::core::burn::Window;
 use crate::core::decimal::Decimal;
 use crate::core::policy;
@@ -14,10 +14,12 @@ use crate::shell::pipeline::Pipeline;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The budget of one SLO.
+/// The budget of one SLO, or of one of its groups.
 #[derive(Clone, PartialEq, Debug)]
 pub(in crate::shell) struct Standing {
     pub(in crate::shell) slo: String,
+    /// Its group; None where it has no groups, or none had a request.
+    pub(in crate::shell) group: Option<String>,
     /// Percent.
     pub(in crate::shell) objective: Decimal,
     pub(in crate::shell) window_s: u64,
@@ -38,7 +40,7 @@ pub(in crate::shell) struct Standings {
     pub(in crate::shell) slices: u64,
     /// Those of them that are complete.
     pub(in crate::shell) complete: u64,
-    /// By name.
+    /// By name and group.
     pub(in crate::shell) slos: Vec<Standing>,
 }
 
@@ -55,28 +57,39 @@ pub(in crate::shell) fn standings(
     let (_, question, sums) = Request::of(Some(pipeline.clone()), rollups, None, until)?.sums()?;
     let since = sums.first.unwrap_or(question.since).max(question.since);
     let names: BTreeSet<&str> = question.slos.iter().map(|slo| &*slo.name).collect();
-    let standing = |slo: &str| {
-        let (settings, window_s) = question.configured(service, slo)?;
+    let of_slo = |slo: &str| {
+        let Some((settings, window_s)) = question.configured(service, slo) else { return Vec::new() };
         let objective = settings.objective;
-        let window = match newest(&sums, service, slo) {
-            Some(sum) => whole(&question, since, sum),
-            None => Window::default(),
+        let generations = sums.slos.get(service).and_then(|slos| slos.get(slo));
+        let counted = generations.and_then(newest).into_iter().flat_map(|(_, newest)| newest.sums());
+        // rows of an SLO as it was before it had groups, or when it had some, are none of it as it is now
+        let counted = counted.filter(|(group, _)| group.is_some() == settings.per.is_some());
+        let mut windows: Vec<(Option<&str>, Window)> =
+            counted.map(|(group, sum)| (group, whole(&question, since, sum))).collect();
+        // a group that no longer has requests has left
+        windows.retain(|(group, window)| group.is_none() || !window.is_blank());
+        if windows.is_empty() {
+            windows.push((None, Window::default()));
+        }
+        let standing = |(group, window): (Option<&str>, Window)| {
+            let tier = policy::tier(&settings.policy, &window, objective);
+            Standing {
+                slo: slo.to_owned(),
+                group: group.map(str::to_owned),
+                objective,
+                window_s,
+                window,
+                by_slices: settings.budgeting != Budgeting::Occurrences,
+                policy: settings.policy.get(usize::from(tier)).cloned(),
+            }
         };
-        let tier = policy::tier(&settings.policy, &window, objective);
-        Some(Standing {
-            slo: slo.to_owned(),
-            objective,
-            window_s,
-            window,
-            by_slices: settings.budgeting != Budgeting::Occurrences,
-            policy: settings.policy.get(usize::from(tier)).cloned(),
-        })
+        windows.into_iter().map(standing).collect()
     };
     Ok(Standings {
         until: question.until,
         slices: slices(question.slice, since, question.until),
         complete: sums.quality.complete(),
-        slos: names.into_iter().filter_map(standing).collect(),
+        slos: names.into_iter().flat_map(of_slo).collect(),
     })
 }
 
@@ -95,12 +108,6 @@ pub(in crate::shell) fn unjudged(
     let mut services: Vec<(String, u64)> = services.map(|(name, s)| (name.clone(), s.requests)).collect();
     services.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     Ok(services)
-}
-
-/// The newest definition of an SLO: counts of older ones do not add up with it.
-pub(super) fn newest<'a>(sums: &'a Sums, service: &str, slo: &str) -> Option<&'a SloSum> {
-    let generations = sums.slos.get(service)?.get(slo)?;
-    generations.iter().max_by_key(|(generation, sum)| (sum.newest, **generation)).map(|(_, sum)| sum)
 }
 
 /// The SLO's whole window, of which the slices from `since` were seen.

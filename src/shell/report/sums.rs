@@ -73,7 +73,7 @@ impl Counts {
     }
 }
 
-/// One generation of one SLO of one service.
+/// One generation of one SLO of one service, or of one of its groups.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct SloSum {
     /// Objective in force, percent.
@@ -159,6 +159,60 @@ impl SloSum {
     }
 }
 
+/// One generation of one SLO of one service: as a whole, or group by group.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct Generation {
+    whole: Option<SloSum>,
+    groups: BTreeMap<String, SloSum>,
+}
+
+impl Generation {
+    /// Each group's name and sum, by name; that of an SLO without groups has no name.
+    pub(super) fn sums(&self) -> impl Iterator<Item = (Option<&str>, &SloSum)> {
+        let whole = self.whole.iter().map(|sum| (None, sum));
+        whole.chain(self.groups.iter().map(|(group, sum)| (Some(group.as_str()), sum)))
+    }
+
+    /// Slice and revision of its newest row.
+    fn newest(&self) -> Option<(Time, i64)> {
+        self.sums().map(|(_, sum)| sum.newest).max()
+    }
+
+    fn add(&mut self, question: &Question, row: &SliView<'_>) {
+        let sum = match row.group {
+            None => self.whole.get_or_insert_with(|| SloSum::new(question, row)),
+            Some(group) => {
+                // the name is copied only where it is new
+                if !self.groups.contains_key(group) {
+                    self.groups.insert(group.to_owned(), SloSum::new(question, row));
+                }
+                self.groups.get_mut(group).expect("it was put there")
+            }
+        };
+        sum.add(question, row);
+    }
+
+    fn merge(&mut self, other: Generation) {
+        match (&mut self.whole, other.whole) {
+            (Some(mine), Some(theirs)) => mine.merge(theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+        for (group, sum) in other.groups {
+            match self.groups.get_mut(&group) {
+                Some(found) => found.merge(sum),
+                None => drop(self.groups.insert(group, sum)),
+            }
+        }
+    }
+}
+
+/// The newest of an SLO's definitions: counts of older ones do not add up with it.
+pub(super) fn newest(generations: &BTreeMap<i32, Generation>) -> Option<(i32, &Generation)> {
+    let newest = generations.iter().max_by_key(|(number, generation)| (generation.newest(), **number));
+    newest.map(|(number, generation)| (*number, generation))
+}
+
 /// One service over the whole range.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct ServiceSum {
@@ -176,7 +230,7 @@ pub(super) struct ServiceSum {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Sums {
     /// By service, SLO and generation.
-    pub(super) slos: BTreeMap<String, BTreeMap<String, BTreeMap<i32, SloSum>>>,
+    pub(super) slos: BTreeMap<String, BTreeMap<String, BTreeMap<i32, Generation>>>,
     /// By service.
     pub(super) services: BTreeMap<String, ServiceSum>,
     /// What was read.
@@ -206,7 +260,7 @@ impl Sums {
         }
         self.begin(row.slice_start);
         let generations = entry(entry(&mut self.slos, row.service), row.slo);
-        generations.entry(row.generation).or_insert_with(|| SloSum::new(question, row)).add(question, row);
+        generations.entry(row.generation).or_default().add(question, row);
     }
 
     /// Adds a row of `quality_`.
@@ -229,11 +283,8 @@ impl Sums {
         for (service, slos) in other.slos {
             for (slo, generations) in slos {
                 let mine = entry(entry(&mut self.slos, &service), &slo);
-                for (generation, sum) in generations {
-                    match mine.get_mut(&generation) {
-                        Some(found) => found.merge(sum),
-                        None => drop(mine.insert(generation, sum)),
-                    }
+                for (generation, sums) in generations {
+                    mine.entry(generation).or_default().merge(sums);
                 }
             }
         }
@@ -280,6 +331,7 @@ mod tests {
         SliView {
             service: "web",
             slo: "availability",
+            group: None,
             slice_start: Time::from_seconds(minute * 60),
             revision,
             generation: 1,
@@ -324,7 +376,7 @@ mod tests {
         {
             sums.sli(&question, &row);
         }
-        let sum = &sums.slos["web"]["availability"][&1];
+        let sum = sums.slos["web"]["availability"][&1].whole.as_ref().expect("counted");
         assert_eq!((sum.window, sum.excluded), (Counts { good: 21, bad: 3 }, 3));
         assert_eq!(sum.burn[0], Counts { good: 7, bad: 2 });
         assert_eq!(sum.burn[1], sum.window);
@@ -353,7 +405,10 @@ mod tests {
             other.merge(mine);
         }
         assert_eq!(one, other);
-        assert_eq!(one.slos["web"]["availability"][&1].objective, Decimal(99_000_002));
+        assert_eq!(
+            one.slos["web"]["availability"][&1].whole.as_ref().expect("counted").objective,
+            Decimal(99_000_002)
+        );
         let histogram = one.services["web"].client.histogram();
         assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(0, 1), (1, 1), (2, 1), (40, 3)]);
         assert_eq!((histogram.count, histogram.min_us, histogram.max_us), (6, 0, 99));
@@ -396,9 +451,9 @@ slos:
         sums.sli(&question, &sli(0, 0, 9, 1));
         sums.sli(&question, &sli(100, 0, 9, 1));
         sums.sli(&question, &SliView { service: "search", ..sli(0, 0, 9, 1) });
-        let web = &sums.slos["web"]["availability"][&1];
+        let web = sums.slos["web"]["availability"][&1].whole.as_ref().expect("counted");
         assert_eq!((web.objective.to_string(), web.window_s, web.window.good), ("95".into(), 3_600, 9));
-        let search = &sums.slos["search"]["availability"][&1];
+        let search = sums.slos["search"]["availability"][&1].whole.as_ref().expect("counted");
         assert_eq!((search.objective.to_string(), search.window.good), ("99.9".into(), 9));
     }
 }

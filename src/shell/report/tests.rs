@@ -34,6 +34,7 @@ fn cut(number: u64, start: Time, revision: u64, (good, bad): (u64, u64)) -> Cut 
     let sli = SliRow {
         service: "web".into(),
         slo: "availability".into(),
+        group: None,
         slice_start: start,
         revision,
         generation: 1,

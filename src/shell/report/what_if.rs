@@ -6,8 +6,8 @@
 use super::Request;
 use super::figures::{met, sli, slices};
 use super::print::percent;
-use super::standing::{newest, whole};
-use super::sums::{Counts, Question, SloSum};
+use super::standing::whole;
+use super::sums::{Counts, Question, SloSum, newest};
 use crate::core::burn::{Millionths, Window};
 use crate::core::decimal::Decimal;
 use crate::core::settings::Tier;
@@ -37,10 +37,11 @@ struct Judged {
     alerts: Vec<(String, u64)>,
 }
 
-/// One SLO of one service.
+/// One SLO of one service, or one of its groups.
 struct Row<'a> {
     service: &'a str,
     slo: &'a str,
+    group: Option<&'a str>,
     sum: &'a SloSum,
     judged: Vec<Judged>,
 }
@@ -57,14 +58,17 @@ pub(super) fn text(args: &WhatIfArgs) -> Result<String, CommandError> {
     let since = sums.first.unwrap_or(question.since).max(question.since);
     let mut rows = Vec::new();
     for (service, slos) in &sums.slos {
-        for slo in slos.keys() {
+        for (slo, generations) in slos {
             let wanted = args.service.as_ref().is_none_or(|s| s == service)
                 && args.slo.as_ref().is_none_or(|s| s == slo);
-            let Some(sum) = newest(&sums, service, slo).filter(|_| wanted) else { continue };
-            let chosen: BTreeSet<Decimal> = args.objective.iter().copied().chain([sum.objective]).collect();
-            let judged =
-                chosen.into_iter().map(|objective| judge(&question, since, sum, objective)).collect();
-            rows.push(Row { service, slo, sum, judged });
+            let Some((_, newest)) = newest(generations).filter(|_| wanted) else { continue };
+            for (group, sum) in newest.sums() {
+                let chosen: BTreeSet<Decimal> =
+                    args.objective.iter().copied().chain([sum.objective]).collect();
+                let judged =
+                    chosen.into_iter().map(|objective| judge(&question, since, sum, objective)).collect();
+                rows.push(Row { service, slo, group, sum, judged });
+            }
         }
     }
     if rows.is_empty() {
@@ -173,7 +177,7 @@ fn table(rows: &[Row<'_>]) -> String {
         for (i, judged) in row.judged.iter().enumerate() {
             let whole = [
                 row.service.to_string(),
-                row.slo.to_string(),
+                row.group.map_or(row.slo.to_string(), |group| format!("{} {group}", row.slo)),
                 duration(row.sum.window_s),
                 (row.sum.window.good + row.sum.window.bad).to_string(),
                 row.sum.window.bad.to_string(),
@@ -223,6 +227,7 @@ fn to_json(pipeline: &str, question: &Question, since: Time, rows: &[Row<'_>]) -
             json!({
                 "service": row.service,
                 "slo": row.slo,
+                "group": row.group,
                 "window_s": row.sum.window_s,
                 "good": row.sum.window.good,
                 "bad": row.sum.window.bad,

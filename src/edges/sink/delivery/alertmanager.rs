@@ -245,6 +245,7 @@ fn identity(event: &Value, more: &BTreeMap<String, String>) -> BTreeMap<String, 
         ("pipeline", pipeline.to_owned()),
         ("service", text(&data["slo"]["service"])),
         ("slo", text(&data["slo"]["name"])),
+        ("group", text(&data["slo"]["group"])),
         ("tier", text(&data["slo"]["tier"])),
         ("owner", text(&data["slo"]["owner"])),
         ("severity", text(&data["severity"])),
@@ -265,6 +266,8 @@ fn annotations(event: &Value) -> BTreeMap<String, String> {
     let number = |pointer: &str| data.pointer(pointer).map(Value::to_string).unwrap_or_default();
     let said = |pointer: &str| text(pointer).unwrap_or("no").to_owned();
     let (service, slo) = (said("/slo/service"), said("/slo/name"));
+    let slo =
+        text("/slo/group").map_or(slo.clone(), |group| format!("{slo} for {} {group}", said("/slo/per")));
     let summary = format!(
         "{service} burns the error budget of {slo} ({} % over {}) at {} times the rate that would last",
         said("/slo/objective"),

@@ -29,6 +29,7 @@ fn event(position: u64, kind: &'static str, replay: bool) -> Event {
         sequence: position,
         data: json!({
             "slo": { "name": "availability", "service": "shop é", "tier": 1, "owner": null, "objective": "99.9",
+                     "per": "route", "group": "/users/{id}",
                      "window": { "length": "30d" } },
             "budget": { "consumed_ratio": "0.4", "remaining_ratio": "0.6" },
             "burn": { "rule": "page-1h", "factor": "14.4", "governing_rate": "36", "long": burn("1h"), "short": burn("5m") },
@@ -312,12 +313,14 @@ fn an_alertmanager_is_told_again_and_again() {
     assert_eq!(told.len(), 3, "one alert, three times: {told:?}");
     let labels = json!({
         "alertname": "ErrorBudgetBurn", "cluster": "eu-1", "pipeline": "edge", "service": "shop é",
-        "slo": "availability", "tier": "1", "severity": "page", "rule": "page-1h", "long": "1h", "short": "5m",
+        "slo": "availability", "group": "/users/{id}", "tier": "1", "severity": "page", "rule": "page-1h", "long": "1h", "short": "5m",
     });
     assert_eq!(told[0]["labels"], labels);
     assert_eq!(at(&told[0], "startsAt"), event(4, FIRING, false).time);
     assert_eq!(told[0]["annotations"]["runbook_url"], "https://runbooks.example.com/shop");
     assert_eq!(told[0]["annotations"]["burn_rate_long"], "36");
+    let summary = told[0]["annotations"]["summary"].as_str().expect("text");
+    assert!(summary.contains("the error budget of availability for route /users/{id} (99.9 %"), "{summary}");
     assert_eq!(told[0]["labels"], told[2]["labels"]);
     assert!(at(&told[2], "endsAt") > at(&told[0], "endsAt"), "each report holds longer");
     running.metric("ninetail_delivery_alerts_firing{receiver=\"alertmanager\"} 1");

@@ -65,6 +65,7 @@ fn cut(number: u64, bad: u64) -> Cut {
         slis: vec![SliRow {
             service: "cart".into(),
             slo: "availability".into(),
+            group: None,
             slice_start: start,
             revision: 7,
             generation: 1,

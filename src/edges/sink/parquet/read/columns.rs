@@ -54,7 +54,10 @@ impl<'a> Columns<'a> {
 
     /// The column of that name.
     pub(super) fn get<T: FromColumn<'a>>(&self, name: &str) -> Result<T, ReadError> {
-        let column = self.batch.column_by_name(name).and_then(|c| T::from_column(c.as_ref()));
+        let column = match self.batch.column_by_name(name) {
+            Some(column) => T::from_column(column.as_ref()),
+            None => T::absent(),
+        };
         column.ok_or_else(|| ReadError::Column { path: self.path.to_owned(), column: name.to_owned() })
     }
 }
@@ -63,11 +66,26 @@ impl<'a> Columns<'a> {
 pub(super) trait FromColumn<'a>: Sized {
     /// None if the column is of another type.
     fn from_column(column: &'a dyn Array) -> Option<Self>;
+    /// What a file without the column has in its place, if that may be.
+    fn absent() -> Option<Self> {
+        None
+    }
 }
 
 impl<'a, A: Array + 'static> FromColumn<'a> for &'a A {
     fn from_column(column: &'a dyn Array) -> Option<&'a A> {
         column.as_any().downcast_ref()
+    }
+}
+
+/// A column that files of older releases do not have.
+impl<'a, T: FromColumn<'a>> FromColumn<'a> for Option<T> {
+    fn from_column(column: &'a dyn Array) -> Option<Option<T>> {
+        T::from_column(column).map(Some)
+    }
+
+    fn absent() -> Option<Option<T>> {
+        Some(None)
     }
 }
 

@@ -135,6 +135,8 @@ pub struct SliView<'a> {
     pub service: &'a str,
     /// SLO.
     pub slo: &'a str,
+    /// Its group; None where it has no groups.
+    pub group: Option<&'a str>,
     /// Start of the slice.
     pub slice_start: Time,
     /// 0, or the number of the cut that brought the correction.
@@ -162,6 +164,7 @@ pub fn slis(path: &Path, mut each: impl FnMut(SliView<'_>)) -> Result<(), ReadEr
         path,
         |row: service: &Texts,
          slo: &Texts,
+         slo_group: Option<&Texts>,
          slice_start: &Times,
          revision: &Longs,
          generation: &Ints,
@@ -173,6 +176,7 @@ pub fn slis(path: &Path, mut each: impl FnMut(SliView<'_>)) -> Result<(), ReadEr
         each(SliView {
             service: service.value(row),
             slo: slo.value(row),
+            group: slo_group.filter(|groups| groups.is_valid(row)).map(|groups| groups.value(row)),
             slice_start: Time(slice_start.value(row)),
             revision: revision.value(row),
             generation: generation.value(row),
