@@ -6,6 +6,7 @@ use crate::traffic::{CLOCK, START, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::engine::{Engine, Outputs};
 use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::event::Event;
 use ninetail::core::partial::Standing;
 use ninetail::core::record::Labels;
 use ninetail::core::rollup::{Cut, RequestsRow};
@@ -153,7 +154,16 @@ proptest! {
         let plain = play(&journal(&[(0, broken_down(9, &[]))], &lines, partitions, &sizes)).1;
         let settings = broken_down(values_max, &["route", "method"]);
         let (engine, split) = play(&journal(&[(0, settings)], &lines, partitions, &sizes));
-        prop_assert_eq!(format!("{:?}", split.events), format!("{:?}", plain.events));
+        // but for the hash of the settings
+        let told = |events: &[Event]| {
+            let blank = |event: &Event| {
+                let mut event = event.clone();
+                event.data["provenance"]["config_sha256"] = "".into();
+                event
+            };
+            events.iter().map(blank).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(told(&split.events), told(&plain.events));
         prop_assert_eq!(whole(&split.cuts), whole(&plain.cuts));
         // every folded request is counted, in the slice it is of
         let rows = || split.cuts.iter().flat_map(|c| &c.requests);

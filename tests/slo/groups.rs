@@ -120,6 +120,8 @@ impl Run {
                 event.data["slo"][name] = "".into();
             }
             event.data["state"]["fingerprint"] = "".into();
+            event.data["links"]["query"] = "".into();
+            event.data["provenance"]["config_sha256"] = "".into();
             told.entry((group, slo)).or_default().push(event);
         }
         told

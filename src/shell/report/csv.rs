@@ -2,7 +2,7 @@
 //!
 //! Invariant: every row has the header's fields, and numbers are in full, as in JSON.
 
-use super::figures::{LatencyFigures, QUANTILES, Report, ServiceFigures};
+use super::figures::{LatencyFigures, QUANTILES, Report, ServiceFigures, SloFigures};
 use super::print::percent;
 use super::sums::BURN_WINDOWS;
 
@@ -21,8 +21,6 @@ pub(super) fn text(report: &Report) -> String {
         "objective_met",
         "budget_left_percent",
         "budget_exhausted",
-        "maintenance_good",
-        "maintenance_bad",
     ]
     .map(str::to_owned)
     .into();
@@ -31,6 +29,7 @@ pub(super) fn text(report: &Report) -> String {
         header.extend(QUANTILES.map(|(name, _)| format!("{latency}_latency_{name}_us")));
     }
     header.extend(["since", "until", "slices", "slices_complete", "slo_group"].map(str::to_owned));
+    header.extend(["maintenance_good", "maintenance_bad"].map(str::to_owned));
     let mut out = line(header);
     let tail = [
         report.since.to_string(),
@@ -38,7 +37,7 @@ pub(super) fn text(report: &Report) -> String {
         report.quality.slices.to_string(),
         report.quality.complete.to_string(),
     ];
-    let mut put = |head: Vec<String>, group: Option<&String>, service: Option<&ServiceFigures>| {
+    let mut put = |head: Vec<String>, slo: Option<&SloFigures>, service: Option<&ServiceFigures>| {
         let mut row = head;
         let quantiles = |latency: fn(&ServiceFigures) -> &LatencyFigures| {
             QUANTILES.iter().enumerate().map(move |(i, _)| {
@@ -48,7 +47,9 @@ pub(super) fn text(report: &Report) -> String {
         row.extend(quantiles(|s| &s.client));
         row.extend(quantiles(|s| &s.upstream));
         row.extend(tail.clone());
-        row.push(group.cloned().unwrap_or_default());
+        row.push(slo.and_then(|slo| slo.group.clone()).unwrap_or_default());
+        let maintenance = slo.map(|slo| [slo.maintenance.good, slo.maintenance.bad].map(|n| n.to_string()));
+        row.extend(maintenance.unwrap_or_default());
         out.push_str(&line(row));
     };
     let maybe = |text: Option<String>| text.unwrap_or_default();
@@ -66,14 +67,12 @@ pub(super) fn text(report: &Report) -> String {
             maybe(slo.met.map(|met| met.to_string())),
             maybe(slo.left.map(|left| percent(left, 6))),
             slo.exhausted.to_string(),
-            slo.maintenance.good.to_string(),
-            slo.maintenance.bad.to_string(),
         ];
         row.extend(slo.burn.map(|rate| maybe(rate.map(|r| r.to_string()))));
-        put(row, slo.group.as_ref(), report.services.get(&slo.service));
+        put(row, Some(slo), report.services.get(&slo.service));
     }
     for (service, figures) in report.without_slo() {
-        let mut row = vec![String::new(); 14 + BURN_WINDOWS.len()];
+        let mut row = vec![String::new(); 12 + BURN_WINDOWS.len()];
         (row[0], row[4]) = (service.clone(), figures.requests.to_string());
         put(row, None, Some(figures));
     }
