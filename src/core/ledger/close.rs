@@ -145,6 +145,7 @@ impl Ledger {
         self.observed_from = context.observed_from;
         if phase.decides_budget() {
             (self.closed, self.unread, self.recovered) = (Some(slice), context.unread, false);
+            self.hours.moved = true;
         }
         if phase.decides_alerts() {
             (self.in_history, self.alerted_unread, self.coverage_moved) = (replay, context.unread, false);

@@ -30,6 +30,8 @@ pub(super) struct Hours {
     waiting: BTreeMap<(Time, Arc<str>, Arc<str>, Option<Arc<str>>), BudgetRow>,
     /// Start of the latest hour that a cut has taken rows of.
     taken: Option<Time>,
+    /// Whether anything closed or was corrected since a forced cut told of the open hour.
+    pub(super) moved: bool,
 }
 
 /// What had been decided of a budget at the end of an hour.
@@ -183,6 +185,7 @@ impl Ledger {
             && let Some(configuration) = self.active.and_then(|a| self.configurations.get(a))
             && configuration.hours
             && last_of_hour(slice, length) != slice
+            && std::mem::take(&mut self.hours.moved)
         {
             let seen = Observation { from: self.observed_from, coverage: &self.coverage, masks: &self.masks };
             let hour = Hour { configuration, seen, length, slice };

@@ -344,6 +344,7 @@ impl Ledger {
             series.add(slice, counts, (definition, mask), decided);
             if slice <= decided.budget {
                 series.late = Some(series.late.map_or(slice, |late| late.min(slice)));
+                self.hours.moved = true;
             }
         }
         if let Some(series) = known(&mut self.accounts, counted.service, (name, counted.group)) {
