@@ -32,6 +32,10 @@ fn event(read: &Read) -> Outcome<Value> {
     for (name, value) in &read.headers {
         let value = String::from_utf8(value.clone())?;
         match name.strip_prefix("ce_") {
+            // a header is text, whatever the attribute's type
+            Some(attribute @ "severitynumber") => {
+                event.insert(attribute.to_owned(), value.parse::<u64>()?.into())
+            }
             Some(attribute) => event.insert(attribute.to_owned(), value.into()),
             None => {
                 assert_eq!((name.as_str(), value.as_str()), ("content-type", "application/json"));
