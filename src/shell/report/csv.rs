@@ -28,8 +28,8 @@ pub(super) fn text(report: &Report) -> String {
     for latency in ["client", "upstream"] {
         header.extend(QUANTILES.map(|(name, _)| format!("{latency}_latency_{name}_us")));
     }
-    header.extend(["since", "until", "slices", "slices_complete", "slo_group"].map(str::to_owned));
-    header.extend(["maintenance_good", "maintenance_bad"].map(str::to_owned));
+    header.extend(["since", "until", "slices", "slices_complete"].map(str::to_owned));
+    header.extend(["maintenance_good", "maintenance_bad", "slo_group"].map(str::to_owned));
     let mut out = line(header);
     let tail = [
         report.since.to_string(),
@@ -47,9 +47,9 @@ pub(super) fn text(report: &Report) -> String {
         row.extend(quantiles(|s| &s.client));
         row.extend(quantiles(|s| &s.upstream));
         row.extend(tail.clone());
-        row.push(slo.and_then(|slo| slo.group.clone()).unwrap_or_default());
         let maintenance = slo.map(|slo| [slo.maintenance.good, slo.maintenance.bad].map(|n| n.to_string()));
         row.extend(maintenance.unwrap_or_default());
+        row.push(slo.and_then(|slo| slo.group.clone()).unwrap_or_default());
         out.push_str(&line(row));
     };
     let maybe = |text: Option<String>| text.unwrap_or_default();
