@@ -52,6 +52,8 @@ fn the_dashboard_is_one() {
         for target in panel["targets"].as_array().expect("targets") {
             let expression = target["expr"].as_str().expect("a query");
             assert!(!expression.contains("$SLO"), "{expression}");
+            let legend = target["legendFormat"].as_str().expect("a legend");
+            assert_eq!(legend.contains("{{slo}}"), legend.contains("{{group}}"), "{legend}");
         }
     }
     assert!(panels.len() > 10);
@@ -71,6 +73,10 @@ fn rules_hold_the_tiers_of_a_pipeline() {
         assert!(expression.contains(part), "{expression}");
     }
     assert_eq!(page["labels"]["severity"], "page");
+    // budgets of groups are told apart
+    let summary = page["annotations"]["summary"].as_str().expect("a text");
+    let names = "{{ $labels.service }}/{{ $labels.slo }}{{ with $labels.group }}/{{ . }}{{ end }} burns";
+    assert!(summary.starts_with(names), "{summary}");
     for rule in groups.iter().flat_map(|group| group["rules"].as_array().expect("rules")) {
         assert!(rule["annotations"]["summary"].as_str().is_some_and(|s| !s.is_empty()), "{rule}");
         assert!(rule.get("for").is_none_or(|pending| pending != "0s"), "{rule}");

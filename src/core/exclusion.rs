@@ -62,11 +62,12 @@ impl Occurs {
                     let seconds = time.plus_seconds(seconds).seconds().clamp(0, 253_370_764_800);
                     DateTime::from_timestamp(seconds, 0).unwrap_or_default().with_timezone(&Tz::UTC)
                 };
-                let near = set
-                    .after(bound(from, -length_s.saturating_add(86_400)))
-                    .before(bound(to, 86_400))
-                    .limit();
-                let windows = near.into_iter().map(|local| window(&local, &zone, length_s));
+                let first = bound(from, -length_s.saturating_add(86_400));
+                let last = bound(to, 86_400);
+                // the set's own bounds hold for its lists alone: an iterator goes on to the end of time
+                let local = set.limit().into_iter().skip_while(|local| *local < first);
+                let near = local.take_while(|local| *local <= last);
+                let windows = near.map(|local| window(&local, &zone, length_s));
                 windows.filter(|(start, end)| *start < to && *end > from).collect()
             }
         }

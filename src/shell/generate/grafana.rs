@@ -27,7 +27,10 @@ const PANELS: [Panel; 12] = [
         kind: "bargauge",
         unit: "percentunit",
         size: (12, 9),
-        queries: &[("sort(ninetail_slo_error_budget_remaining_ratio$SLO)", "{{service}} / {{slo}}")],
+        queries: &[(
+            "sort(ninetail_slo_error_budget_remaining_ratio$SLO)",
+            "{{service}} / {{slo}} {{group}}",
+        )],
     },
     Panel {
         title: "Error budget left, over time",
@@ -35,7 +38,7 @@ const PANELS: [Panel; 12] = [
         kind: "timeseries",
         unit: "percentunit",
         size: (12, 9),
-        queries: &[("ninetail_slo_error_budget_remaining_ratio$SLO", "{{service}} / {{slo}}")],
+        queries: &[("ninetail_slo_error_budget_remaining_ratio$SLO", "{{service}} / {{slo}} {{group}}")],
     },
     Panel {
         title: "Burn rates",
@@ -43,7 +46,7 @@ const PANELS: [Panel; 12] = [
         kind: "timeseries",
         unit: "none",
         size: (12, 9),
-        queries: &[("ninetail_slo_burn_rate$SLO", "{{service}} / {{slo}} over {{window}}")],
+        queries: &[("ninetail_slo_burn_rate$SLO", "{{service}} / {{slo}} {{group}} over {{window}}")],
     },
     Panel {
         title: "SLI beside its objective",
@@ -54,9 +57,9 @@ const PANELS: [Panel; 12] = [
         queries: &[
             (
                 "ninetail_slo_window_good$SLO / (ninetail_slo_window_good$SLO + ninetail_slo_window_bad$SLO)",
-                "{{service}} / {{slo}}",
+                "{{service}} / {{slo}} {{group}}",
             ),
-            ("ninetail_slo_objective_ratio$SLO", "{{service}} / {{slo}} objective"),
+            ("ninetail_slo_objective_ratio$SLO", "{{service}} / {{slo}} {{group}} objective"),
         ],
     },
     Panel {

@@ -117,7 +117,7 @@ fn burn_rates(out: &mut String, slo: &Slo, before: &[Slo]) {
         ];
         texts(out, "labels", &same);
         let summary = format!(
-            "{{{{ $labels.service }}}}/{{{{ $labels.slo }}}} burns its error budget {factor} times as fast as its window allows, over {long} and {short}"
+            "{{{{ $labels.service }}}}/{{{{ $labels.slo }}}}{{{{ with $labels.group }}}}/{{{{ . }}}}{{{{ end }}}} burns its error budget {factor} times as fast as its window allows, over {long} and {short}"
         );
         texts(out, "annotations", &[("summary", &summary)]);
     }
