@@ -42,8 +42,10 @@ pub struct Event {
     pub severity: Severity,
     /// Number of the event within its subject, from 1, without holes.
     pub sequence: u64,
-    /// The data, one JSON object.
-    pub data: Value,
+    /// History: it pages nobody.
+    pub replay: bool,
+    /// The data, one JSON object, as it is written.
+    pub data: String,
 }
 
 /// How bad an event is, in OpenTelemetry's words and numbers.
@@ -79,8 +81,19 @@ impl Severity {
 }
 
 /// A CloudEvents 1.0 event in structured JSON. Key of the Kafka record: the service, or a gap's source.
-#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+#[derive(JsonSchema)]
 pub struct CloudEvent {
+    /// Everything but the data.
+    #[serde(flatten)]
+    pub attributes: Attributes,
+    /// What it says, by its type.
+    #[schemars(extend("type" = "object"))]
+    pub data: Value,
+}
+
+/// The attributes of a CloudEvent.
+#[derive(Serialize, JsonSchema)]
+pub struct Attributes {
     /// Version of CloudEvents.
     #[schemars(extend("const" = "1.0"))]
     pub specversion: &'static str,
@@ -123,16 +136,13 @@ pub struct CloudEvent {
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ninetailjournal: Option<Arc<str>>,
-    /// What it says, by its type.
-    #[schemars(extend("type" = "object"))]
-    pub data: Value,
 }
 
 impl Event {
-    /// The CloudEvent; `source` is [`source`] of the pipeline, `journal` the id of the journal where it is
-    /// known.
-    pub fn cloud(&self, source: &str, journal: Option<&Arc<str>>) -> CloudEvent {
-        CloudEvent {
+    /// The CloudEvent's attributes; `source` is [`source`] of the pipeline, `journal` the id of the journal where it
+    /// is known.
+    pub fn attributes(&self, source: &str, journal: Option<&Arc<str>>) -> Attributes {
+        Attributes {
             specversion: "1.0",
             id: self.id.clone(),
             source: source.to_owned(),
@@ -148,25 +158,24 @@ impl Event {
             partitionkey: self.key.clone(),
             ninetailposition: format!("{}/{}", self.position.position, self.position.index),
             ninetailjournal: journal.cloned(),
-            data: self.data.clone(),
         }
     }
 
-    /// The same in structured JSON.
-    pub fn to_json(&self, source: &str) -> Value {
-        plain(&self.cloud(source, None))
-    }
-
-    /// Whether it is history, which pages nobody.
-    pub fn is_replay(&self) -> bool {
-        self.data["replay"] == Value::Bool(true)
+    /// The whole CloudEvent in structured JSON, on one line.
+    pub fn to_json(&self, source: &str, journal: Option<&Arc<str>>) -> String {
+        let mut json = text(&self.attributes(source, journal));
+        json.truncate(json.len().saturating_sub(1));
+        json.push_str(",\"data\":");
+        json.push_str(&self.data);
+        json.push('}');
+        json
     }
 }
 
-/// Event data as a JSON value.
-pub fn plain(data: &impl Serialize) -> Value {
+/// An event's data or attributes as JSON text.
+pub fn text(part: &impl Serialize) -> String {
     // texts, numbers, lists and options: nothing that JSON cannot hold
-    serde_json::to_value(data).unwrap_or_default()
+    serde_json::to_string(part).unwrap_or_default()
 }
 
 /// What groups all events of one alert (`rule` is the tier's name) or of one budget (`budget`): 16 hex digits.
@@ -336,7 +345,8 @@ impl DataGap<'_> {
             recorded: self.clock,
             severity,
             sequence,
-            data: plain(&data),
+            replay: self.replay,
+            data: text(&data),
         }
     }
 }
@@ -402,11 +412,11 @@ mod tests {
         assert_eq!(&*event.subject, "source/alb/alb.logs/3");
         assert_eq!(&*event.key, "alb");
         assert_eq!(event.id, "source/alb/alb.logs/3/retention/lost/100/0");
-        assert_eq!(event.data["gap"]["offsets"], 150);
+        let json: Value = serde_json::from_str(&event.to_json(&source("edge"), None)).unwrap();
+        assert_eq!(json["data"]["gap"]["offsets"], 150);
         let silent = gap(Origin::Source("alb"), "silent", Loss::Began).event(OutputPosition::default(), 1);
         assert_eq!(silent.id, "source/alb/silent/began/2018-07-02T22:23:00Z/0");
-        assert_eq!(silent.data["gap"]["topic"], Value::Null);
-        let json = event.to_json(&source("edge"));
+        assert!(silent.data.contains("\"topic\":null"));
         assert_eq!(json["sequence"], "00000000000000000007");
         assert_eq!(json["source"], "/ninetail/edge");
         assert_eq!(json["ninetailposition"], "12/1");

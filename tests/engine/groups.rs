@@ -1,7 +1,7 @@
 //! SLOs with groups: each group's rows and budget are a plain recount of its requests, whatever the order; beyond the
 //! limit groups are folded, and all still add up to the service.
 
-use super::step;
+use super::{said, step};
 use crate::breakdown::{at, broken_down, journal, play};
 use crate::traffic::START;
 use ninetail::core::engine::Engine;
@@ -104,10 +104,10 @@ proptest! {
             prop_assert_eq!(budgets(engine.ledger()), summed(&expected, |budget, _| budget.clone()));
             prop_assert_eq!(engine.slo_groups().folded(), 0);
             for event in &out.events {
-                let slo = &event.data["slo"];
+                let slo = &said(event)["slo"];
                 let parts = ["service", "name", "group"].map(|p| ninetail::core::event::encoded(slo[p].as_str().unwrap()));
                 prop_assert_eq!(&*event.subject, parts.join("/"));
-                prop_assert_eq!(&event.data["slo"]["id"], &*event.subject);
+                prop_assert_eq!(&slo["id"], &*event.subject);
             }
         }
     }

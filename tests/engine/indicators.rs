@@ -1,7 +1,7 @@
 //! Indicators that look past the request: counters of other systems beside lines, and when lines reached Kafka. Both
 //! against a recount of the input, however it is split and ordered.
 
-use super::partition;
+use super::{partition, said};
 use crate::traffic::{CLOCK, START, line, settings};
 use ninetail::core::accumulator::{Accumulator, Slot};
 use ninetail::core::engine::{Engine, Outputs};
@@ -245,7 +245,7 @@ fn counters_fill_a_budget() {
     let out = play(&journal(&settings, &sent, &[3]));
     let consumed: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.budget.consumed").collect();
     assert!(!consumed.is_empty() && consumed.iter().all(|e| &*e.subject == "ledger/correctness"));
-    let data = &consumed[0].data;
+    let data = said(consumed[0]);
     assert_eq!(data["slo"]["owner"], "books");
     assert_eq!((&data["sli"]["good"], &data["sli"]["total"]), (&99.into(), &100.into()));
     assert!(out.cuts.iter().all(|cut| cut.requests.is_empty()));

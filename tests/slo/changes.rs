@@ -126,8 +126,8 @@ fn history_is_marked_and_what_still_fires_is_told_again() {
         let wanted = |e: &&ninetail::core::event::Event| {
             &*e.key == service
                 && e.kind == kind
-                && e.data["replay"] == replay
-                && e.data["burn"]["rule"] == "page-1h"
+                && e.replay == replay
+                && said(e)["burn"]["rule"] == "page-1h"
         };
         bench.events.iter().filter(wanted).map(|e| minute(e.time)).collect()
     };
@@ -137,10 +137,10 @@ fn history_is_marked_and_what_still_fires_is_told_again() {
     // what is over in history stays there
     assert_eq!((of("calm", FIRING, true).len(), of("calm", RESOLVED, true).len()), (1, 1));
     assert!(of("calm", FIRING, false).is_empty() && of("calm", RESOLVED, false).is_empty());
-    let again = bench.events.iter().find(|e| e.data["state"]["cause"] == "left_history").unwrap();
+    let again = bench.events.iter().find(|e| field(e, "/state/cause") == "left_history").unwrap();
     assert_eq!(
         (field(again, "/state/previous"), field(again, "/state/current")),
-        (&"firing".into(), &"firing".into())
+        ("firing".into(), "firing".into())
     );
 }
 
@@ -152,7 +152,7 @@ fn archives_are_history_throughout() {
         bench.close(&[("shop", 0, 0, 10)]);
     }
     bench.close_empty(10_000);
-    assert!(bench.events.iter().all(|e| e.data["replay"] == true));
+    assert!(bench.events.iter().all(|e| e.replay));
     assert_eq!(bench.minutes(RESOLVED, None).len(), 4);
 }
 

@@ -30,7 +30,7 @@ fn an_outage_pages_before_its_slice_closes_and_consumes_as_it_does() {
     assert!(told.len() == 4 && told.iter().all(|e| e.kind == event::FIRING), "{:?}", kinds(&told));
     assert_eq!(minute(told[0].time), 7);
     // the budget is that of the last slice closed
-    assert_eq!((field(&told[0], "/sli/bad"), field(&told[0], "/sli/good")), (&0.into(), &1000.into()));
+    assert_eq!((field(&told[0], "/sli/bad"), field(&told[0], "/sli/good")), (0.into(), 1000.into()));
     assert_eq!(field(&told[0], "/burn/short/bad"), 1000);
     assert_eq!(field(&told[0], "/slo/window/end"), "2018-07-02T22:24:00Z");
     (0..5).for_each(|_| assert_eq!(bench.close(&[]), []));

@@ -103,7 +103,8 @@ impl Run {
         let mut told: BTreeMap<(String, String), Vec<Event>> = BTreeMap::new();
         for event in &self.bench.events {
             let mut event = event.clone();
-            let text = |name: &str| event.data["slo"][name].as_str().map(str::to_string);
+            let mut data = said(&event);
+            let text = |name: &str| data["slo"][name].as_str().map(str::to_string);
             let slo = text("name").unwrap();
             let group = text(if self.grouped { "group" } else { "service" }).unwrap();
             let subject = match self.grouped {
@@ -117,11 +118,12 @@ impl Run {
             (event.subject, event.key) = ("".into(), "".into());
             event.position.index = 0;
             for name in ["id", "service", "per", "group"] {
-                event.data["slo"][name] = "".into();
+                data["slo"][name] = "".into();
             }
-            event.data["state"]["fingerprint"] = "".into();
-            event.data["links"]["query"] = "".into();
-            event.data["provenance"]["config_sha256"] = "".into();
+            data["state"]["fingerprint"] = "".into();
+            data["links"]["query"] = "".into();
+            data["provenance"]["config_sha256"] = "".into();
+            event.data = data.to_string();
             told.entry((group, slo)).or_default().push(event);
         }
         told
@@ -166,7 +168,7 @@ fn groups_end_with_the_field_that_they_are_by() {
     }
     let firing = |bench: &Bench, kind: &str| -> Vec<String> {
         let events = bench.events.iter().filter(|e| e.kind == kind);
-        events.map(|e| format!("{} {}", e.subject, e.data["burn"]["rule"].as_str().unwrap())).collect()
+        events.map(|e| format!("{} {}", e.subject, field(e, "/burn/rule").as_str().unwrap())).collect()
     };
     let burning = firing(&run.bench, FIRING);
     assert!(burning.iter().all(|e| e.starts_with("team/") && e.contains("/%2Fa ")), "{burning:?}");

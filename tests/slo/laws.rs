@@ -439,7 +439,9 @@ fn told(events: &[Event]) -> Vec<Event> {
     let blank = |e: &Event| {
         let mut event = e.clone();
         event.position = Default::default();
-        event.data["provenance"]["position"] = 0.into();
+        let mut data = said(e);
+        data["provenance"]["position"] = 0.into();
+        event.data = data.to_string();
         event
     };
     events.iter().map(blank).collect()

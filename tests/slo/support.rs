@@ -180,7 +180,7 @@ impl Bench {
     /// Sequences have no holes, ids come once, and the schema holds.
     pub(crate) fn check(&mut self, events: &[Event]) {
         for (index, event) in events.iter().enumerate() {
-            let json = event.to_json(&event::source("edge"));
+            let json = serde_json::from_str(&event.to_json(&event::source("edge"), None)).unwrap();
             if let Err(error) = SCHEMA.validate(&json) {
                 panic!("{error} at {}: {json:#}", error.instance_path());
             }
@@ -189,13 +189,14 @@ impl Bench {
             assert_eq!(event.sequence, *last, "sequence of {}", event.id);
             assert!(self.seen.1.insert(event.id.clone()), "{} comes twice", event.id);
             assert_eq!(event.position.index as usize, index);
-            assert_eq!(event.data["replay"], event.data["provenance"]["replay"]);
+            let data = said(event);
+            assert_eq!((&data["replay"], &data["provenance"]["replay"]), (&event.replay.into(), &event.replay.into()));
         }
     }
 
     /// Minutes after `BEGIN` at which the events of this kind and rule were decided.
     pub(crate) fn minutes(&self, kind: &str, rule: Option<&str>) -> Vec<i64> {
-        let wanted = |e: &&Event| e.kind == kind && rule.is_none_or(|r| e.data["burn"]["rule"] == r);
+        let wanted = |e: &&Event| e.kind == kind && rule.is_none_or(|r| said(e)["burn"]["rule"] == r);
         self.events.iter().filter(wanted).map(|e| minute(e.time)).collect()
     }
 }
@@ -209,8 +210,13 @@ pub(crate) fn kinds(events: &[Event]) -> Vec<&'static str> {
     events.iter().map(|e| e.kind).collect()
 }
 
-pub(crate) fn field<'a>(event: &'a Event, path: &str) -> &'a Value {
-    event.data.pointer(path).unwrap_or_else(|| panic!("{path} in {}", event.data))
+/// The event's data.
+pub(crate) fn said(event: &Event) -> Value {
+    serde_json::from_str(&event.data).unwrap()
+}
+
+pub(crate) fn field(event: &Event, path: &str) -> Value {
+    said(event).pointer(path).unwrap_or_else(|| panic!("{path} in {}", event.data)).clone()
 }
 
 fn counted<'a>(service: &'a Arc<str>, (name, slo, good, bad): &Brought<'_>) -> Counted<'a> {

@@ -88,8 +88,8 @@ fn an_event_says_what_a_responder_needs() {
     ] {
         assert_eq!(field(event, path), want, "{path}");
     }
-    assert_eq!(field(event, "/projection/exhausts_at"), &event.time.plus_seconds(119_528).to_string());
-    assert_eq!(field(event, "/provenance/recorded_at"), &bench.context.clock.to_string());
+    assert_eq!(field(event, "/projection/exhausts_at"), event.time.plus_seconds(119_528).to_string());
+    assert_eq!(field(event, "/provenance/recorded_at"), bench.context.clock.to_string());
     assert_eq!(field(event, "/burn/long/total"), 600_000);
     assert_eq!(field(event, "/sli/bad"), 10_000);
     assert_eq!(field(event, "/replay"), false);
@@ -101,9 +101,9 @@ fn an_event_says_what_a_responder_needs() {
         resolved = closed.into_iter().filter(|e| e.kind == RESOLVED).collect();
     }
     assert_eq!(field(&resolved[0], "/state/fingerprint"), field(event, "/state/fingerprint"));
-    assert_eq!(field(&resolved[0], "/state/since"), &event.time.to_string());
+    assert_eq!(field(&resolved[0], "/state/since"), event.time.to_string());
     // nothing burns in the short window any more: there is nothing to project
-    assert_eq!(field(&resolved[0], "/projection/remaining_seconds"), &serde_json::Value::Null);
+    assert_eq!(field(&resolved[0], "/projection/remaining_seconds"), serde_json::Value::Null);
 }
 
 #[test]

@@ -183,7 +183,8 @@ impl Publisher<'_> {
             recorded: self.context.clock,
             severity,
             sequence,
-            data: event::plain(&data),
+            replay: data.replay,
+            data: event::text(&data),
         });
     }
 

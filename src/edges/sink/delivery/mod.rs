@@ -78,7 +78,7 @@ impl Receiver {
     }
 
     fn wants_event(&self, event: &Event) -> bool {
-        self.wants(event.kind, event.is_replay())
+        self.wants(event.kind, event.replay)
     }
 }
 

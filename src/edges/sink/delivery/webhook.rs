@@ -80,7 +80,7 @@ fn request(
     mode: Mode,
     more: &BTreeMap<String, String>,
 ) -> (Vec<(String, String)>, Vec<u8>) {
-    let (mut headers, body) = envelope::message(&waiting.event, mode, "ce-");
+    let (mut headers, body) = envelope::request(&waiting.event, mode);
     for (name, value) in &mut headers {
         if name.starts_with("ce-") {
             *value = encoded(value);

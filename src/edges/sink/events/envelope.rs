@@ -35,21 +35,38 @@ impl Mode {
 
 /// The event's JSON, without a line end.
 pub(in crate::edges::sink) fn encode(event: &Event, pipeline: &str, journal: &Arc<str>) -> Vec<u8> {
-    event::plain(&event.cloud(&event::source(pipeline), Some(journal))).to_string().into_bytes()
+    event.to_json(&event::source(pipeline), Some(journal)).into_bytes()
 }
 
-/// The event's headers and body in a mode; each attribute's name follows the prefix.
-pub(in crate::edges::sink) fn message(
-    event: &Value,
+/// The event's headers and body as a Kafka record.
+pub(super) fn record(
+    event: &Event,
+    pipeline: &str,
+    journal: &Arc<str>,
     mode: Mode,
-    prefix: &str,
 ) -> (Vec<(String, String)>, Vec<u8>) {
-    let content_type = |value: &str| ("content-type".to_owned(), value.to_owned());
-    if mode == Mode::Structured {
-        return (vec![content_type(STRUCTURED_TYPE)], event.to_string().into_bytes());
+    match mode {
+        Mode::Structured => (vec![content_type(STRUCTURED_TYPE)], encode(event, pipeline, journal)),
+        Mode::Binary => {
+            let attributes = event.attributes(&event::source(pipeline), Some(journal));
+            let attributes = serde_json::to_value(attributes).unwrap_or_default();
+            (binary(&attributes, "ce_"), event.data.clone().into_bytes())
+        }
     }
+}
+
+/// The headers and body of a structured event over HTTP.
+pub(in crate::edges::sink) fn request(event: &Value, mode: Mode) -> (Vec<(String, String)>, Vec<u8>) {
+    match mode {
+        Mode::Structured => (vec![content_type(STRUCTURED_TYPE)], event.to_string().into_bytes()),
+        Mode::Binary => (binary(event, "ce-"), event["data"].to_string().into_bytes()),
+    }
+}
+
+/// The headers of binary mode; each attribute's name follows the prefix.
+fn binary(attributes: &Value, prefix: &str) -> Vec<(String, String)> {
     let mut headers = vec![content_type(DATA_TYPE)];
-    for (name, value) in event.as_object().into_iter().flatten() {
+    for (name, value) in attributes.as_object().into_iter().flatten() {
         let text = match value {
             Value::String(text) if name != "datacontenttype" => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -57,7 +74,11 @@ pub(in crate::edges::sink) fn message(
         };
         headers.push((format!("{prefix}{name}"), text));
     }
-    (headers, event["data"].to_string().into_bytes())
+    headers
+}
+
+fn content_type(value: &str) -> (String, String) {
+    ("content-type".to_owned(), value.to_owned())
 }
 
 /// A position as text.

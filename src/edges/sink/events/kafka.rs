@@ -127,8 +127,8 @@ impl KafkaEvents {
         crash::point("events.before");
         producer.begin_transaction().map_err(|e| self.trouble(&producer, e))?;
         for event in events {
-            let cloud = event.cloud(&event::source(&self.owner.pipeline), Some(&self.owner.journal));
-            let (said, value) = envelope::message(&event::plain(&cloud), self.target.mode, "ce_");
+            let (said, value) =
+                envelope::record(event, &self.owner.pipeline, &self.owner.journal, self.target.mode);
             let mut headers = OwnedHeaders::new_with_capacity(said.len());
             for (key, value) in &said {
                 headers = headers.insert(Header { key, value: Some(value) });
