@@ -703,7 +703,8 @@ fn the_asyncapi_document_holds_together() {
         clock: end,
         replay: false,
     };
-    let event = gap.event(ninetail::core::rollup::OutputPosition::default(), 1).to_json("/ninetail/edge", None);
+    let event =
+        gap.event(ninetail::core::rollup::OutputPosition::default(), 1).to_json("/ninetail/edge", None);
     let event: Value = serde_json::from_str(&event).unwrap();
     for kind in kinds {
         let fits = validator(&messages[kind.name]["payload"]).is_valid(&event);

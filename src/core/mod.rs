@@ -23,6 +23,7 @@ pub(crate) mod packed;
 pub mod histogram;
 pub mod duplicates;
 pub mod partial;
+pub mod packed_cell;
 pub mod accumulator;
 // the journal's entries, and what follows from them
 pub mod entry;

@@ -4,6 +4,7 @@
 //! it later waits here as a correction and leaves with the next cut as one more row.
 
 use crate::core::ledger::{Definition, Ledger};
+use crate::core::packed_cell::PackedCell;
 use crate::core::partial::{Cell, Combination, Quality, Verdicts};
 use crate::core::position::Partition;
 use crate::core::rollup::{Cut, QualityRow, RejectsRow, RequestsRow, SliRow};
@@ -53,9 +54,9 @@ pub type GroupKey = (ServiceId, u32, u16, Arc<str>);
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
 pub struct SliceCounts {
     /// By service and epoch of the settings that decided.
-    pub cells: BTreeMap<(ServiceId, u32), Cell>,
+    pub cells: BTreeMap<(ServiceId, u32), PackedCell>,
     /// The same broken down, where there are dimensions; without verdicts. They add up to the cell.
-    pub splits: BTreeMap<(ServiceId, u32, Combination), Cell>,
+    pub splits: BTreeMap<(ServiceId, u32, Combination), PackedCell>,
     /// Of SLOs with groups: by service, epoch, index of the SLO in the epoch's settings, and group.
     pub groups: BTreeMap<GroupKey, Verdicts>,
     /// By partition.
@@ -264,8 +265,8 @@ fn sli_row(
 fn add_cells(
     cut: &mut Cut,
     (slice, revision): (Slice, u64),
-    cells: BTreeMap<(ServiceId, u32), Cell>,
-    splits: BTreeMap<(ServiceId, u32, Combination), Cell>,
+    cells: BTreeMap<(ServiceId, u32), PackedCell>,
+    splits: BTreeMap<(ServiceId, u32, Combination), PackedCell>,
     (border, roster, ledger): (&Border, &Roster, &Ledger),
 ) {
     let first = cut.requests.len();
@@ -273,6 +274,7 @@ fn add_cells(
     let configuration = ledger.configuration(slice);
     let mut splits = splits.into_iter().peekable();
     for ((id, epoch), cell) in cells {
+        let cell = cell.cell();
         let service = roster.service(id).name.clone();
         let deciding = configuration.filter(|c| c.epoch == epoch);
         for (index, v) in cell.slos.iter().filter(|(_, v)| v.good + v.bad + v.excluded > 0) {
@@ -286,7 +288,8 @@ fn add_cells(
             splits.next_if(|((of, under, _), _)| (*of, *under) == (id, epoch))
         {
             whole = false;
-            cut.requests.push(row(placed(&cut.dimensions, epoch, &combination, &border.dimensions), part));
+            cut.requests
+                .push(row(placed(&cut.dimensions, epoch, &combination, &border.dimensions), part.cell()));
         }
         // counters of other systems alone are no requests
         if !whole || cell.requests == 0 {

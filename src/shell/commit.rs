@@ -19,7 +19,7 @@ use crate::edges::sink::parquet::{RollupSink, scan};
 use crate::edges::sink::{Control, Foreign, Owner};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
-use serde::{Deserialize, Serialize};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -74,12 +74,8 @@ pub struct Committer {
     clock: Clock,
 }
 
-/// What a snapshot holds.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    published: Option<OutputPosition>,
-    engine: Vec<u8>,
-}
+/// What a snapshot holds: how far events are published, and the engine.
+type Saved = (Option<OutputPosition>, Engine);
 
 impl Committer {
     /// Opens or begins the journal, refuses outputs that are not its own, restores the engine and replays the
@@ -101,9 +97,9 @@ impl Committer {
         }
         let (position, published, engine) = match snapshot {
             Some((position, bytes)) => {
-                let saved: Saved =
+                let (published, engine): Saved =
                     postcard::from_bytes(&bytes).map_err(|e| RunError::Restore(e.to_string()))?;
-                (position, saved.published, Engine::restore(&saved.engine)?)
+                (position, published, engine)
             }
             None => (0, None, Engine::new()),
         };
@@ -207,9 +203,12 @@ impl Committer {
     }
 
     fn put_snapshot(&mut self, position: u64) -> Result<(), RunError> {
-        let saved = Saved { published: self.published, engine: self.engine.snapshot()? };
-        let bytes = postcard::to_stdvec(&saved).map_err(|e| RunError::Restore(e.to_string()))?;
-        self.persist("journal", |c| c.journal.put_snapshot(position, &bytes).map_err(RunError::from))
+        self.persist("journal", |c| {
+            let state = (&c.published, &c.engine);
+            let write =
+                |out: &mut dyn Write| postcard::to_io(&state, out).map(drop).map_err(io::Error::other);
+            c.journal.put_snapshot(position, &write).map_err(RunError::from)
+        })
     }
 
     fn replay(&mut self) -> Result<(), RunError> {

@@ -1,7 +1,7 @@
 //! Rows broken down by dimensions: they add up to the service, whatever was folded, and everything else stays as
 //! it is without them.
 
-use super::{partition, said, step};
+use super::{partition, restored, said, saved, step};
 use crate::traffic::{CLOCK, START, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::engine::{Engine, Outputs};
@@ -202,9 +202,9 @@ proptest! {
             for (entry, position) in entries[..stop].iter().zip(1..) {
                 step(&mut engine, position, entry);
             }
-            let snapshot = engine.snapshot().expect("a snapshot");
-            let mut engine = Engine::restore(&snapshot).expect("restores");
-            prop_assert_eq!(engine.snapshot().expect("again"), snapshot);
+            let snapshot = saved(&engine);
+            let mut engine = restored(&snapshot);
+            prop_assert_eq!(saved(&engine), snapshot);
             for (entry, position) in entries.iter().zip(1..).skip(stop) {
                 prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
             }

@@ -1,6 +1,6 @@
 //! Alerts by their own watermark: a partition whose lines come late delays no page, and the journal alone decides.
 
-use super::{partition, step};
+use super::{partition, restored, saved, step};
 use crate::traffic::{START, classifier, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::decimal::Ratio;
@@ -116,7 +116,7 @@ fn a_restored_engine_decides_the_same() {
         for (entry, position) in entries[..stop].iter().zip(1..) {
             step(&mut engine, position, entry);
         }
-        let mut engine = Engine::restore(&engine.snapshot().expect("a snapshot")).expect("restores");
+        let mut engine = restored(&saved(&engine));
         for (i, entry) in entries.iter().enumerate().skip(stop).take(40) {
             assert_eq!(step(&mut engine, i as u64 + 1, entry), all[i], "entry {i} after {stop}");
         }

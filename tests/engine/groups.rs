@@ -1,7 +1,7 @@
 //! SLOs with groups: each group's rows and budget are a plain recount of its requests, whatever the order; beyond the
 //! limit groups are folded, and all still add up to the service.
 
-use super::{said, step};
+use super::{restored, said, saved, step};
 use crate::breakdown::{at, broken_down, journal, play};
 use crate::traffic::START;
 use ninetail::core::engine::Engine;
@@ -150,9 +150,9 @@ proptest! {
             for (entry, position) in entries[..stop].iter().zip(1..) {
                 step(&mut engine, position, entry);
             }
-            let snapshot = engine.snapshot().expect("a snapshot");
-            let mut engine = Engine::restore(&snapshot).expect("restores");
-            prop_assert_eq!(engine.snapshot().expect("again"), snapshot);
+            let snapshot = saved(&engine);
+            let mut engine = restored(&snapshot);
+            prop_assert_eq!(saved(&engine), snapshot);
             for (entry, position) in entries.iter().zip(1..).skip(stop) {
                 prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
             }

@@ -1,6 +1,6 @@
 //! Services that come, go and come back: places are given to others, numbers of events go on, nothing is lost.
 
-use super::{partition, step};
+use super::{partition, restored, saved, step};
 use crate::traffic::{START, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::engine::{Engine, Outputs};
@@ -153,8 +153,8 @@ proptest! {
         for (entry, position) in entries[..stop].iter().zip(1..) {
             step(&mut engine, position, entry);
         }
-        let snapshot = engine.snapshot().expect("a snapshot");
-        let mut engine = Engine::restore(&snapshot).expect("restores");
+        let snapshot = saved(&engine);
+        let mut engine = restored(&snapshot);
         for (entry, position) in entries.iter().zip(1..).skip(stop) {
             prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
         }

@@ -1,6 +1,6 @@
 //! The coarser tables add up to those of the slices, cut by cut, whatever comes late, is restored or switched on.
 
-use super::step;
+use super::{restored, saved, step};
 use crate::breakdown::{at, broken_down, journal, play};
 use crate::traffic::START;
 use ninetail::core::engine::Engine;
@@ -186,9 +186,9 @@ proptest! {
             for (entry, position) in entries[..stop].iter().zip(1..) {
                 step(&mut engine, position, entry);
             }
-            let snapshot = engine.snapshot().expect("a snapshot");
-            let mut engine = Engine::restore(&snapshot).expect("restores");
-            prop_assert_eq!(engine.snapshot().expect("again"), snapshot);
+            let snapshot = saved(&engine);
+            let mut engine = restored(&snapshot);
+            prop_assert_eq!(saved(&engine), snapshot);
             for (entry, position) in entries.iter().zip(1..).skip(stop) {
                 prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
             }

@@ -87,8 +87,8 @@ pub(crate) fn journal() -> Outcome {
     // snapshots: the ones before stay
     disk.remount("size=12m")?;
     let state = |n| noise(n, 12 << 20).into_bytes();
-    journal.put_snapshot(3, b"small")?;
-    fails_then_passes(&disk, || journal.put_snapshot(4, &state(4)))?;
+    journal.put_snapshot(3, &|out| out.write_all(b"small"))?;
+    fails_then_passes(&disk, || journal.put_snapshot(4, &|out| out.write_all(&state(4))))?;
     assert_eq!(journal.latest_snapshot()?.0, Some((4, state(4))));
     journal.trim()?;
     drop(journal);

@@ -124,10 +124,7 @@ fn history_is_marked_and_what_still_fires_is_told_again() {
     }
     let of = |service: &str, kind: &str, replay: bool| -> Vec<i64> {
         let wanted = |e: &&ninetail::core::event::Event| {
-            &*e.key == service
-                && e.kind == kind
-                && e.replay == replay
-                && said(e)["burn"]["rule"] == "page-1h"
+            &*e.key == service && e.kind == kind && e.replay == replay && said(e)["burn"]["rule"] == "page-1h"
         };
         bench.events.iter().filter(wanted).map(|e| minute(e.time)).collect()
     };

@@ -31,11 +31,11 @@ fn an_alert_holds_while_nothing_is_read() {
     let frozen = bench.events.iter().find(|e| e.kind == FROZEN).unwrap();
     assert_eq!(
         (field(frozen, "/state/current"), field(frozen, "/severity")),
-        (&"frozen".into(), &"page".into())
+        ("frozen".into(), "page".into())
     );
     assert_eq!(
         (field(frozen, "/burn/short/slices"), field(frozen, "/burn/short/observed")),
-        (&5.into(), &4.into())
+        (5.into(), 4.into())
     );
     // read again; the hour is nine tenths read once only six of its minutes are missing
     for _ in 0..60 {

@@ -122,6 +122,6 @@ fn an_exclusion_that_comes_later_says_what_it_corrects() {
     assert_eq!(field(event, "/revision/cause"), "exclusions");
     assert_eq!(
         (field(event, "/revision/previous/bad"), field(event, "/revision/corrected/bad")),
-        (&100.into(), &0.into())
+        (100.into(), 0.into())
     );
 }

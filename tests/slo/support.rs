@@ -190,7 +190,10 @@ impl Bench {
             assert!(self.seen.1.insert(event.id.clone()), "{} comes twice", event.id);
             assert_eq!(event.position.index as usize, index);
             let data = said(event);
-            assert_eq!((&data["replay"], &data["provenance"]["replay"]), (&event.replay.into(), &event.replay.into()));
+            assert_eq!(
+                (&data["replay"], &data["provenance"]["replay"]),
+                (&event.replay.into(), &event.replay.into())
+            );
         }
     }
 

@@ -26,8 +26,10 @@ impl Engine {
             *folds.entry(slice).or_default() += cell.requests;
         }
         let split = self.slices.counts(slice).splits.entry((service, epoch, placed)).or_default();
-        split.merge(cell);
-        split.slos = SloVerdicts::default();
+        split.update(|split| {
+            split.merge(cell);
+            split.slos = SloVerdicts::default();
+        });
     }
 
     /// Spreads folded requests over the chunk's partitions, each as many as it had records in the slice at most. Cells

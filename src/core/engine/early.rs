@@ -43,7 +43,8 @@ pub(super) fn counted<'a>(
     let whole = cells.flat_map(|((id, _), cell)| {
         let service = roster.service(*id);
         let (service, rule) = (&service.name, service.rule);
-        cell.slos.iter().map(move |(slo, verdicts)| Counted { service, rule, slo, group: None, verdicts })
+        let counted = |(slo, verdicts)| Counted { service, rule, slo, group: None, verdicts };
+        cell.cell().slos.iter().map(counted).collect::<Vec<_>>()
     });
     whole.chain(groups::counted(waiting, roster, decided)).collect()
 }

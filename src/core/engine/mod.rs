@@ -59,9 +59,6 @@ pub enum EngineError {
     /// The ledger refuses what no journal of ours can hold.
     #[error("the journal cannot be replayed: {0}")]
     Ledger(#[from] LedgerError),
-    /// A snapshot cannot be read.
-    #[error("the snapshot cannot be read: {0}")]
-    Snapshot(String),
 }
 
 /// The state of the second stage.
@@ -110,22 +107,6 @@ impl Engine {
     /// An engine before its first entry.
     pub fn new() -> Engine {
         Engine::default()
-    }
-
-    /// The whole state, to be restored later.
-    ///
-    /// # Errors
-    /// If it cannot be encoded.
-    pub fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
-        postcard::to_stdvec(self).map_err(|e| EngineError::Snapshot(e.to_string()))
-    }
-
-    /// The state of a snapshot.
-    ///
-    /// # Errors
-    /// If the bytes are no snapshot of this version.
-    pub fn restore(bytes: &[u8]) -> Result<Engine, EngineError> {
-        postcard::from_bytes(bytes).map_err(|e| EngineError::Snapshot(e.to_string()))
     }
 
     /// Where every partition stands.
@@ -413,10 +394,12 @@ impl Engine {
                 }
             }
             let mine = self.slices.counts(*slice).cells.entry((id, *epoch)).or_default();
-            mine.merge(cell);
-            if folded {
-                mine.slos = SloVerdicts::default();
-            }
+            mine.update(|mine| {
+                mine.merge(cell);
+                if folded {
+                    mine.slos = SloVerdicts::default();
+                }
+            });
             if let Some(combination) = chunk.combination(index) {
                 let key = (id, *epoch, combination);
                 self.break_down(*slice, key, cell, settings.limits.dimension_values_max, &mut folds);

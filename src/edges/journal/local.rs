@@ -5,7 +5,7 @@
 
 use crate::core::entry::{Begin, Entry};
 use crate::edges::crash;
-use crate::edges::journal::snapshots::Snapshots;
+use crate::edges::journal::snapshots::{Snapshots, WriteState};
 use crate::edges::journal::store::{State, Store, unreadable_error};
 use crate::edges::journal::{JournalError, Latest, StateLock, codec};
 use std::collections::VecDeque;
@@ -133,7 +133,7 @@ impl LocalJournal {
     ///
     /// # Errors
     /// If it cannot be written; the ones before it stay.
-    pub fn put_snapshot(&mut self, position: u64, state: &[u8]) -> Result<(), JournalError> {
+    pub fn put_snapshot(&mut self, position: u64, state: WriteState<'_>) -> Result<(), JournalError> {
         crash::point("snapshot.before");
         self.snapshots.put(position, &self.begin.journal, state)?;
         crash::point("snapshot.after");

@@ -14,7 +14,7 @@ mod store;
 
 pub use local::{Entries, LocalJournal};
 pub use lock::StateLock;
-pub use snapshots::Latest;
+pub use snapshots::{Latest, WriteState};
 
 use std::io;
 use std::path::PathBuf;

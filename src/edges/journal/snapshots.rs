@@ -6,19 +6,25 @@
 
 use crate::edges::journal::JournalError;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::Xxh3;
 
 /// How many snapshots are kept.
 pub(super) const KEPT: usize = 2;
 
-const MAGIC: &[u8; 8] = b"NTSNAP04";
+const MAGIC: &[u8; 8] = b"NTSNAP05";
 const SUFFIX: &str = ".snapshot";
 const LEVEL: i32 = 1;
-/// Magic, checksum, position, journal id, length of the state.
+/// Magic, checksum, position, journal id, length of the state; what follows is the state, compressed. The checksum is of
+/// that and then of the header's last three.
 const HEADER_BYTES: usize = 8 + 8 + 8 + 16 + 8;
+/// What is compressed at a time: a state is written in pieces of a few bytes.
+const PIECE_BYTES: usize = 64 << 10;
 const STATE_BYTES_MAX: u64 = 16 << 30;
+
+/// Writes a state, the same bytes each time.
+pub type WriteState<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
 
 /// A snapshot's position and state, if there is one; and why later ones were passed over.
 pub type Latest = (Option<(u64, Vec<u8>)>, Vec<String>);
@@ -70,14 +76,18 @@ impl Snapshots {
     }
 
     /// Writes one durably, then removes all but the latest [`KEPT`].
-    pub(super) fn put(&self, position: u64, journal: &str, state: &[u8]) -> Result<(), JournalError> {
+    pub(super) fn put(
+        &self,
+        position: u64,
+        journal: &str,
+        state: WriteState<'_>,
+    ) -> Result<(), JournalError> {
         fs::create_dir_all(&self.dir).map_err(|e| self.io("making", &self.dir, e))?;
-        let bytes = seal(state, position, journal).map_err(|e| self.io("compressing", &self.dir, e))?;
         let staged = self.dir.join("next");
         let path = self.path(position);
         let write = || -> io::Result<()> {
             let mut file = File::create(&staged)?;
-            file.write_all(&bytes)?;
+            seal(&mut file, position, journal, state)?;
             file.sync_all()?;
             fs::rename(&staged, &path)?;
             File::open(&self.dir)?.sync_all()
@@ -103,18 +113,75 @@ impl Snapshots {
     }
 }
 
-fn seal(state: &[u8], position: u64, journal: &str) -> io::Result<Vec<u8>> {
-    let packed = zstd::bulk::compress(state, LEVEL)?;
-    let mut bytes = Vec::with_capacity(HEADER_BYTES + packed.len());
-    bytes.extend(MAGIC);
-    bytes.extend([0; 8]);
-    bytes.extend(position.to_le_bytes());
-    bytes.extend(id_bytes(journal));
-    bytes.extend((state.len() as u64).to_le_bytes());
-    bytes.extend(packed);
-    let sum = xxh3_64(&bytes[16..]);
-    bytes[8..16].copy_from_slice(&sum.to_le_bytes());
-    Ok(bytes)
+/// Writes the file piece by piece: at no time is a state in memory twice.
+fn seal(file: &mut File, position: u64, journal: &str, state: WriteState<'_>) -> io::Result<()> {
+    file.write_all(&[0; HEADER_BYTES])?;
+    let mut body = Body { file, sum: Xxh3::new(), error: None };
+    let mut pieces = Pieces { encoder: zstd::Encoder::new(&mut body, LEVEL)?, bytes: 0 };
+    let mut buffer = BufWriter::with_capacity(PIECE_BYTES, &mut pieces);
+    let written = state(&mut buffer).and_then(|()| buffer.flush());
+    drop(buffer.into_parts()); // what a failure has left in it is given up
+    let Pieces { encoder, bytes } = pieces;
+    if let Err(error) = written.and_then(|()| encoder.finish().map(drop)) {
+        // whoever encodes the state may have another word for it
+        return Err(body.error.take().unwrap_or(error));
+    }
+    let Body { file, mut sum, .. } = body;
+    let mut header = [0; HEADER_BYTES];
+    header[..8].copy_from_slice(MAGIC);
+    header[16..24].copy_from_slice(&position.to_le_bytes());
+    header[24..40].copy_from_slice(&id_bytes(journal));
+    header[40..].copy_from_slice(&bytes.to_le_bytes());
+    sum.update(&header[16..]);
+    header[8..16].copy_from_slice(&sum.digest().to_le_bytes());
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&header)
+}
+
+/// The state on its way into the compressor.
+struct Pieces<W: Write> {
+    encoder: zstd::Encoder<'static, W>,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Pieces<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.encoder.write(bytes)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The compressed state on its way into the file.
+struct Body<'a> {
+    file: &'a mut File,
+    sum: Xxh3,
+    /// The first failure.
+    error: Option<io::Error>,
+}
+
+impl Write for Body<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.file.write(bytes) {
+            Ok(written) => {
+                self.sum.update(&bytes[..written]);
+                Ok(written)
+            }
+            Err(error) => {
+                let kind = error.kind();
+                self.error.get_or_insert(error);
+                Err(kind.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn unseal(bytes: &[u8], position: u64, journal: &str) -> Result<Vec<u8>, String> {
@@ -122,7 +189,10 @@ fn unseal(bytes: &[u8], position: u64, journal: &str) -> Result<Vec<u8>, String>
     if bytes.len() < HEADER_BYTES || &bytes[..8] != MAGIC {
         return Err("it is no snapshot of this release".into());
     }
-    if word(8) != xxh3_64(&bytes[16..]) {
+    let mut sum = Xxh3::new();
+    sum.update(&bytes[HEADER_BYTES..]);
+    sum.update(&bytes[16..HEADER_BYTES]);
+    if word(8) != sum.digest() {
         return Err("its checksum does not match".into());
     }
     if word(16) != position || bytes[24..40] != id_bytes(journal) {
@@ -132,7 +202,10 @@ fn unseal(bytes: &[u8], position: u64, journal: &str) -> Result<Vec<u8>, String>
     if length > STATE_BYTES_MAX {
         return Err("its length is impossible".into());
     }
-    zstd::bulk::decompress(&bytes[HEADER_BYTES..], length as usize).map_err(|e| e.to_string())
+    let mut state = Vec::with_capacity(length as usize);
+    let decoder = zstd::Decoder::with_buffer(&bytes[HEADER_BYTES..]).map_err(|e| e.to_string())?;
+    decoder.take(length).read_to_end(&mut state).map_err(|e| e.to_string())?;
+    Ok(state)
 }
 
 /// The id in a field of fixed width.
@@ -153,7 +226,9 @@ mod tests {
         let snapshots = Snapshots::new(dir.path());
         assert_eq!(snapshots.latest("id", 99).expect("reads").0, None);
         for position in [3, 7, 12] {
-            snapshots.put(position, "id", &vec![position as u8; 100_000]).expect("writes");
+            snapshots
+                .put(position, "id", &|out| out.write_all(&vec![position as u8; 100_000]))
+                .expect("writes");
         }
         assert_eq!(snapshots.positions().expect("reads"), [7, 12]);
         assert_eq!(snapshots.latest("id", 99).expect("reads"), (Some((12, vec![12; 100_000])), vec![]));

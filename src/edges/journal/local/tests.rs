@@ -52,12 +52,12 @@ fn positions_run_without_holes_over_restarts_and_trims() {
     assert_eq!(all(&journal, 4).len(), 1);
     assert_eq!(all(&journal, 5).len(), 0);
 
-    journal.put_snapshot(3, b"three").expect("writes");
+    journal.put_snapshot(3, &|out| out.write_all(b"three")).expect("writes");
     assert_eq!(journal.trim().expect("trims"), 0, "one snapshot does not trim");
-    journal.put_snapshot(4, b"four").expect("writes");
+    journal.put_snapshot(4, &|out| out.write_all(b"four")).expect("writes");
     assert_eq!(journal.trim().expect("trims"), 3);
     assert_eq!(journal.trim().expect("trims"), 0);
-    journal.put_snapshot(4, b"four").expect("writes again");
+    journal.put_snapshot(4, &|out| out.write_all(b"four")).expect("writes again");
     assert!(matches!(journal.read(3), Err(JournalError::Trimmed { wanted: 3, first: 4, .. })));
     drop(journal);
 
@@ -65,8 +65,8 @@ fn positions_run_without_holes_over_restarts_and_trims() {
     assert_eq!((journal.end(), journal.begin()), (4, &begin()));
     assert_eq!(journal.latest_snapshot().expect("reads"), (Some((4, b"four".to_vec())), vec![]));
     assert_eq!(journal.append(&[entry(5)]).expect("appends"), 5);
-    journal.put_snapshot(5, b"five").expect("writes");
-    journal.put_snapshot(6, b"beyond").expect("writes");
+    journal.put_snapshot(5, &|out| out.write_all(b"five")).expect("writes");
+    journal.put_snapshot(6, &|out| out.write_all(b"beyond")).expect("writes");
     journal.trim().expect("trims all");
     assert_eq!(all(&journal, 6).len(), 0);
     drop(journal);
@@ -111,7 +111,7 @@ fn the_file_stays_bounded_by_what_is_held() {
     let mut sizes = Vec::new();
     for round in 0..30 {
         let position = journal.append(&[bulky(round)]).expect("appends");
-        journal.put_snapshot(position, b"state").expect("writes");
+        journal.put_snapshot(position, &|out| out.write_all(b"state")).expect("writes");
         journal.trim().expect("trims");
         sizes.push(fs::metadata(&path).expect("there").len());
     }

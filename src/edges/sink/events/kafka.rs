@@ -4,7 +4,7 @@
 //! that is not plainly a success the producer is destroyed, a new one fences the old, the progress is read
 //! again, and publishing goes on from there.
 
-use crate::core::event::{self, Event};
+use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
 use crate::edges::crash;
 use crate::edges::sink::events::reader::{ProgressReader, peek};
