@@ -37,7 +37,7 @@ fn context(slice: Slice) -> CloseContext {
         unread: 0,
         watermark: Time(0),
         clock: Time(0),
-        position: 1,
+        first: Default::default(),
     }
 }
 

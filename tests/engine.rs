@@ -27,8 +27,9 @@ use ninetail::core::position::{Partition, Span};
 use ninetail::core::reader::Carry;
 use ninetail::core::record::Labels;
 use ninetail::core::rollup::Cut;
+use ninetail::core::service::ServiceName;
 use ninetail::core::settings::Format;
-use ninetail::core::time::{SliceLength, Time};
+use ninetail::core::time::{Slice, SliceLength, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use traffic::{CLOCK, START, any_line, classifier, line, settings};
@@ -210,6 +211,40 @@ fn replays_are_dropped_and_holes_refused() {
     assert!(matches!(refused, Err(EngineError::Broken { stands: 20, .. })), "{refused:?}");
     assert!(engine.check(&[Entry::Chunk(ahead)]).is_err(), "refused before it is made durable");
     assert_eq!(saved(&engine), before, "a refused chunk changes nothing");
+}
+
+#[test]
+fn a_long_way_is_cut_border_by_border() {
+    const SERVICES: u32 = 5_000;
+    const SLICES: i64 = 20;
+    let mut entries = opening(1);
+    if let Entry::Configure(configure) = &mut entries[1] {
+        configure.settings.limits.services_max = SERVICES;
+    }
+    let lines = [line(0, 1, 200, 10)];
+    let mut chunk = chunk_of(&chunks(&lines, 1, &[1])[0]);
+    let (_, first, _, cell) = chunk.cells[0].clone();
+    let service = chunk.services[0].clone();
+    let named = |i| ServiceName { name: format!("service-{i}").into(), ..service.clone() };
+    chunk.services = (0..SERVICES).map(named).collect();
+    let of = |slice| (0..SERVICES).map(move |service| (slice, service));
+    let cells = (0..SLICES).flat_map(|i| of(Slice(first.0 + i)));
+    chunk.cells = cells.map(|(slice, service)| (1, slice, service, cell.clone())).collect();
+    entries.extend([Entry::Chunk(chunk), Entry::Cut(ForcedCut::All)]);
+    let mut engine = Engine::new();
+    let mut out = Outputs::default();
+    for (entry, position) in entries.iter().zip(1..) {
+        engine.apply(position, entry, &mut out).expect("applies");
+    }
+    let rows: Vec<usize> = out.cuts.iter().map(|cut| cut.requests.len()).collect();
+    assert!(rows.len() > 1 && rows.iter().all(|rows| *rows < (1 << 16) + 5 * SERVICES as usize), "{rows:?}");
+    assert_eq!(rows.iter().sum::<usize>(), SLICES as usize * SERVICES as usize);
+    assert!(out.cuts.iter().map(|cut| cut.number).eq(1..=rows.len() as u64));
+    let (last, before) = out.cuts.split_last().expect("cuts");
+    assert!(before.iter().all(|cut| cut.watermark.seconds() % 300 == 0), "at borders");
+    assert!(
+        before.iter().chain([last]).all(|cut| cut.requests.iter().all(|r| r.slice_start < cut.watermark))
+    );
 }
 
 #[test]

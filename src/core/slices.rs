@@ -123,6 +123,11 @@ impl Slices {
         self.waiting.values().chain(self.corrections.values()).flat_map(|counts| counts.groups.keys())
     }
 
+    /// How many cells wait in slices below this one.
+    pub fn cells(&self, below: Slice) -> usize {
+        self.waiting.range(..below).map(|(_, counts)| counts.cells.len() + counts.splits.len()).sum()
+    }
+
     /// How many slices wait, corrections included.
     pub fn len(&self) -> usize {
         self.waiting.len() + self.corrections.len()

@@ -4,10 +4,10 @@
 //! then, is the journal trimmed. Whatever is cut short is done again after a restart, and the outputs know by
 //! their positions what is there already.
 
-use crate::core::engine::{Engine, Outputs};
+use crate::core::engine::{Engine, Outlet, Outputs};
 use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Takeover};
 use crate::core::event::Event;
-use crate::core::rollup::OutputPosition;
+use crate::core::rollup::{Cut, OutputPosition};
 use crate::core::settings::Settings;
 use crate::core::time::{Slice, Time};
 use crate::edges::crash;
@@ -72,6 +72,50 @@ pub struct Committer {
     control: Control,
     metrics: Arc<Metrics>,
     clock: Clock,
+}
+
+/// Makes what comes out of the engine durable while it comes.
+struct Durable<'a> {
+    committer: &'a mut Committer,
+    /// Number of the last cut.
+    cut: u64,
+    took: Duration,
+    /// The first failure; nothing is done after it.
+    failed: Option<RunError>,
+}
+
+impl Durable<'_> {
+    fn deliver(&mut self, events: &[Event], cut: Option<&Cut>) -> Result<(), RunError> {
+        let committer = &mut *self.committer;
+        if !events.is_empty() {
+            let started = Instant::now();
+            committer.publish(events, self.cut)?;
+            committer.metrics.events_duration_seconds.observe(started.elapsed().as_secs_f64());
+            committer.put_out(events)?;
+            for event in events {
+                committer.metrics.events.get_or_create(&TypeLabel { r#type: event.kind }).inc();
+            }
+        }
+        if let Some(cut) = cut {
+            let started = Instant::now();
+            self.cut = cut.number;
+            committer.publish(&[], cut.number)?;
+            committer.persist("rollups", |c| c.rollups.write(cut).map_err(RunError::from))?;
+            committer.metrics.rollup_write_duration_seconds.observe(started.elapsed().as_secs_f64());
+            committer.metrics.cuts.inc();
+        }
+        Ok(())
+    }
+}
+
+impl Outlet for Durable<'_> {
+    fn take(&mut self, events: Vec<Event>, cut: Option<Cut>) {
+        let started = Instant::now();
+        if self.failed.is_none() {
+            self.failed = self.deliver(&events, cut.as_ref()).err();
+        }
+        self.took += started.elapsed();
+    }
 }
 
 /// What a snapshot holds: how far events are published, and the engine.
@@ -219,39 +263,41 @@ impl Committer {
         Ok(())
     }
 
-    /// Applies one entry that is durable, and makes its outputs durable: events, then progress, then files.
+    /// Applies one entry that is durable, and makes what comes out durable as it comes: events, then progress, then files.
     fn apply(&mut self, position: u64, entry: &Entry) -> Result<(), RunError> {
-        let mut out = Outputs::default();
         let started = Instant::now();
-        self.engine.apply(position, entry, &mut out)?;
-        self.metrics.apply_duration_seconds.observe(started.elapsed().as_secs_f64());
+        let mut engine = std::mem::take(&mut self.engine);
+        let cut = engine.cut_number();
+        let mut durable = Durable { committer: self, cut, took: Duration::ZERO, failed: None };
+        let applied = if crash::order_is_broken() {
+            let mut out = Outputs::default();
+            let applied = engine.apply(position, entry, &mut out);
+            durable.committer.engine = engine;
+            durable.committer.put_snapshot(position)?;
+            durable.take(out.events, None);
+            out.cuts.into_iter().for_each(|cut| durable.take(Vec::new(), Some(cut)));
+            applied
+        } else {
+            let applied = engine.apply(position, entry, &mut durable);
+            durable.committer.engine = engine;
+            applied
+        };
+        let Durable { took, failed, .. } = durable;
+        applied?;
+        failed.map_or(Ok(()), Err)?;
+        self.metrics.apply_duration_seconds.observe((started.elapsed() - took).as_secs_f64());
         self.position = position;
-        if crash::order_is_broken() {
-            self.put_snapshot(position)?;
-        }
-        let at = OutputPosition { position, index: u32::MAX };
-        let cut_number = self.engine.cut_number();
-        if !out.events.is_empty() {
-            let started = Instant::now();
-            let before = cut_number - out.cuts.len() as u64;
-            self.persist("events", |c| c.events.publish(&out.events, at, before).map_err(RunError::from))?;
-            self.metrics.events_duration_seconds.observe(started.elapsed().as_secs_f64());
-            self.published = out.events.last().map(|e| e.position);
-            self.put_out(&out.events)?;
-            for event in &out.events {
-                self.metrics.events.get_or_create(&TypeLabel { r#type: event.kind }).inc();
-            }
-        }
-        for cut in &out.cuts {
-            let started = Instant::now();
-            self.persist("events", |c| c.events.publish(&[], at, cut.number).map_err(RunError::from))?;
-            self.persist("rollups", |c| c.rollups.write(cut).map_err(RunError::from))?;
-            self.metrics.rollup_write_duration_seconds.observe(started.elapsed().as_secs_f64());
-            self.metrics.cuts.inc();
-        }
-        if !out.cuts.is_empty() {
+        if self.engine.cut_number() > cut {
             self.snapshot()?;
         }
+        Ok(())
+    }
+
+    fn publish(&mut self, events: &[Event], cut: u64) -> Result<(), RunError> {
+        let at = events.last().map(|e| e.position).or(self.published);
+        let reached = at.unwrap_or_default();
+        self.persist("events", |c| c.events.publish(events, reached, cut).map_err(RunError::from))?;
+        self.published = at;
         Ok(())
     }
 

@@ -49,8 +49,8 @@ use std::time::Duration;
 const TURN: Duration = Duration::from_millis(100);
 /// Signals so soon after the first mean the same.
 const SAME_WISH: Duration = Duration::from_secs(1);
-/// Chunks that go into one durable transaction at most.
-const CHUNKS_AT_ONCE_MAX: usize = 32;
+/// Chunks that go into one durable transaction at most: all of them are in memory, each of up to `flush_bytes_max`.
+const CHUNKS_AT_ONCE_MAX: usize = 4;
 
 /// How to run.
 pub struct Options {

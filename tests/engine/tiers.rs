@@ -3,7 +3,7 @@
 use super::{restored, saved, step};
 use crate::breakdown::{at, broken_down, journal, play};
 use crate::traffic::START;
-use ninetail::core::engine::Engine;
+use ninetail::core::engine::{Engine, Outputs};
 use ninetail::core::entry::{Begin, Entry, Takeover};
 use ninetail::core::rollup::{Cut, RequestsRow, SliRow};
 use ninetail::core::settings::Settings;
@@ -235,7 +235,7 @@ proptest! {
 }
 
 fn apply(engine: &mut Engine, entry: &Entry, cuts: &mut Vec<Cut>) {
-    let mut out = Default::default();
+    let mut out = Outputs::default();
     engine.apply(1, entry, &mut out).expect("applies");
     cuts.extend(out.cuts);
 }

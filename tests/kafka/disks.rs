@@ -161,7 +161,8 @@ pub(crate) fn events() -> Outcome {
         recorded: Time(0),
         severity: Default::default(),
         sequence: position,
-        data: serde_json::json!({ "pad": noise(position as usize, 1000) }),
+        replay: false,
+        data: format!("{{\"pad\":\"{}\"}}", noise(position as usize, 1000)),
     };
     sink.publish(&[event(1)], OutputPosition { position: 1, index: 0 }, 0)?;
     let many: Vec<Event> = (1..500).map(event).collect();

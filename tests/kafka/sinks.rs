@@ -81,7 +81,8 @@ fn event(position: u64, index: u32) -> Event {
         recorded: Time(0),
         severity: Default::default(),
         sequence: position * 100 + u64::from(index),
-        data: serde_json::json!({ "replay": false }),
+        replay: false,
+        data: "{\"replay\":false}".into(),
     }
 }
 

@@ -6,6 +6,7 @@ use ninetail::core::event::{
 };
 use ninetail::core::ledger::{Ledger, LedgerError};
 use ninetail::core::position::Partition;
+use ninetail::core::rollup::OutputPosition;
 use ninetail::core::settings::{Rule, Slo};
 use ninetail::core::time::{Slice, Time};
 use std::collections::BTreeMap;
@@ -169,10 +170,14 @@ fn gaps_are_numbered_beside_the_budgets() {
     };
     let lost = Origin::Partition(&partition);
     let mut out = Vec::new();
-    bench.ledger.gap(&gap(lost, "retention", Loss::Offsets { first: 5, next: 9 }), 7, &mut out);
-    bench.ledger.gap(&gap(lost, "retention", Loss::Offsets { first: 20, next: 21 }), 7, &mut out);
-    bench.ledger.gap(&gap(Origin::Source("alb"), "silent", Loss::Began), 7, &mut out);
-    bench.ledger.gap(&gap(Origin::Source("alb"), "silent", Loss::Ended { since: end }), 7, &mut out);
+    let mut told = |gap: &DataGap<'_>| {
+        let at = OutputPosition { position: 7, index: out.len() as u32 };
+        out.push(bench.ledger.gap(gap, at));
+    };
+    told(&gap(lost, "retention", Loss::Offsets { first: 5, next: 9 }));
+    told(&gap(lost, "retention", Loss::Offsets { first: 20, next: 21 }));
+    told(&gap(Origin::Source("alb"), "silent", Loss::Began));
+    told(&gap(Origin::Source("alb"), "silent", Loss::Ended { since: end }));
     bench.check(&out);
     assert_eq!(kinds(&out), [DATA_GAP; 4]);
     assert_eq!(out.iter().map(|e| e.sequence).collect::<Vec<_>>(), [1, 2, 1, 2]);

@@ -70,7 +70,7 @@ impl Run {
             Step::Quiet(n) => drop(bench.close_empty(now - BEGIN + n)),
             Step::Busy(all) => {
                 bench.context.slice = bench.context.slice.next();
-                bench.context.position += 1;
+                bench.context.first.position += 1;
                 let all: Vec<_> = all.iter().flat_map(|b| [counted(*b, 0), counted(*b, 1)]).collect();
                 bench.close_with(all.into_iter());
             }

@@ -115,7 +115,7 @@ impl Bench {
             unread: 0,
             watermark: Time::from_seconds(BEGIN * 60),
             clock: Time(0),
-            position: 0,
+            first: Default::default(),
         };
         let ledger = Ledger::new(BTreeMap::new());
         let mut bench = Bench { ledger, events: Vec::new(), context, epoch: 0, seen: Default::default() };
@@ -132,7 +132,7 @@ impl Bench {
     /// Closes the next slice.
     pub(crate) fn close(&mut self, brought: &[Brought<'_>]) -> Vec<Event> {
         self.context.slice = self.context.slice.next();
-        self.context.position += 1;
+        self.context.first.position += 1;
         let names: Vec<Arc<str>> = brought.iter().map(|b| b.0.into()).collect();
         self.close_with(brought.iter().zip(&names).map(|(b, service)| counted(service, b)))
     }
@@ -149,7 +149,7 @@ impl Bench {
     /// Decides the alerts of the next slice early.
     pub(crate) fn alert(&mut self, brought: &[Brought<'_>]) -> Vec<Event> {
         let slice = self.ledger.next_alert().unwrap();
-        self.context.position += 1;
+        self.context.first.position += 1;
         let context = CloseContext { slice, ..self.context.clone() };
         let names: Vec<Arc<str>> = brought.iter().map(|b| b.0.into()).collect();
         let counted = brought.iter().zip(&names).map(|(b, service)| counted(service, b));
@@ -163,7 +163,7 @@ impl Bench {
     /// Closes empty slices up to the minute after `BEGIN`, that one too.
     pub(crate) fn close_empty(&mut self, until: i64) -> Vec<Event> {
         self.context.slice = Slice(BEGIN + until);
-        self.context.position += 1;
+        self.context.first.position += 1;
         let mut out = Vec::new();
         self.ledger.close_empty(&self.context, &mut out).unwrap();
         self.check(&out);

@@ -24,7 +24,7 @@ impl Engine {
         for slice in (next.0..until.0).map(Slice) {
             let context = self.context(slice, pass);
             let counted = counted(&self.slices, &self.roster, &self.ledger, slice);
-            self.ledger.alert(&context, counted, &mut pass.out.events)?;
+            self.ledger.alert(&context, counted, &mut pass.events)?;
         }
         Ok(())
     }

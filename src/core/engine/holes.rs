@@ -38,7 +38,8 @@ impl Engine {
         let watermark = self.watermarks.watermark().unwrap_or(end);
         let replay = end < self.history_before(pass.settings);
         let gap = DataGap { origin, reason, loss, end, watermark, clock: self.clock, replay };
-        self.ledger.gap(&gap, pass.position, &mut pass.out.events);
+        let next = pass.next();
+        pass.events.push(self.ledger.gap(&gap, next));
     }
 
     /// Notices sources that have fallen silent, and those that speak again.

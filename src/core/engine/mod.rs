@@ -17,7 +17,7 @@ use crate::core::event::Event;
 use crate::core::ledger::{CloseContext, Counted, Ledger, LedgerError};
 use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts};
 use crate::core::position::{Fit, Partition, Positions, Span};
-use crate::core::rollup::Cut;
+use crate::core::rollup::{Cut, OutputPosition};
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
 use crate::core::slices::{Account, Border, Slices};
@@ -29,7 +29,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What an entry brings out, in order.
+/// Takes what an entry brings out, in order and piece by piece, so that not all of it is in memory at once.
+pub trait Outlet {
+    /// Events, and the cut that follows them.
+    fn take(&mut self, events: Vec<Event>, cut: Option<Cut>);
+}
+
+/// All that entries bring out.
 #[derive(Default, Debug)]
 pub struct Outputs {
     /// Events.
@@ -37,6 +43,16 @@ pub struct Outputs {
     /// Cuts.
     pub cuts: Vec<Cut>,
 }
+
+impl Outlet for Outputs {
+    fn take(&mut self, events: Vec<Event>, cut: Option<Cut>) {
+        self.events.extend(events);
+        self.cuts.extend(cut);
+    }
+}
+
+/// Cells that wait closed before they are cut at the next border, however far the watermark has gone beyond it.
+const CLOSED_CELLS_MAX: usize = 1 << 16;
 
 /// Why an entry cannot be applied.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -232,7 +248,7 @@ impl Engine {
     ///
     /// # Errors
     /// If the entry does not continue what is there; the state is then as before.
-    pub fn apply(&mut self, position: u64, entry: &Entry, out: &mut Outputs) -> Result<(), EngineError> {
+    pub fn apply(&mut self, position: u64, entry: &Entry, out: &mut dyn Outlet) -> Result<(), EngineError> {
         match entry {
             Entry::Begin(begin) => self.begin(begin),
             Entry::Configure(configure) => self.configure(configure)?,
@@ -268,10 +284,10 @@ impl Engine {
 
     /// Where partitions start; one that stands elsewhere, or in another topic, was repaired: what lies between is
     /// lost. One that starts where it stands has learned its topic's id.
-    fn starts(&mut self, position: u64, starts: &[Start], out: &mut Outputs) -> Result<(), EngineError> {
+    fn starts(&mut self, position: u64, starts: &[Start], out: &mut dyn Outlet) -> Result<(), EngineError> {
         let settings = self.settings()?.clone();
         let first = self.next_close.is_none();
-        let mut pass = Pass { position, settings: &settings, out };
+        let mut pass = Pass::new(position, &settings, out);
         for Start { partition, offset, had_data, topic_id } in starts {
             let known = match topic_id {
                 Some(id) => self.topic_ids.insert(partition.clone(), id.clone()),
@@ -297,14 +313,14 @@ impl Engine {
         Ok(())
     }
 
-    fn chunk(&mut self, position: u64, chunk: &Chunk, out: &mut Outputs) -> Result<(), EngineError> {
+    fn chunk(&mut self, position: u64, chunk: &Chunk, out: &mut dyn Outlet) -> Result<(), EngineError> {
         if !fit(&self.positions, chunk)? {
             self.replayed_chunks += 1;
             return Ok(());
         }
         let settings = self.settings()?.clone();
         self.clock = self.clock.max(chunk.clock);
-        let mut pass = Pass { position, settings: &settings, out };
+        let mut pass = Pass::new(position, &settings, out);
         for coverage in &chunk.coverage {
             self.cover(coverage, &mut pass);
         }
@@ -419,7 +435,7 @@ impl Engine {
             self.observed_from = Some(self.observation(first, pass.settings.slice));
             // What comes for slices before the first corrects the ledger: to it they have closed, empty.
             let before = CloseContext { slice: Slice(first.0 - 1), ..self.context(first, pass) };
-            self.ledger.close_empty(&before, &mut pass.out.events)?;
+            self.ledger.close_empty(&before, &mut pass.events)?;
         }
         let until = pass.settings.slice.slice(watermark);
         let day = 86_400 / i64::from(pass.settings.slice.0);
@@ -430,8 +446,19 @@ impl Engine {
             } else {
                 self.close(slice, pass)?;
             }
+            self.cut_if_much(pass);
         }
         Ok(())
+    }
+
+    /// Cuts at a border on the way, where that much has closed that the rows of all borders would be too many at once.
+    fn cut_if_much(&mut self, pass: &mut Pass<'_>) {
+        let Some(below) = self.next_close else { return };
+        let border = pass.settings.slice.start(below);
+        if last_border(border, pass.settings) == border && self.slices.cells(below) > CLOSED_CELLS_MAX {
+            self.border = self.border.max(Some(border));
+            self.cut(below, border, false, pass);
+        }
     }
 
     /// Observation starts with the first slice that was read from its beginning in every partition. Archives
@@ -455,7 +482,7 @@ impl Engine {
             true => Vec::new(),
             false => early::counted(&self.slices, &self.roster, &self.ledger, slice),
         };
-        self.ledger.close(&context, counted, &mut pass.out.events)?;
+        self.ledger.close(&context, counted, &mut pass.events)?;
         self.next_close = Some(slice.next());
         Ok(())
     }
@@ -464,7 +491,7 @@ impl Engine {
     fn close_empty(&mut self, from: Slice, to: Slice, pass: &mut Pass<'_>) -> Result<(), EngineError> {
         self.close_accounts(from, (to.0 - from.0) as u64);
         let context = CloseContext { slice: Slice(to.0 - 1), ..self.context(from, pass) };
-        self.ledger.close_empty(&context, &mut pass.out.events)?;
+        self.ledger.close_empty(&context, &mut pass.events)?;
         self.next_close = Some(to);
         Ok(())
     }
@@ -479,14 +506,13 @@ impl Engine {
             unread: self.unread(slice),
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
             clock: self.clock,
-            position: pass.position,
+            first: OutputPosition { position: pass.position, index: pass.handed_over },
         }
     }
 
     fn cut_at_border(&mut self, pass: &mut Pass<'_>) {
         let (Some(watermark), Some(_)) = (self.watermarks.watermark(), self.next_close) else { return };
-        let cut_us = i64::from(pass.settings.cut_s) * crate::core::time::SECOND_US;
-        let border = Time(watermark.0.div_euclid(cut_us) * cut_us);
+        let border = last_border(watermark, pass.settings);
         if self.border.is_some_and(|last| border <= last) {
             return;
         }
@@ -495,9 +521,14 @@ impl Engine {
         self.cut(below, border, false, pass);
     }
 
-    fn forced_cut(&mut self, position: u64, forced: ForcedCut, out: &mut Outputs) -> Result<(), EngineError> {
+    fn forced_cut(
+        &mut self,
+        position: u64,
+        forced: ForcedCut,
+        out: &mut dyn Outlet,
+    ) -> Result<(), EngineError> {
         let settings = self.settings()?.clone();
-        let mut pass = Pass { position, settings: &settings, out };
+        let mut pass = Pass::new(position, &settings, out);
         if forced == ForcedCut::All
             && let Some(last) = self.slices.last_with_records()
         {
@@ -525,7 +556,7 @@ impl Engine {
         cut.budgets = self.ledger.take_hours(border.number, border.slice.start(below), forced);
         if !cut.is_empty() {
             self.cut_number = border.number;
-            pass.out.cuts.push(cut);
+            pass.hand_over(Some(cut));
         }
         let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
         self.completeness.forget(Slice(below.0 - month));
@@ -579,7 +610,40 @@ impl Engine {
 struct Pass<'a> {
     position: u64,
     settings: &'a Settings,
-    out: &'a mut Outputs,
+    /// What has come out and was not handed over yet.
+    events: Vec<Event>,
+    handed_over: u32,
+    out: &'a mut dyn Outlet,
+}
+
+impl<'a> Pass<'a> {
+    fn new(position: u64, settings: &'a Settings, out: &'a mut dyn Outlet) -> Pass<'a> {
+        Pass { position, settings, events: Vec::new(), handed_over: 0, out }
+    }
+
+    /// The position of the next event.
+    fn next(&self) -> OutputPosition {
+        OutputPosition { position: self.position, index: self.handed_over + self.events.len() as u32 }
+    }
+
+    fn hand_over(&mut self, cut: Option<Cut>) {
+        self.handed_over += self.events.len() as u32;
+        self.out.take(std::mem::take(&mut self.events), cut);
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if !self.events.is_empty() {
+            self.hand_over(None);
+        }
+    }
+}
+
+/// The last border of cuts up to then.
+fn last_border(time: Time, settings: &Settings) -> Time {
+    let cut_us = i64::from(settings.cut_s) * crate::core::time::SECOND_US;
+    Time(time.0.div_euclid(cut_us) * cut_us)
 }
 
 /// Whether the chunk is to be counted: true if it continues the chain, false if it was counted before.

@@ -81,11 +81,6 @@ pub(super) fn number(sequences: &mut BTreeMap<String, u64>, subject: &str) -> u6
     }
 }
 
-/// The position of the next event of the record at `position`.
-pub(super) fn next_position(position: u64, out: &[Event]) -> OutputPosition {
-    OutputPosition { position, index: out.len() as u32 }
-}
-
 impl Publisher<'_> {
     /// Whether what is published now is history.
     pub(super) fn replay(&self) -> bool {
@@ -128,7 +123,8 @@ impl Publisher<'_> {
         let revision = self.revision(series, definition, finding);
         let corrections = revision.as_ref().map_or(0, |revision| revision.number);
         let id = event::id(&subject, definition.generation, named, transition, self.end, corrections);
-        let position = next_position(self.context.position, self.out);
+        let first = self.context.first;
+        let position = OutputPosition { index: first.index + self.out.len() as u32, ..first };
         let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
         let budget = series.budget(definition, self.seen, self.settled);
         let subject: Arc<str> = subject.into();

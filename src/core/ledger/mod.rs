@@ -10,7 +10,7 @@
 //! ledger.close_empty(&context, &mut events)?;       // … or a stretch of empty ones, up to context.slice
 //! ledger.alert(&context, counted, &mut events)?;    // alerts before the close, where they are decided early
 //! ledger.correct(slice, counted)?;                  // counts of a slice that has closed, or was alerted of
-//! ledger.gap(&gap, position, &mut events);          // numbers and publishes a slo.data.gap
+//! events.push(ledger.gap(&gap, position));           // a slo.data.gap, numbered
 //! ledger.take_hours(cut, below, false);             // rows of the hours that are over, at a cut
 //! ```
 //! `events` must hold all events of the journal record so far and no others: an event's index within its
@@ -38,6 +38,7 @@ use crate::core::burn::{Millionths, Window};
 use crate::core::entry::Configure;
 use crate::core::event::{DataGap, Event};
 use crate::core::partial::Verdicts;
+use crate::core::rollup::OutputPosition;
 use crate::core::time::{Slice, SliceLength, Time};
 use coverage::Coverage;
 use definition::{Decided, Phase};
@@ -70,8 +71,8 @@ pub struct CloseContext {
     pub watermark: Time,
     /// The clock as the journal knows it.
     pub clock: Time,
-    /// Position of the journal record that closes it.
-    pub position: u64,
+    /// The position of the first event in the list that events are added to.
+    pub first: OutputPosition,
 }
 
 /// What was counted for an SLO of a service, or for one of its groups, in one slice.
@@ -363,10 +364,9 @@ impl Ledger {
         }
     }
 
-    /// Publishes that input was lost, or that nothing comes.
-    pub fn gap(&mut self, gap: &DataGap<'_>, position: u64, out: &mut Vec<Event>) {
-        let sequence = facts::number(&mut self.sequences, &gap.origin.subject());
-        out.push(gap.event(facts::next_position(position, out), sequence));
+    /// Tells that input was lost, or that nothing comes; numbered.
+    pub fn gap(&mut self, gap: &DataGap<'_>, at: OutputPosition) -> Event {
+        gap.event(at, facts::number(&mut self.sequences, &gap.origin.subject()))
     }
 
     /// The last slice closed.

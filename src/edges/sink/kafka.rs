@@ -26,6 +26,8 @@ pub(super) fn config(properties: &BTreeMap<String, String>) -> ClientConfig {
         config.set(key, value);
     }
     config.set("client.id", "ninetail");
+    // a producer that asks for a topic would have the broker make one, with the broker's settings
+    config.set("allow.auto.create.topics", "false");
     config
 }
 

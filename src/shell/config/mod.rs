@@ -615,6 +615,6 @@ pub struct LimitsFile {
     pub flush_every: Option<At<DurationText>>,
     /// … and as soon as a thread's partial has grown to this. Default: 4MiB.
     pub flush_bytes_max: Option<At<SizeText>>,
-    /// Partials that may wait for the journal. Default: 8.
+    /// Partials that may wait for the journal. Default: 4.
     pub queue_chunks_max: Option<At<u32>>,
 }

@@ -411,7 +411,7 @@ fn bounds(file: &LimitsFile, checker: &mut Checker) -> Bounds {
             default.flush_bytes_max,
             64 << 10..(1 << 30) + 1,
         ),
-        queue_chunks_max: checker.count(file.queue_chunks_max.as_ref(), 8, 1..=1024) as usize,
+        queue_chunks_max: checker.count(file.queue_chunks_max.as_ref(), 4, 1..=1024) as usize,
     }
 }
 

@@ -99,7 +99,7 @@ impl Default for Bounds {
             fetch_bytes_max: 8 << 20,
             flush_every: Duration::from_secs(1),
             flush_bytes_max: 4 << 20,
-            queue_chunks_max: 8,
+            queue_chunks_max: 4,
         }
     }
 }

@@ -47,7 +47,6 @@ impl ProgressReader {
             .set("enable.partition.eof", "true")
             .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
             .set("check.crcs", "true")
             .set("fetch.wait.max.ms", "50")
             .create()?;
