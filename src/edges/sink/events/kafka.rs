@@ -7,7 +7,7 @@
 use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
 use crate::edges::crash;
-use crate::edges::sink::events::reader::{ProgressReader, peek};
+use crate::edges::sink::events::reader::ProgressReader;
 use crate::edges::sink::events::topics::make_topics;
 use crate::edges::sink::events::trouble::{Trouble, refused, retry};
 use crate::edges::sink::events::{EventError, KafkaTarget, Progress, envelope, own};
@@ -19,6 +19,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Events of one transaction at most: bounds its memory and its time.
@@ -29,6 +30,8 @@ const TRANSACTION_TIMEOUT_MS: &str = "30000";
 const MESSAGE_TIMEOUT_MS: &str = "20000";
 /// How long flush and commit may take before the result counts as unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(25);
+/// Between two looks for acknowledgements.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// An open transactional producer and what it has published.
 pub struct KafkaEvents {
@@ -56,7 +59,8 @@ impl KafkaEvents {
             progress: Progress { journal: owner.journal.to_string(), ..Progress::default() },
         };
         // refuse before anybody is fenced
-        own(&sink.place(), owner, peek(target, &owner.pipeline, control)?)?;
+        let reading = format!("reading topic {}", target.state_topic);
+        own(&sink.place(), owner, retry(control, &reading, || sink.read())?)?;
         let action = format!("preparing topics {} and {}", target.topic, target.state_topic);
         retry(control, &action, || make_topics(target, control))?;
         let connecting = format!("starting transactions at topic {}", target.topic);
@@ -164,18 +168,11 @@ impl KafkaEvents {
             .set("queue.buffering.max.kbytes", "32768")
             .create_with_context(Deliveries::default())
             .map_err(|e| refused("starting the events' producer", &e))?;
-        // once a broker is connected librdkafka finds the coordinator at once; without, it asks again in 500 ms
-        producer.client().fetch_metadata(Some(&self.target.state_topic), REQUEST_TIMEOUT)?;
+        // librdkafka asks a broker that it has learned of for the coordinator, and without one again in 500 ms: this
+        // connects to one
+        producer.client().fetch_watermarks(&self.target.state_topic, 0, REQUEST_TIMEOUT)?;
         producer.init_transactions(REQUEST_TIMEOUT).map_err(|e| self.trouble(&producer, e))?;
-        if self.reader.is_none() {
-            let reader = ProgressReader::new(&self.target, &self.owner.pipeline)
-                .map_err(|e| refused("starting the reader of the progress", &e))?;
-            self.reader = Some(reader);
-        }
-        let found = match &mut self.reader {
-            Some(reader) => reader.read()?,
-            None => None,
-        };
+        let found = self.read()?;
         let found = own(&self.place(), &self.owner, found).map_err(|e| Trouble::Final(e.into()))?;
         // from now on nothing less than this may be found, and anything that this process published
         self.owner.published = found.as_ref().map(|f| f.at).max(self.owner.published);
@@ -184,6 +181,16 @@ impl KafkaEvents {
         }
         self.producer = Some(producer);
         Ok(found)
+    }
+
+    /// The progress as it is committed now.
+    fn read(&mut self) -> Result<Option<Progress>, Trouble> {
+        let reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => ProgressReader::new(&self.target, &self.owner.pipeline)
+                .map_err(|e| refused("starting the reader of the progress", &e))?,
+        };
+        self.reader.insert(reader).read()
     }
 
     /// What an error of the producer means.
@@ -235,17 +242,20 @@ fn send(producer: &BaseProducer<Deliveries>, record: BaseRecord<'_, str, Vec<u8>
     }
 }
 
-/// Waits for all acknowledgements. Polls briefly: a poll takes all of its time even when all is answered, and
-/// the producer's own flush polls for 100 ms.
+/// Waits for all acknowledgements. Neither the producer's own flush nor a poll with a timeout serves here: the one waits
+/// for 100 ms at a time, the other spins through the last millisecond.
 fn flush(producer: &BaseProducer<Deliveries>) -> KafkaResult<()> {
     let deadline = Instant::now() + COMMIT_TIMEOUT;
-    while producer.in_flight_count() > 0 {
+    loop {
+        producer.poll(Duration::ZERO);
+        if producer.in_flight_count() == 0 {
+            return Ok(());
+        }
         if Instant::now() > deadline {
             return Err(KafkaError::Flush(RDKafkaErrorCode::OperationTimedOut));
         }
-        producer.poll(Duration::from_millis(1));
+        thread::sleep(PAUSE);
     }
-    Ok(())
 }
 
 /// Keeps the first error of a delivery: why a transaction failed.

@@ -8,7 +8,8 @@ use crate::edges::sink::events::progress::{Fold, Progress};
 use crate::edges::sink::events::trouble::{Trouble, refused, retry};
 use crate::edges::sink::events::{EventError, KafkaTarget};
 use crate::edges::sink::kafka::{REQUEST_TIMEOUT, code, config, is_refusal, partitions};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -28,9 +29,22 @@ pub(super) fn peek(
     })
 }
 
+/// Leaves out of the log that a partition was read to its end.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        if !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
+            tracing::warn!(target: "librdkafka", %error, "{reason}");
+        }
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// Reads the state topic to the end of what is committed, and on from there the next time.
 pub(super) struct ProgressReader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     pipeline: String,
     next: BTreeMap<i32, i64>,
@@ -48,8 +62,9 @@ impl ProgressReader {
             .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "earliest")
             .set("check.crcs", "true")
-            .set("fetch.wait.max.ms", "50")
-            .create()?;
+            // a read ends with the answer that there is no more
+            .set("fetch.wait.max.ms", "5")
+            .create_with_context(Quiet)?;
         let (topic, pipeline) = (target.state_topic.clone(), pipeline.to_owned());
         Ok(ProgressReader { consumer, topic, pipeline, next: BTreeMap::new(), fold: Fold::default() })
     }
