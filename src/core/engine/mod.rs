@@ -52,7 +52,9 @@ impl Outlet for Outputs {
 }
 
 /// Cells that wait closed before they are cut at the next border, however far the watermark has gone beyond it.
-const CLOSED_CELLS_MAX: usize = 1 << 16;
+const CLOSED_CELLS_MAX: usize = 1 << 14;
+/// Events that wait for the cut after them before they are handed over without it.
+const EVENTS_MAX: usize = 1 << 11;
 
 /// Why an entry cannot be applied.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -447,6 +449,9 @@ impl Engine {
                 self.close(slice, pass)?;
             }
             self.cut_if_much(pass);
+            if pass.events.len() > EVENTS_MAX {
+                pass.hand_over(None);
+            }
         }
         Ok(())
     }
