@@ -8,6 +8,7 @@ use crate::core::time::Time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -109,6 +110,11 @@ pub struct BudgetData {
     pub severity: Option<Arc<str>>,
     /// Where to look.
     pub links: Links,
+    /// Which combinations of the values of `sinks.rollups.dimensions` brought most of the bad requests of the slice that ends
+    /// with the event's time, the most bad first. Empty without dimensions, of a group's budget, and where that slice
+    /// brought nothing bad; what came late for it is not in here.
+    #[schemars(length(max = 5))]
+    pub top_contributors: Vec<Contributor>,
     /// What became of the budget or the alert.
     pub state: StateFacts,
     /// Where it comes from.
@@ -135,6 +141,8 @@ pub struct SloFacts {
     pub tier: Option<u8>,
     /// Team that owns the service.
     pub owner: Option<String>,
+    /// What alerts are routed by: the labels of the service's rule and of its tier. Empty of a service without.
+    pub labels: BTreeMap<String, String>,
     /// Objective, percent.
     pub objective: DecimalText,
     /// The same as a ratio, 0 to 1.
@@ -215,7 +223,7 @@ pub struct SliFacts {
     /// The indicator as the budgeting method weighs it: good over total. Null where nothing was counted.
     pub value: Option<DecimalText>,
     /// Requests that the indicator left out. They are kept by blocks of 64 slices: those of the window's oldest
-    /// block are in here whole.
+    /// block are in here whole, at most 63 slices' too many. `links.query` and the rows of `sli_` have them exactly.
     pub excluded: u64,
     /// Good requests in exclusion windows.
     pub maintenance_good: u64,
@@ -409,6 +417,20 @@ pub struct Links {
     pub query: String,
 }
 
+/// What one combination of dimension values brought.
+#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+pub struct Contributor {
+    /// The value of each dimension: null of requests without one, `__other__` of combinations beyond the limit.
+    pub dimensions: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// Its bad requests.
+    #[schemars(range(min = 1))]
+    pub bad: u64,
+    /// Its good and bad requests.
+    pub total: u64,
+    /// Its share of all bad requests of the slice.
+    pub share: DecimalText,
+}
+
 /// What became of the budget or the alert.
 #[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
 pub struct StateFacts {
@@ -470,6 +492,15 @@ pub struct Provenance {
     pub coverage: Coverage,
     /// Whether all that belongs to the deciding slice was read, as far as anybody can know.
     pub complete: bool,
+    /// Records of all sources that came after their slice in the SLO's window had closed. They are counted: the window holds
+    /// them, what was told before they came does not.
+    pub late_events: u64,
+    /// Lines of all sources in the slices of the SLO's window that could not be read. They are counted nowhere else: nobody
+    /// knows whose they were.
+    pub dropped_events: u64,
+    /// How far each topic was read. Null of archives, which have no offsets, and where there are more than 128
+    /// partitions: then the journal's position stands for them.
+    pub source_offsets: Option<Arc<[TopicOffsets]>>,
     /// History.
     pub replay: bool,
     /// 0 for what was known when the slice closed; of `slo.revised` the number of the correction.
@@ -481,6 +512,17 @@ pub struct Provenance {
     pub config_sha256: Arc<str>,
     /// Position in the journal.
     pub position: u64,
+}
+
+/// How far a topic was read.
+#[derive(Clone, PartialEq, Eq, Serialize, JsonSchema, Debug)]
+pub struct TopicOffsets {
+    /// The source.
+    pub source: Arc<str>,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The first offset not read yet, by number of the partition. Null where nothing is read of it.
+    pub next: Vec<Option<i64>>,
 }
 
 /// How much of a window was observed.

@@ -54,6 +54,8 @@ pub struct PipelineFile {
     /// Rules that name a record's service; the first match wins, nothing matches = `__unmatched__`.
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
+    /// What the tiers of services stand for at this site, in place of what they stand for by default.
+    pub service_tiers: Option<Vec<At<ServiceTierFile>>>,
     /// Service level objectives.
     pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
@@ -251,6 +253,26 @@ pub struct ServiceFile {
     pub runbook_url: Option<String>,
     /// Where its dashboard lies.
     pub dashboard_url: Option<String>,
+    /// Labels that its alerts are routed by: in every event about it, and labels of its alerts in an Alertmanager. They
+    /// win over those of its tier; an empty one takes it away.
+    pub labels: Option<BTreeMap<String, At<String>>>,
+}
+
+/// What a tier gives to its services.
+#[derive(Clone, Deserialize, JsonSchema, Debug)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceTier")]
+pub struct ServiceTierFile {
+    /// The tier, 1 the most critical.
+    #[schemars(range(min = 1, max = 9))]
+    pub tier: At<u8>,
+    /// Objective of SLOs that leave it open, percent. Default: 99.99, 99.9, 99.5 and 99 for tiers 1 to 4.
+    pub objective: Option<At<DecimalText>>,
+    /// Alerts of SLOs that have none of their own, a preset by name, or `none`. Default: `tickets` for tier 3, `none` for
+    /// tier 4.
+    pub alerts: Option<At<String>>,
+    /// Labels that alerts of its services are routed by.
+    pub labels: Option<BTreeMap<String, At<String>>>,
 }
 
 /// A table from the values of a field to services, which are named services.
