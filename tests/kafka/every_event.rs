@@ -74,9 +74,8 @@ fn contributors_and_provenance(events: &[Value]) -> Outcome {
         }
         assert_eq!(data["slo"]["labels"], json!({ "channel": "shop", "region": "eu" }), "{event}");
         for contributor in data["top_contributors"].as_array().ok_or("no contributors")? {
-            let want =
-                json!({ "dimensions": { "route": "/users/{id}" }, "bad": 20, "total": 20, "share": "1" });
-            assert_eq!(contributor, &want, "{event}");
+            assert_eq!(contributor["dimensions"], json!({ "route": "/users/{id}" }), "{event}");
+            assert_eq!(contributor["share"], "1", "one route, one contributor: {event}");
             named += 1;
         }
     }
