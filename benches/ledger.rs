@@ -9,7 +9,7 @@ mod support;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ninetail::core::decimal::Decimal;
 use ninetail::core::entry::Configure;
-use ninetail::core::ledger::{CloseContext, Counted, Ledger};
+use ninetail::core::ledger::{CloseContext, Contributors, Counted, Ledger};
 use ninetail::core::partial::Verdicts;
 use ninetail::core::settings::{Settings, Slo};
 use ninetail::core::time::{Slice, Time};
@@ -38,6 +38,8 @@ fn context(slice: Slice) -> CloseContext {
         watermark: Time(0),
         clock: Time(0),
         first: Default::default(),
+        source_offsets: None,
+        contributors: Contributors::default(),
     }
 }
 

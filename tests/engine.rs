@@ -10,6 +10,8 @@ mod early;
 mod groups;
 #[path = "engine/indicators.rs"]
 mod indicators;
+#[path = "engine/provenance.rs"]
+mod provenance;
 #[path = "engine/roster.rs"]
 mod roster;
 #[path = "engine/tiers.rs"]

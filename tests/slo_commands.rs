@@ -294,6 +294,12 @@ fn a_review_finds_what_is_missing() {
     let said = stderr(&found);
     assert!(said.contains("was seen with") && said.contains("and no SLO is for it"), "{said}");
     assert!(!said.contains("service checkout was seen"), "{said}");
+    assert!(!said.contains("is missed"), "of a month two hours are little: {said}");
+    // its incident is more than a window of three hours allows
+    let hours = "availability, service: checkout, objective: 99.9, window: 3h,";
+    write(checkout, &slo.replace("availability,", hours));
+    let said = stderr(&review(&["--rollups", text(&counted.rollups)]));
+    assert!(said.contains("availability of checkout is missed: its budget burns at "), "{said}");
     exits(&review(&["--rollups", text(folder.path())]), 1);
 }
 

@@ -14,7 +14,7 @@ pub use slo::{
 
 use crate::core::time::{Grain, SliceLength};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything that decides what the rows and events are.
@@ -344,6 +344,9 @@ pub struct ServiceRule {
     /// Where its dashboard lies.
     #[serde(default)]
     pub dashboard_url: Option<String>,
+    /// Labels that its alerts are routed by, those of its tier included.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 impl ServiceRule {

@@ -5,12 +5,14 @@ use crate::traffic::{START, classifier, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::decimal::Ratio;
 use ninetail::core::engine::{Engine, Outputs};
-use ninetail::core::entry::{Begin, Configure, Entry, Start};
+use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
 use ninetail::core::event::{self, Event};
 use ninetail::core::partial::Standing;
 use ninetail::core::record::Labels;
+use ninetail::core::rollup::BudgetRow;
 use ninetail::core::settings::{Format, Settings, Tier};
 use ninetail::core::time::{SliceLength, Time};
+use std::ops::Range;
 
 /// Slices of a minute; a source that waits twelve minutes.
 fn of(alerts_lateness_s: Option<u32>) -> Settings {
@@ -21,9 +23,14 @@ fn of(alerts_lateness_s: Option<u32>) -> Settings {
     settings
 }
 
-/// An hour of two partitions, a chunk every ten seconds. The second one's lines come ten minutes late. From the 30th minute to the
-/// 40th everything of the first fails.
+/// An hour and ten minutes of two partitions, a chunk every ten seconds. The second one's lines come ten minutes late. From the 30th
+/// minute to the 40th everything of the first fails.
 fn journal(settings: &Settings, standing: Standing) -> Vec<Entry> {
+    outage_of(settings, standing, 1_800..2_400)
+}
+
+/// The same with another outage, in seconds.
+fn outage_of(settings: &Settings, standing: Standing, outage: Range<i64>) -> Vec<Entry> {
     let start = |number| Start { partition: partition(number), offset: 0, had_data: true, topic_id: None };
     let mut entries = vec![
         Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
@@ -40,7 +47,7 @@ fn journal(settings: &Settings, standing: Standing) -> Vec<Entry> {
         for (slot, late_s) in [(slots[0], 0), (slots[1], 600)] {
             for half in 0..20i64 {
                 let at_ms = ten * 10_000 - late_s * 1000 + half * 500 - 10_000;
-                let fails = late_s == 0 && (1_800_000..2_400_000).contains(&at_ms);
+                let fails = late_s == 0 && outage.contains(&at_ms.div_euclid(1_000));
                 if at_ms >= 0 {
                     accumulator.line(slot, &line(at_ms, 1, if fails { 503 } else { 200 }, 10), clock);
                     accumulator.advance(slot, accumulator.next(slot) + 1);
@@ -89,6 +96,36 @@ fn a_late_partition_delays_no_page() {
     };
     assert_eq!(budgets(&soon), budgets(&late));
     assert!(!budgets(&soon).is_empty());
+}
+
+/// An hour's row waits for the slowest partition; what it says of alerts is what they were at the hour's end, not since.
+#[test]
+fn an_hour_tells_what_fired_at_its_end() {
+    for (outage, fires) in [(3_240, true), (2_400, false), (3_610, false)] {
+        let mut entries = outage_of(&of(Some(60)), Standing::Following, outage..outage + 240);
+        entries.push(Entry::Cut(ForcedCut::All));
+        let (mut engine, mut out) = (Engine::new(), Outputs::default());
+        for (entry, position) in entries.iter().zip(1..) {
+            engine.apply(position, entry, &mut out).expect("applies");
+        }
+        // as the events say: by those of the first hour
+        let end = START.plus_seconds(3_600);
+        let changes = out.events.iter().filter(|e| e.time <= end && e.kind.starts_with("slo.burn_rate."));
+        let last = changes.last().map(|e| e.kind);
+        assert_eq!(last == Some(event::FIRING), fires, "{outage}: {last:?}");
+        let budgets = out.cuts.iter().flat_map(|c| &c.budgets);
+        let of_hour = |row: &&BudgetRow| row.until == end && &*row.slo == "availability";
+        let rows: Vec<&BudgetRow> = budgets.filter(of_hour).collect();
+        assert_eq!(rows.len(), 1, "{outage}");
+        let firing: Vec<&str> = rows[0].firing.iter().map(|tier| &**tier).collect();
+        assert_eq!(firing, if fires { vec!["page-1h"] } else { vec![] }, "{outage}");
+        // it did not stand still: all is over by the time that the hour closes
+        assert!(at_end(&out.events).is_none_or(|kind| kind == event::RESOLVED), "{outage}");
+    }
+}
+
+fn at_end(events: &[Event]) -> Option<&'static str> {
+    events.iter().rfind(|e| e.kind.starts_with("slo.burn_rate.")).map(|e| e.kind)
 }
 
 /// What was not read may hold anything: alerts wait for it.

@@ -6,7 +6,7 @@ use crate::fixture::scenario::PATIENCE;
 use crate::fixture::{Lines, Options, Outcome, Scenario};
 use ninetail::core::event::KINDS;
 use ninetail::core::time::Time;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,7 +17,7 @@ fn lines(begin_s: i64, seconds: Range<i64>, status: u16) -> Lines {
         let time = Time(1_000_000 * (begin_s + seconds.start) + 500_000 * half);
         let line = format!(
             "http {time} app/edge/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.000 0.001 0.000 {status} {status} 34 366 \
-             \"GET http://shop.example.com:80/ HTTP/1.1\" \"curl/7.46.0\" - - \
+             \"GET http://shop.example.com:80/users/17 HTTP/1.1\" \"curl/7.46.0\" - - \
              arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/shop/73e2d6bc24d8a067 \"Root=1-2-3\" \"-\" \"-\" 0 \
              {time} \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"{status}\" \"-\" \"-\""
         );
@@ -50,12 +50,51 @@ fn extend(scenario: &Scenario, midnight_s: i64) -> Outcome {
 alerts:"
     );
     let text = std::fs::read_to_string(scenario.pipeline())?;
-    Ok(std::fs::write(scenario.pipeline(), text.replacen("alerts:", &slos, 1))?)
+    let text = text.replacen("alerts:", &slos, 1).replacen(
+        "name: \"{target_group}\"",
+        "name: \"{target_group}\"\n    tier: 2\n    labels: { channel: shop }",
+        1,
+    );
+    Ok(std::fs::write(scenario.pipeline(), text)?)
+}
+
+/// Where numbers come from stands in the events: the route that failed, what came late, what was lost, up to which offset.
+fn contributors_and_provenance(events: &[Value]) -> Outcome {
+    let (mut named, mut offset, mut late) = (0, 0, BTreeSet::new());
+    for event in events.iter().filter(|e| e["type"] != "slo.data.gap") {
+        let (data, provenance) = (&event["data"], &event["data"]["provenance"]);
+        let topics = provenance["source_offsets"].as_array().ok_or("no offsets")?;
+        let next = topics[0]["next"][0].as_i64().ok_or("no offset")?;
+        assert!(topics.len() == 1 && next >= offset, "{event}");
+        offset = next;
+        // what was not read and what came late lies in the first half hour: in every window of thirty days
+        if data["slo"]["window"]["length"] == "30d" {
+            assert_eq!(provenance["dropped_events"], 3, "{event}");
+            late.insert(provenance["late_events"].as_u64().ok_or("no late events")?);
+        }
+        assert_eq!(data["slo"]["labels"], json!({ "channel": "shop", "region": "eu" }), "{event}");
+        for contributor in data["top_contributors"].as_array().ok_or("no contributors")? {
+            assert_eq!(contributor["dimensions"], json!({ "route": "/users/{id}" }), "{event}");
+            assert_eq!(contributor["share"], "1", "one route, one contributor: {event}");
+            named += 1;
+        }
+    }
+    assert!(named > 20, "{named} contributors");
+    assert_eq!(late, [0, 120].into(), "the minute that came late is told from then on");
+    Ok(())
 }
 
 pub(crate) fn seen_and_valid() -> Outcome {
     const MINUTE: i64 = 60;
-    let options = Options { slice_s: 10, cut_s: 60, lateness: "5s", partitions: 1, ..Options::default() };
+    let options = Options {
+        slice_s: 10,
+        cut_s: 60,
+        lateness: "5s",
+        partitions: 1,
+        dimensions: "route",
+        more: "routes: ids\nservice_tiers: [{ tier: 2, labels: { region: eu } }]\n".into(),
+        ..Options::default()
+    };
     let scenario = Scenario::new("every-event", options)?;
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
     let begin_s = now_s - 120 * MINUTE;
@@ -67,6 +106,9 @@ pub(crate) fn seen_and_valid() -> Outcome {
     };
     let run = || scenario.run(&["--until-end"], &[])?.succeed(PATIENCE);
 
+    // what cannot be read belongs to nobody
+    let junk = vec![(0, b"no line of a load balancer".to_vec()); 3];
+    client.produce(&scenario.topic, &junk)?;
     // an outage: consumed, exhausted, policy_changed, firing
     client.produce(&scenario.topic, &story(0.0..20.0, 200))?;
     client.produce(&scenario.topic, &story(20.0..24.5, 502))?;
@@ -92,6 +134,7 @@ pub(crate) fn seen_and_valid() -> Outcome {
         schema.validate(&event["data"]).map_err(|e| format!("{e} in {event}"))?;
     }
     let seen: BTreeSet<&str> = events.iter().filter_map(|e: &Value| e["type"].as_str()).collect();
+    contributors_and_provenance(&events)?;
     assert_eq!(seen, KINDS.iter().map(|kind| kind.name).collect(), "types seen, and types there are");
     Ok(())
 }

@@ -18,7 +18,9 @@ mod corrupt;
 mod crashes;
 mod dimensions;
 mod disks;
+mod early;
 mod every_event;
+mod exclusions;
 mod ground;
 mod groups;
 mod health;
@@ -115,6 +117,8 @@ fn main() {
         trial("health::and_repaired_lines_are_counted", &[Kafka], health::and_repaired_lines_are_counted),
         trial("health::back_after_a_kill", &[Kafka, DuckDb], health::back_after_a_kill),
         trial("receivers::firing_then_resolved", &[Kafka, Alertmanager], receivers::firing_then_resolved),
+        trial("early::pages_before_its_slice_closes", &[Kafka, DuckDb], early::pages_before_its_slice_closes),
+        trial("exclusions::backfill_equals_a_recount", &[DuckDb], exclusions::backfill_equals_a_recount),
         trial("every_event::seen_and_valid", &[Kafka], every_event::seen_and_valid),
         trial("readme::kafka_commands", &[Kafka, DuckDb], readme::kafka_commands),
         trial("readme::sql", &[DuckDb], readme::sql),

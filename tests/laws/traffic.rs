@@ -56,6 +56,7 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
             owner: None,
             runbook_url: None,
             dashboard_url: None,
+            labels: Default::default(),
         }],
         slos: vec![
             slo("availability", Some("client_gone"), Rule::Good("status < 500".into())),

@@ -1,5 +1,6 @@
 //! The SLO engine against numbers that others published, and against naive recounts.
 
+mod acceptance;
 mod alerts;
 mod budgets;
 mod changes;
@@ -10,6 +11,7 @@ mod groups;
 mod hours;
 mod laws;
 mod policies;
+mod provenance;
 mod revisions;
 mod support;
 mod windows;

@@ -3,7 +3,7 @@
 use ninetail::core::decimal::{Decimal, Ratio};
 use ninetail::core::entry::Configure;
 use ninetail::core::event::{self, Event};
-use ninetail::core::ledger::{CloseContext, Counted, Ledger};
+use ninetail::core::ledger::{CloseContext, Contributors, Counted, Ledger};
 use ninetail::core::partial::Verdicts;
 use ninetail::core::settings::{Indicator, Limits, Rule, ServiceRule, Settings, Slo, Tier};
 use ninetail::core::time::{Grain, Slice, SliceLength, Time};
@@ -83,6 +83,7 @@ pub(crate) fn settings(slos: Vec<Slo>) -> Settings {
             owner: Some("payments".into()),
             runbook_url: Some("https://runbooks.example.com/shop".into()),
             dashboard_url: Some("https://dashboards.example.com/shop".into()),
+            labels: [("channel".into(), "payments".into())].into(),
         }],
         slos,
         limits: Limits::default(),
@@ -116,6 +117,8 @@ impl Bench {
             watermark: Time::from_seconds(BEGIN * 60),
             clock: Time(0),
             first: Default::default(),
+            source_offsets: None,
+            contributors: Contributors::default(),
         };
         let ledger = Ledger::new(BTreeMap::new());
         let mut bench = Bench { ledger, events: Vec::new(), context, epoch: 0, seen: Default::default() };

@@ -3,8 +3,9 @@
 //! Invariant: whether a combination is kept apart is decided here, in the order of the journal. Every request that is
 //! counted under `__other__` is counted once more in the account of a partition that it may have come from.
 
-use super::Engine;
+use super::{Engine, decides};
 use crate::core::breakdown::KEPT_S;
+use crate::core::ledger::Contributors;
 use crate::core::partial::{Cell, Chunk, Combination, SloVerdicts};
 use crate::core::roster::ServiceId;
 use crate::core::time::{Slice, SliceLength};
@@ -17,7 +18,7 @@ impl Engine {
         &mut self,
         slice: Slice,
         (service, epoch, combination): (ServiceId, u32, &Combination),
-        cell: &Cell,
+        (cell, is_folded): (&Cell, bool),
         values_max: u32,
         folds: &mut BTreeMap<Slice, u64>,
     ) {
@@ -28,7 +29,10 @@ impl Engine {
         let split = self.slices.counts(slice).splits.entry((service, epoch, placed)).or_default();
         split.update(|split| {
             split.merge(cell);
-            split.slos = SloVerdicts::default();
+            if is_folded {
+                // a service that was folded has no SLO
+                split.slos = SloVerdicts::default();
+            }
         });
     }
 
@@ -46,6 +50,24 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// What brought the bad requests of a slice that waits, as far as its own configuration decided it.
+    pub(super) fn contributors(&self, slice: Slice) -> Contributors {
+        let deciding = self.configurations.iter().rev().find(|c| decides(&self.ledger, slice, c.epoch));
+        let columns = deciding.map(|c| c.settings.dimension_columns()).unwrap_or_default();
+        let mut contributors = Contributors::new(slice, columns);
+        for ((service, epoch, combination), cell) in
+            self.slices.waiting(slice).into_iter().flat_map(|w| &w.splits)
+        {
+            if deciding.is_some_and(|c| c.epoch == *epoch) {
+                let service = &self.roster.service(*service).name;
+                cell.cell().slos.iter().for_each(|(slo, verdicts)| {
+                    contributors.add(service, slo, combination, verdicts);
+                });
+            }
+        }
+        contributors
     }
 
     /// The columns of every configuration that has dimensions.

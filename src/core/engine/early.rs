@@ -5,7 +5,7 @@
 //! the close. Both watermarks are functions of the journal.
 
 use super::{Engine, EngineError, Pass, decides, groups};
-use crate::core::ledger::{Counted, Ledger};
+use crate::core::ledger::{CloseContext, Counted, Ledger};
 use crate::core::roster::Roster;
 use crate::core::slices::Slices;
 use crate::core::time::Slice;
@@ -22,7 +22,8 @@ impl Engine {
         let until = pass.settings.slice.slice(early);
         let until = self.ledger.border().map_or(until, |border| until.min(border));
         for slice in (next.0..until.0).map(Slice) {
-            let context = self.context(slice, pass);
+            let context =
+                CloseContext { contributors: self.contributors(slice), ..self.context(slice, pass) };
             let counted = counted(&self.slices, &self.roster, &self.ledger, slice);
             self.ledger.alert(&context, counted, &mut pass.events)?;
         }

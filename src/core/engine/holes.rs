@@ -157,6 +157,7 @@ impl Engine {
             account.quality.merge(&unplaced.quality);
             account.replayed += unplaced.replayed;
             account.gap_offsets += unplaced.gap_offsets;
+            self.ledger.note(slice, 0, unplaced.quality.rejected());
         }
     }
 

@@ -9,12 +9,13 @@ mod breakdown;
 mod early;
 mod groups;
 mod holes;
+mod provenance;
 
 use crate::core::breakdown::Breakdown;
 use crate::core::completeness::{Completeness, GAP};
 use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
 use crate::core::event::Event;
-use crate::core::ledger::{CloseContext, Counted, Ledger, LedgerError};
+use crate::core::ledger::{CloseContext, Contributors, Counted, Ledger, LedgerError};
 use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts};
 use crate::core::position::{Fit, Partition, Positions, Span};
 use crate::core::rollup::{Cut, OutputPosition};
@@ -389,6 +390,7 @@ impl Engine {
         account.quality.merge(quality);
         account.late += late;
         self.records_late += late;
+        self.ledger.note(slice, late, quality.rejected());
     }
 
     /// Adds the chunk's cells; those of closed slices correct the ledger.
@@ -420,7 +422,8 @@ impl Engine {
             });
             if let Some(combination) = chunk.combination(index) {
                 let key = (id, *epoch, combination);
-                self.break_down(*slice, key, cell, settings.limits.dimension_values_max, &mut folds);
+                let values_max = settings.limits.dimension_values_max;
+                self.break_down(*slice, key, (cell, folded), values_max, &mut folds);
             }
         }
         self.account_for_folds(folds, chunk);
@@ -481,7 +484,7 @@ impl Engine {
 
     fn close(&mut self, slice: Slice, pass: &mut Pass<'_>) -> Result<(), EngineError> {
         self.close_accounts(slice, 1);
-        let context = self.context(slice, pass);
+        let context = CloseContext { contributors: self.contributors(slice), ..self.context(slice, pass) };
         // the ledger knows already what its alerts were decided by, and what came since
         let counted = match self.ledger.is_alerted(slice) {
             true => Vec::new(),
@@ -512,6 +515,8 @@ impl Engine {
             watermark: self.watermarks.watermark().unwrap_or(pass.settings.slice.end(slice)),
             clock: self.clock,
             first: OutputPosition { position: pass.position, index: pass.handed_over },
+            source_offsets: self.source_offsets(),
+            contributors: Contributors::default(),
         }
     }
 

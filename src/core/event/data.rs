@@ -3,11 +3,16 @@
 //! Invariant: counts are JSON integers, ratios and rates decimals in strings, rounded down to six places; a
 //! field that has nothing to say is null, so that every event of a type has the same shape.
 
+mod provenance;
+
+pub use provenance::{Coverage, GapProvenance, Provenance, TopicOffsets};
+
 use crate::core::decimal::{Decimal, Ratio};
 use crate::core::time::Time;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -109,6 +114,11 @@ pub struct BudgetData {
     pub severity: Option<Arc<str>>,
     /// Where to look.
     pub links: Links,
+    /// Which combinations of the values of `sinks.rollups.dimensions` brought most of the bad requests of the slice that ends
+    /// with the event's time, the most bad first. Empty without dimensions, of a group's budget, and where that slice
+    /// brought nothing bad; what came late for it is not in here.
+    #[schemars(length(max = 5))]
+    pub top_contributors: Vec<Contributor>,
     /// What became of the budget or the alert.
     pub state: StateFacts,
     /// Where it comes from.
@@ -135,6 +145,8 @@ pub struct SloFacts {
     pub tier: Option<u8>,
     /// Team that owns the service.
     pub owner: Option<String>,
+    /// What alerts are routed by: the labels of the service's rule and of its tier. Empty of a service without.
+    pub labels: BTreeMap<String, String>,
     /// Objective, percent.
     pub objective: DecimalText,
     /// The same as a ratio, 0 to 1.
@@ -215,7 +227,7 @@ pub struct SliFacts {
     /// The indicator as the budgeting method weighs it: good over total. Null where nothing was counted.
     pub value: Option<DecimalText>,
     /// Requests that the indicator left out. They are kept by blocks of 64 slices: those of the window's oldest
-    /// block are in here whole.
+    /// block are in here whole, at most 63 slices' too many. `links.query` and the rows of `sli_` have them exactly.
     pub excluded: u64,
     /// Good requests in exclusion windows.
     pub maintenance_good: u64,
@@ -409,6 +421,20 @@ pub struct Links {
     pub query: String,
 }
 
+/// What one combination of dimension values brought.
+#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
+pub struct Contributor {
+    /// The value of each dimension: null of requests without one, `__other__` of combinations beyond the limit.
+    pub dimensions: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// Its bad requests.
+    #[schemars(range(min = 1))]
+    pub bad: u64,
+    /// Its good and bad requests.
+    pub total: u64,
+    /// Its share of all bad requests of the slice.
+    pub share: DecimalText,
+}
+
 /// What became of the budget or the alert.
 #[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
 pub struct StateFacts {
@@ -455,41 +481,6 @@ pub enum Cause {
     Redefined,
     /// It was told as history and still fires.
     LeftHistory,
-}
-
-/// Where an event about a budget comes from.
-#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
-pub struct Provenance {
-    /// End of the slice that decided it.
-    pub window_end: Stamp,
-    /// The watermark.
-    pub watermark: Stamp,
-    /// The clock in the journal's entry that decided it.
-    pub recorded_at: Stamp,
-    /// How much of the SLO's window was observed.
-    pub coverage: Coverage,
-    /// Whether all that belongs to the deciding slice was read, as far as anybody can know.
-    pub complete: bool,
-    /// History.
-    pub replay: bool,
-    /// 0 for what was known when the slice closed; of `slo.revised` the number of the correction.
-    pub revision: u64,
-    /// Number of the configuration that decided.
-    pub epoch: u32,
-    /// SHA-256 of that configuration as the journal keeps it.
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
-    pub config_sha256: Arc<str>,
-    /// Position in the journal.
-    pub position: u64,
-}
-
-/// How much of a window was observed.
-#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
-pub struct Coverage {
-    /// How many slices the window has.
-    pub slices: u64,
-    /// How many of them were observed.
-    pub observed: u64,
 }
 
 /// Input was lost, or nothing comes.
@@ -547,23 +538,6 @@ impl GapTransition {
             GapTransition::Ended => "ended",
         }
     }
-}
-
-/// Where an event about the input comes from.
-#[derive(Clone, PartialEq, Serialize, JsonSchema, Debug)]
-pub struct GapProvenance {
-    /// End of the slice that decided it.
-    pub window_end: Stamp,
-    /// The watermark.
-    pub watermark: Stamp,
-    /// The clock in the journal's entry that decided it.
-    pub recorded_at: Stamp,
-    /// History.
-    pub replay: bool,
-    /// 0 for what was known when the slice closed.
-    pub revision: u64,
-    /// Position in the journal.
-    pub position: u64,
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::definition::{Decided, Phase};
 use super::facts::{Cause, Publisher};
-use super::hours::{Hour, REVISED_S, last_of_hour};
+use super::hours::{AlertsEnd, Hour, REVISED_S, last_of_hour};
 use super::mask::Masks;
 use super::series::{Finding, Observation, Series};
 use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account, known};
@@ -92,6 +92,7 @@ impl Ledger {
         self.coverage.set(first.0, slice.0 + 1, context.unread);
         let remembered = horizon + REVISED_S / i64::from(length.0);
         self.coverage.forget(budget.0 + 2 - remembered);
+        self.intake.forget(budget.0 + 2 - remembered);
         let moved = self.observed_from != context.observed_from;
         let observed = match phase {
             Phase::Alerts => moved || self.alerted_unread != context.unread || self.coverage_moved,
@@ -106,6 +107,8 @@ impl Ledger {
             slice,
             settled: if phase.decides_budget() { slice } else { budget },
             end: length.end(slice),
+            intake: &self.intake,
+            unsound: Vec::new(),
             sequences: &mut self.sequences,
             out,
         };
@@ -139,8 +142,12 @@ impl Ledger {
             });
             !account.series.is_empty()
         });
+        if phase == Phase::Alerts && configuration.hours && slice == last_of_hour(slice, length) {
+            AlertsEnd::note(&mut self.accounts, slice);
+        }
         if phase.decides_budget() && configuration.hours && slice == last_of_hour(slice, length) {
-            Hour { configuration, seen, length, slice }.end(&mut self.accounts, &mut self.hours);
+            let alerted = !phase.decides_alerts();
+            Hour { configuration, seen, length, slice, alerted }.end(&mut self.accounts, &mut self.hours);
         }
         self.observed_from = context.observed_from;
         if phase.decides_budget() {
@@ -178,6 +185,8 @@ impl Ledger {
             slice: last,
             settled: last,
             end: length.end(last),
+            intake: &self.intake,
+            unsound: Vec::new(),
             sequences: &mut self.sequences,
             out,
         };

@@ -4,6 +4,7 @@
 
 use super::CloseContext;
 use super::definition::{Configuration, Definition};
+use super::intake::{Intake, Unsound};
 use super::packed::Counts;
 use super::revision::Standing;
 use super::series::{Finding, Observation, Of, Series};
@@ -39,6 +40,9 @@ pub(super) struct Publisher<'a> {
     pub(super) settled: Slice,
     /// The end of the slice that decides.
     pub(super) end: Time,
+    pub(super) intake: &'a Intake,
+    /// Its sums over windows that an event was told of: many budgets have the same window.
+    pub(super) unsound: Vec<((i64, i64), Unsound)>,
     pub(super) sequences: &'a mut BTreeMap<String, u64>,
     pub(super) out: &'a mut Vec<Event>,
 }
@@ -127,6 +131,8 @@ impl Publisher<'_> {
         let position = OutputPosition { index: first.index + self.out.len() as u32, ..first };
         let rule = rule.and_then(|r| self.configuration.services.get(r as usize));
         let budget = series.budget(definition, self.seen, self.settled);
+        let unsound = self.unsound(definition);
+        let contributors = &self.context.contributors;
         let subject: Arc<str> = subject.into();
         let tier = tier.map(usize::from);
         let data = BudgetData {
@@ -144,6 +150,7 @@ impl Publisher<'_> {
                 dashboard_url: rule.and_then(|r| r.dashboard_url.clone()),
                 query: self.query((service, &series.group), definition, tier),
             },
+            top_contributors: contributors.most((service, self.slice), series, definition, self.seen),
             state: self.state(
                 series,
                 (finding, definition.slo.objective),
@@ -159,6 +166,9 @@ impl Publisher<'_> {
                     observed: series.observed(definition.budget(), definition, self.seen, self.settled),
                 },
                 complete: self.context.complete,
+                late_events: unsound.late,
+                dropped_events: unsound.rejected,
+                source_offsets: self.context.source_offsets.clone(),
                 replay: self.replay(),
                 revision: corrections,
                 epoch: self.configuration.epoch,
@@ -184,6 +194,19 @@ impl Publisher<'_> {
         });
     }
 
+    /// How sound the input of the SLO's window was.
+    fn unsound(&mut self, definition: &Definition) -> Unsound {
+        let unit = definition.completed(self.settled);
+        let first = definition.last_slice(definition.first(definition.budget(), unit) - 1).0 + 1;
+        let window = (first, definition.last_slice(unit).0 + 1);
+        if let Some((_, known)) = self.unsound.iter().find(|(known, _)| *known == window) {
+            return *known;
+        }
+        let sum = self.intake.sum(window.0, window.1);
+        self.unsound.push((window, sum));
+        sum
+    }
+
     fn slo(
         &self,
         (service, group): (&Arc<str>, &Option<Arc<str>>),
@@ -200,6 +223,7 @@ impl Publisher<'_> {
             group: group.clone(),
             tier: rule.and_then(|r| r.tier),
             owner: rule.and_then(|r| r.owner.clone()),
+            labels: rule.map(|r| r.labels.clone()).unwrap_or_default(),
             objective: slo.objective.into(),
             target: DecimalText::ratio(slo.objective),
             window: self.window(definition),

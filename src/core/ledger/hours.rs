@@ -45,13 +45,42 @@ pub(super) struct HourEnd {
     policy: u16,
 }
 
+/// How alerts stood at the end of an hour that has not closed yet: where they are decided early, they are further on by then.
+#[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
+pub(super) struct AlertsEnd {
+    /// The last slice of the hour.
+    slice: Slice,
+    firing: Box<[u16]>,
+    frozen: Option<Time>,
+}
+
+impl AlertsEnd {
+    fn of(series: &Series, slice: Slice) -> AlertsEnd {
+        let firing = series.alerts.firing().map(|(tier, _)| tier).collect();
+        AlertsEnd { slice, firing, frozen: series.frozen }
+    }
+
+    /// Takes note of all that is not quiet at the end of the hour whose alerts have just been decided.
+    pub(super) fn note(accounts: &mut BTreeMap<Arc<str>, Account>, slice: Slice) {
+        for series in accounts.values_mut().flat_map(|account| &mut account.series) {
+            if !series.alerts.is_quiet() || series.frozen.is_some() {
+                series.alerted_hours.push(AlertsEnd::of(series, slice));
+            }
+        }
+    }
+}
+
 impl HourEnd {
-    fn of(series: &Series, slice: Slice) -> HourEnd {
+    /// `early`: alerts were decided before. What is not noted of them was quiet.
+    fn of(series: &Series, slice: Slice, early: bool) -> HourEnd {
+        let quiet = AlertsEnd { slice, firing: Box::default(), frozen: None };
+        let noted = || series.alerted_hours.iter().find(|alerts| alerts.slice == slice).cloned();
+        let alerts = if early { noted().unwrap_or(quiet) } else { AlertsEnd::of(series, slice) };
         HourEnd {
             slice,
-            firing: series.alerts.firing().map(|(tier, _)| tier).collect(),
+            firing: alerts.firing,
             exhausted: series.exhausted,
-            frozen: series.frozen,
+            frozen: alerts.frozen,
             policy: series.policy,
         }
     }
@@ -69,6 +98,8 @@ pub(super) struct Hour<'a> {
     pub(super) length: SliceLength,
     /// The last slice closed.
     pub(super) slice: Slice,
+    /// Whether its alerts were decided before it closed.
+    pub(super) alerted: bool,
 }
 
 impl Hour<'_> {
@@ -84,7 +115,8 @@ impl Hour<'_> {
                     }
                 }
                 hours.put(self.row(service, series));
-                series.hours.push(HourEnd::of(series, self.slice));
+                series.hours.push(HourEnd::of(series, self.slice, self.alerted));
+                series.alerted_hours.retain(|alerts| alerts.slice > self.slice);
             }
         }
     }
@@ -95,7 +127,8 @@ impl Hour<'_> {
         // alerts look at more than has closed where they are decided early
         let early = self.configuration.early;
         let sums = early.then(|| series.sums_at(self.slice, self.slice, definition, early));
-        self.told(service, series, definition, &HourEnd::of(series, self.slice), sums.as_ref())
+        let decided = HourEnd::of(series, self.slice, self.alerted);
+        self.told(service, series, definition, &decided, sums.as_ref())
     }
 
     /// How it stood at the end of an earlier hour, with what has come since.
@@ -188,7 +221,8 @@ impl Ledger {
             && std::mem::take(&mut self.hours.moved)
         {
             let seen = Observation { from: self.observed_from, coverage: &self.coverage, masks: &self.masks };
-            let hour = Hour { configuration, seen, length, slice };
+            // a forced cut closes all that alerts have been decided of
+            let hour = Hour { configuration, seen, length, slice, alerted: false };
             for (service, account) in &self.accounts {
                 account.series.iter().for_each(|series| self.hours.put(hour.row(service, series)));
             }

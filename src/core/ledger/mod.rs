@@ -11,6 +11,7 @@
 //! ledger.alert(&context, counted, &mut events)?;    // alerts before the close, where they are decided early
 //! ledger.correct(slice, counted)?;                  // counts of a slice that has closed, or was alerted of
 //! events.push(ledger.gap(&gap, position));           // a slo.data.gap, numbered
+//! ledger.note(slice, late, rejected);               // what was unsound about the input of a slice
 //! ledger.take_hours(cut, below, false);             // rows of the hours that are over, at a cut
 //! ```
 //! `events` must hold all events of the journal record so far and no others: an event's index within its
@@ -18,17 +19,20 @@
 
 mod close;
 mod coded;
+mod contributors;
 mod coverage;
 mod definition;
 mod facts;
 mod history;
 mod hours;
+mod intake;
 mod mask;
 mod packed;
 mod revision;
 mod series;
 mod sums;
 
+pub use contributors::Contributors;
 pub use coverage::SHARES;
 pub use definition::{Configuration, Definition};
 pub use history::History;
@@ -36,6 +40,7 @@ pub use packed::Counts;
 
 use crate::core::burn::{Millionths, Window};
 use crate::core::entry::Configure;
+use crate::core::event::data::TopicOffsets;
 use crate::core::event::{DataGap, Event};
 use crate::core::partial::Verdicts;
 use crate::core::rollup::OutputPosition;
@@ -43,6 +48,7 @@ use crate::core::time::{Slice, SliceLength, Time};
 use coverage::Coverage;
 use definition::{Decided, Phase};
 use hours::Hours;
+use intake::{Intake, Unsound};
 use mask::Masks;
 use serde::{Deserialize, Serialize};
 use series::{Observation, Series};
@@ -73,6 +79,10 @@ pub struct CloseContext {
     pub clock: Time,
     /// The position of the first event in the list that events are added to.
     pub first: OutputPosition,
+    /// How far topics were read by then, where that can be said.
+    pub source_offsets: Option<Arc<[TopicOffsets]>>,
+    /// What brought the bad requests of the slice.
+    pub contributors: Contributors,
 }
 
 /// What was counted for an SLO of a service, or for one of its groups, in one slice.
@@ -149,6 +159,7 @@ pub struct Ledger {
     /// Whether the last slice closed was history.
     in_history: bool,
     coverage: Coverage,
+    intake: Intake,
     /// What was not read of the last slice closed.
     unread: u16,
     /// Whether the coverage of closed slices has changed since.
@@ -362,6 +373,11 @@ impl Ledger {
             let moved = before != u64::from(unread);
             (self.recovered, self.coverage_moved) = (self.recovered || moved, self.coverage_moved || moved);
         }
+    }
+
+    /// Takes note of records of the slice that came after it had closed, and of lines of it that could not be read.
+    pub fn note(&mut self, slice: Slice, late: u64, rejected: u64) {
+        self.intake.add(slice.0, Unsound { late, rejected });
     }
 
     /// Tells that input was lost, or that nothing comes; numbered.

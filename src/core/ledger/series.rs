@@ -9,7 +9,7 @@ mod windows;
 use super::coverage::Coverage;
 use super::definition::{Decided, Definition, Phase};
 use super::history::History;
-use super::hours::HourEnd;
+use super::hours::{AlertsEnd, HourEnd};
 use super::mask::{Mask, Masks};
 use super::packed::Counts;
 use super::revision::{Standing, Told};
@@ -23,7 +23,8 @@ use crate::core::time::{Slice, SliceLength, Time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Units in a block of what the indicator left out: exact enough to be told, and costs next to nothing.
+/// Units in a block of what the indicator left out: exact enough to be told, and costs next to nothing. By unit it would cost as
+/// much as what was counted, for a number that decides nothing.
 const LEFT_OUT_UNITS: i64 = 64;
 
 /// A budget's account.
@@ -73,6 +74,8 @@ pub(super) struct Series {
     pub(super) late: Option<Slice>,
     /// What was decided at the ends of the latest hours, ascending: late counts may still revise their rows.
     pub(super) hours: Vec<HourEnd>,
+    /// How alerts stood at the ends of hours that have not closed, ascending; none where they were quiet.
+    pub(super) alerted_hours: Vec<AlertsEnd>,
 }
 
 /// What a look at a series found, in the order in which it is told.
@@ -164,6 +167,7 @@ impl Series {
             latest: now,
             late: None,
             hours: Vec::new(),
+            alerted_hours: Vec::new(),
         }
     }
 
@@ -484,6 +488,7 @@ impl Series {
         }
         // they were told under the other definition
         self.hours.clear();
+        self.alerted_hours.clear();
         self.sums = Sums::of(&self.history, new, new.completed(Slice(border.0 - 1)));
         self.period = new.period_units().map_or(0, |(first, _)| first);
         self.due_by(new, border);
@@ -513,6 +518,7 @@ impl Series {
             + size_of::<Series>()
             + self.sums.bytes()
             + self.hours.capacity() * size_of::<HourEnd>()
+            + self.alerted_hours.capacity() * size_of::<AlertsEnd>()
     }
 }
 

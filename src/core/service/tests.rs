@@ -36,6 +36,7 @@ fn settings(services: Rules<'_>, slos: &[(&str, &[&str], &str)]) -> Settings {
                 owner: None,
                 runbook_url: None,
                 dashboard_url: None,
+                labels: Default::default(),
             })
             .collect(),
         slos: slos

@@ -216,6 +216,9 @@ fn service(rule: &ServiceRule) -> Value {
             object.insert(key.into(), text.clone().into());
         }
     }
+    if !rule.labels.is_empty() {
+        object.insert("labels".into(), json!(rule.labels));
+    }
     object.into()
 }
 

@@ -6,12 +6,12 @@ use crate::core::settings::{ServiceRule, Settings, Slo, UNMATCHED};
 use crate::shell::config::diagnostic::Problem;
 use crate::shell::exit::CommandError;
 use crate::shell::pipeline::{Pipeline, SILENT, pattern};
-use crate::shell::report::unjudged;
+use crate::shell::report::shown;
 use crate::shell::words::grouped;
 use std::path::Path;
 
-/// Services without an SLO that are told by name; of more only the number is.
-const UNJUDGED_MAX: usize = 20;
+/// Services without an SLO that are told by name, of more only the number is; and budgets that are used up.
+const SHOWN_MAX: usize = 20;
 
 /// Findings: by service rule, by SLO, then what the rollups show.
 ///
@@ -19,21 +19,31 @@ const UNJUDGED_MAX: usize = 20;
 /// If rollups are named and cannot be read. Those of the pipeline need not be there yet.
 pub(super) fn findings(pipeline: &Pipeline, rollups: Option<&Path>) -> Result<Vec<Problem>, CommandError> {
     let mut found = written(&pipeline.settings);
-    let seen = match unjudged(pipeline, rollups) {
-        Ok(seen) => seen,
+    let shown = match shown(pipeline, rollups) {
+        Ok(shown) => shown,
         Err(_) if rollups.is_none() => return Ok(found),
         Err(error) => return Err(error),
     };
-    for (service, requests) in seen.iter().take(UNJUDGED_MAX) {
+    let seen = shown.unjudged;
+    for (service, requests) in seen.iter().take(SHOWN_MAX) {
         let message =
             format!("service {service} was seen with {} requests, and no SLO is for it", grouped(*requests));
         found.push(finding(message, "add an SLO for it, or take it into one by its pattern"));
     }
-    if seen.len() > UNJUDGED_MAX {
-        let more = seen.len() - UNJUDGED_MAX;
+    if seen.len() > SHOWN_MAX {
+        let more = seen.len() - SHOWN_MAX;
         found.push(finding(
             format!("{more} more services were seen, and no SLO is for them"),
             "see `ninetail report`",
+        ));
+    }
+    for (service, budget) in shown.exhausted.iter().take(SHOWN_MAX) {
+        let Some(rate) = budget.window.rate(budget.objective) else { continue };
+        let group = budget.group.as_ref().map_or(String::new(), |group| format!(" for {group}"));
+        let (slo, objective) = (&budget.slo, budget.objective);
+        found.push(finding(
+            format!("{slo} of {service}{group} is missed: its budget burns at {rate} times the rate that would last"),
+            &format!("an objective of {objective} % is more than it holds: what it is for comes first, or a lower one"),
         ));
     }
     Ok(found)

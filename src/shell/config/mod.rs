@@ -11,6 +11,7 @@ pub mod policy;
 pub mod read;
 pub mod receivers;
 pub mod scalar;
+pub mod service;
 pub mod line_test;
 pub mod slo_entry;
 pub mod window;
@@ -31,6 +32,7 @@ pub use line_test::{ExpectFile, TestFile};
 pub use policy::{CreditFile, PolicyFile, PolicyTierFile, SlaFile};
 pub use receivers::{AlertmanagerFile, AuthFile, HttpTlsFile, ModeFile, Several, WebhookFile};
 pub use scalar::{At, DecimalText, DurationText, OneOrMany, PredicateText, SizeText};
+pub use service::{ServiceFile, ServiceMapFile, ServiceTierFile};
 pub use slo_entry::{OpenSloFile, PresetFile, SloEntryFile};
 pub use window::{BudgetingFile, CalendarFile, WindowFile};
 
@@ -54,6 +56,8 @@ pub struct PipelineFile {
     /// Rules that name a record's service; the first match wins, nothing matches = `__unmatched__`.
     /// Default: one rule by the format's own key (`{target_group}` for `aws_alb`).
     pub services: Option<Vec<At<ServiceFile>>>,
+    /// What the tiers of services stand for at this site, in place of what they stand for by default.
+    pub service_tiers: Option<Vec<At<ServiceTierFile>>>,
     /// Service level objectives.
     pub slos: At<Vec<At<SloEntryFile>>>,
     /// Burn-rate alerts of every SLO that has none of its own. Default: `workbook`.
@@ -224,46 +228,6 @@ impl SaslMechanism {
             SaslMechanism::ScramSha512 => "SCRAM-SHA-512",
         }
     }
-}
-
-/// A rule that names services.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Service")]
-pub struct ServiceFile {
-    /// The service's name. `{field}` and `{capture}` are filled in; an absent field = no match. With `map` it may
-    /// be left out, or hold `{map}` and text around it.
-    pub name: Option<At<String>>,
-    /// CEL predicate that must hold; unknown is false.
-    pub when: Option<At<PredicateText>>,
-    /// Regular expressions by field, all of which must match; named groups become captures.
-    #[serde(rename = "match")]
-    pub matches: Option<BTreeMap<String, At<String>>>,
-    /// A table from the values of a field to services; a value that is not in it = no match.
-    pub map: Option<At<ServiceMapFile>>,
-    /// Service tier, 1 the most critical. It gives to SLOs that leave them open: tier 1 an objective of 99.99, tier 2
-    /// 99.9, tier 3 99.5, tier 4 99; and tier 3 the alerts `tickets`, tier 4 `none` (it is measured and alerts nobody).
-    #[schemars(range(min = 1, max = 9))]
-    pub tier: Option<At<u8>>,
-    /// Team that owns it.
-    pub owner: Option<String>,
-    /// Where its runbook lies.
-    pub runbook_url: Option<String>,
-    /// Where its dashboard lies.
-    pub dashboard_url: Option<String>,
-}
-
-/// A table from the values of a field to services, which are named services.
-#[derive(Clone, Deserialize, JsonSchema, Debug)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "ServiceMap")]
-pub struct ServiceMapFile {
-    /// The field whose value is looked up, as it stands in the record.
-    pub field: At<String>,
-    /// Service by value.
-    pub values: Option<BTreeMap<String, At<String>>>,
-    /// File of more: one `value,service` a line; blank lines and those that begin with `#` are passed over.
-    pub file: Option<At<String>>,
 }
 
 /// Route templating: a preset or a list of rules.

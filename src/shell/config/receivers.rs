@@ -35,8 +35,8 @@ pub struct AlertmanagerFile {
     /// Time between two reports of an alert that fires; it ends by itself after four without one.
     /// Default: 1m.
     pub resend_every: Option<At<DurationText>>,
-    /// Labels of every alert, beside its own: alertname, pipeline, service, slo, tier, owner, severity, rule,
-    /// long and short.
+    /// Labels of every alert, beside its own: alertname, pipeline, service, slo, group, tier, owner, severity, rule,
+    /// long and short. Those of its service win over them.
     pub labels: Option<BTreeMap<String, At<String>>>,
     /// How long a request may take. Default: 10s.
     pub timeout: Option<At<DurationText>>,

@@ -113,6 +113,13 @@ impl<'a> Choice<'a> {
     }
 }
 
+/// Whether the name is a preset's, or `none`; it is told if not.
+pub(super) fn is_preset(name: &At<String>, checker: &mut Checker) -> bool {
+    let problems = checker.problems.len();
+    Choice::preset(name, checker);
+    checker.problems.len() == problems
+}
+
 /// How far alerts wait behind the partition that is furthest ahead, seconds, where they have a watermark of their own.
 pub(super) fn lateness(
     written: Option<&At<AlertsFile>>,

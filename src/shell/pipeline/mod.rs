@@ -10,6 +10,7 @@ mod dimensions;
 mod exclusions;
 mod indicators;
 mod kafka;
+mod labels;
 mod load;
 mod policies;
 mod presets;

@@ -2,6 +2,7 @@
 //!
 //! Invariant: names are unique, addresses are HTTP and hold no secret, and labels are none of an alert's own.
 
+use super::labels;
 use super::load::{Checker, meant};
 use crate::core::event::KINDS;
 use crate::edges::sink::delivery::{Auth, HttpTarget, Receiver, Speaks};
@@ -11,21 +12,6 @@ use crate::shell::config::{
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// Labels that every alert has of its own.
-const OWN_LABELS: [&str; 11] = [
-    "alertname",
-    "pipeline",
-    "service",
-    "slo",
-    "group",
-    "tier",
-    "owner",
-    "severity",
-    "rule",
-    "long",
-    "short",
-];
 
 impl From<ModeFile> for Mode {
     fn from(mode: ModeFile) -> Mode {
@@ -67,21 +53,7 @@ fn alertmanager(written: &AlertmanagerFile, number: usize, checker: &mut Checker
     {
         checker.error(&text.span, format!("`{}` is out of range: 1s to 1h", &***text));
     }
-    let mut labels = BTreeMap::new();
-    for (name, value) in written.labels.iter().flatten() {
-        let letter = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(letter) {
-            checker.error_hint(
-                &value.span,
-                format!("`{name}` cannot name a label"),
-                "use letters, digits and underscores, no digit first",
-            );
-        }
-        if OWN_LABELS.contains(&name.as_str()) {
-            checker.error(&value.span, format!("`{name}` is a label that every alert has of its own"));
-        }
-        labels.insert(name.clone(), value.value.clone());
-    }
+    let labels = labels::read(written.labels.as_ref(), checker);
     let mut http =
         target(&written.url, written.timeout.as_ref(), written.tls.as_ref(), written.auth.as_ref(), checker);
     let base = http.url.trim_end_matches('/');

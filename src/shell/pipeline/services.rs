@@ -2,6 +2,7 @@
 
 use super::load::Checker;
 use super::written::WrittenSlo;
+use super::{labels, tiers};
 use crate::core::format::{by_name, preset};
 use crate::core::record::Labels;
 use crate::core::service::{Classifier, Place};
@@ -16,6 +17,10 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
     };
     let mut rules: Vec<ServiceRule> = Vec::new();
     for service in written {
+        let mut labels = tiers::labels(file, service.tier.as_ref().map(|tier| tier.value));
+        labels.extend(labels::read(service.labels.as_ref(), checker));
+        // an empty label is none, and takes its tier's away
+        labels.retain(|_, value| !value.is_empty());
         let map = service.map.as_ref().map(|map| service_map(map, checker));
         let unnamed = At { value: "{map}".to_string(), span: service.span.clone() };
         let name = service.name.as_ref().unwrap_or(&unnamed);
@@ -65,6 +70,7 @@ pub(super) fn build(file: &PipelineFile, checker: &mut Checker) -> Vec<ServiceRu
             owner: service.owner.clone(),
             runbook_url: service.runbook_url.clone(),
             dashboard_url: service.dashboard_url.clone(),
+            labels,
         });
     }
     rules
@@ -129,6 +135,7 @@ fn rule(name: &str) -> ServiceRule {
         owner: None,
         runbook_url: None,
         dashboard_url: None,
+        labels: BTreeMap::new(),
     }
 }
 

@@ -31,9 +31,13 @@ services:                                   # first match wins
     owner: payments
     runbook_url: https://runbooks.example.com/checkout
     dashboard_url: https://dashboards.example.com/checkout
+    labels: { channel: payments, pager: "" }
   - name: "team-{team}"
     match: { path: '^/(?<team>[a-z]+)/' }
   - name: "{target_group}"
+service_tiers:                              # what a tier stands for here
+  - { tier: 1, labels: { pager: primary, channel: sre, region: eu } }
+  - { tier: 5, objective: 98, alerts: tickets }
 slos:
   - name: availability
     service: "*"
@@ -99,6 +103,9 @@ fn the_example_is_read_whole() {
         settings.services[0].dashboard_url.as_deref(),
         Some("https://dashboards.example.com/checkout")
     );
+    let labels = [("channel", "payments"), ("region", "eu")].map(|(k, v)| (k.to_string(), v.to_string()));
+    assert_eq!(settings.services[0].labels, BTreeMap::from(labels));
+    assert!(settings.services[1].labels.is_empty());
     let [alertmanager, hooks, local] = &pipeline.sinks.receivers[..] else { panic!("three receivers") };
     assert_eq!(alertmanager.http.url, "https://alertmanager.example.com/api/v2/alerts");
     assert_eq!(alertmanager.http.ca_file.as_deref(), Some(Path::new("/etc/ninetail/ca.pem")));
@@ -138,6 +145,27 @@ const WRONG: &[(&str, &str, &str, &[&str])] = &[
     ),
     ("- name: availability", "- openslo: x.yaml", "service: \"*\"", &["unknown key `service`"]),
     ("version: 1", "version: 2", "2\nname", &["version 2"]),
+    (
+        "channel: payments",
+        "9channel: payments",
+        "payments, pager",
+        &["`9channel` cannot name a label", "no digit first"],
+    ),
+    ("channel: payments", "my-channel: payments", "payments, pager", &["`my-channel` cannot name a label"]),
+    ("channel: payments", "__channel: payments", "payments, pager", &["two underscores are reserved"]),
+    (
+        "channel: payments",
+        "tier: payments",
+        "payments, pager",
+        &["a label that every alert has of its own", "alertname"],
+    ),
+    ("region: eu", "severity: eu", "eu } }", &["`severity` is a label that every alert has"]),
+    ("region: eu", "region: \"a\\nb\"", "\"a\\nb", &["more than one line"]),
+    ("tier: 5, objective: 98", "tier: 10, objective: 98", "10,", &["`10` is no tier: 1 to 9"]),
+    ("tier: 5, objective: 98", "tier: 1, objective: 98", "1, objective", &["tier 1 is written twice"]),
+    ("objective: 98", "objective: 100", "100, alerts", &["leaves no error budget"]),
+    ("alerts: tickets", "alerts: ticket", "ticket }", &["unknown alerts `ticket`", "tickets"]),
+    ("alerts: tickets", "alert: tickets", "alert: tickets", &["unknown key `alert`"]),
     ("version: 1", "version: one", "one\n", &["not a valid"]),
     ("name: edge ", "name: Edge ", "Edge ", &["`Edge` cannot name a pipeline", "lower-case"]),
     ("objective: 99.95", "objective: 100", "100\n", &["leaves no error budget"]),

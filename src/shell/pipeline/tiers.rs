@@ -6,35 +6,78 @@
 
 use super::load::Checker;
 use super::written::WrittenSlo;
+use super::{alerts, labels, slos};
 use crate::core::service::selects;
 use crate::core::settings::ServiceRule;
 use crate::shell::config::{AlertsFile, At, DecimalText, OneOrMany, PipelineFile};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a tier gives to SLOs that leave it open.
+#[derive(Clone)]
 struct Defaults {
     tier: u8,
     /// Objective, percent.
-    objective: &'static str,
-    /// Preset of alerts in place of the workbook's: `tickets` wakes nobody, `none` tells nobody.
-    alerts: Option<&'static str>,
+    objective: Option<String>,
+    /// Preset of alerts: `tickets` wakes nobody, `none` tells nobody.
+    alerts: Option<String>,
+    /// Whether it is these whatever the pipeline's alerts are, and not in place of the workbook's alone.
+    firm: bool,
 }
 
-/// The table. The texts of `tier:` and `objective:` in the schema say the same.
-const TIERS: [Defaults; 4] = [
-    Defaults { tier: 1, objective: "99.99", alerts: None },
-    Defaults { tier: 2, objective: "99.9", alerts: None },
-    Defaults { tier: 3, objective: "99.5", alerts: Some("tickets") },
-    Defaults { tier: 4, objective: "99", alerts: Some("none") },
-];
+/// The table: tier, objective, alerts. The texts of `tier:` and `objective:` in the schema say the same.
+const TIERS: [(u8, &str, Option<&str>); 4] =
+    [(1, "99.99", None), (2, "99.9", None), (3, "99.5", Some("tickets")), (SILENT, "99", Some("none"))];
 
 /// The tier that is measured and never alerts, unless an SLO says so itself.
 pub(in crate::shell) const SILENT: u8 = 4;
 
 /// What an SLO says for some of its services: None where it keeps what is written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 struct Filled {
-    objective: Option<&'static str>,
-    alerts: Option<&'static str>,
+    objective: Option<String>,
+    alerts: Option<String>,
+}
+
+/// The labels that a tier gives to its services. What is wrong with them is told by [`fill`].
+pub(super) fn labels(file: &PipelineFile, tier: Option<u8>) -> BTreeMap<String, String> {
+    let written = file.service_tiers.iter().flatten().find(|written| Some(written.tier.value) == tier);
+    let labels = written.and_then(|written| written.labels.as_ref()).into_iter().flatten();
+    labels.map(|(name, value)| (name.clone(), value.value.clone())).collect()
+}
+
+/// The table, with what the file says in its place.
+fn table(file: &PipelineFile, checker: &mut Checker) -> Vec<Defaults> {
+    let known = |&(tier, objective, alerts): &(u8, &str, Option<&str>)| Defaults {
+        tier,
+        objective: Some(objective.into()),
+        alerts: alerts.map(str::to_owned),
+        firm: tier == SILENT,
+    };
+    let mut table: Vec<Defaults> = TIERS.iter().map(known).collect();
+    let mut seen = BTreeSet::new();
+    for written in file.service_tiers.iter().flatten() {
+        let tier = &written.tier;
+        if !(1..=9).contains(&tier.value) {
+            checker.error(&tier.span, format!("`{}` is no tier: 1 to 9, 1 the most critical", tier.value));
+        }
+        if !seen.insert(tier.value) {
+            checker.error(&tier.span, format!("tier {} is written twice", tier.value));
+        }
+        labels::read(written.labels.as_ref(), checker);
+        let mut of_tier = match table.iter().position(|d| d.tier == tier.value) {
+            Some(i) => table.remove(i),
+            None => Defaults { tier: tier.value, objective: None, alerts: None, firm: false },
+        };
+        if let Some(objective) = written.objective.as_ref().filter(|o| slos::objective(o, checker).is_some())
+        {
+            of_tier.objective = Some(objective.value.0.clone());
+        }
+        if let Some(alerts) = written.alerts.as_ref().filter(|name| alerts::is_preset(name, checker)) {
+            (of_tier.alerts, of_tier.firm) = (Some(alerts.value.clone()), true);
+        }
+        table.push(of_tier);
+    }
+    table
 }
 
 /// Every SLO with what the tiers of its services give it.
@@ -45,13 +88,14 @@ pub(super) fn fill(
     checker: &mut Checker,
 ) -> Vec<WrittenSlo> {
     let common = file.alerts.as_ref().map(|alerts| &alerts.value);
-    slos.into_iter().flat_map(|slo| divide(slo, common, services, checker)).collect()
+    let table = table(file, checker);
+    slos.into_iter().flat_map(|slo| divide(slo, (&table, common), services, checker)).collect()
 }
 
 /// One SLO as as many as its services need.
 fn divide(
     slo: WrittenSlo,
-    common: Option<&AlertsFile>,
+    (table, common): (&[Defaults], Option<&AlertsFile>),
     services: &[ServiceRule],
     checker: &mut Checker,
 ) -> Vec<WrittenSlo> {
@@ -67,12 +111,13 @@ fn divide(
         if new.is_empty() {
             continue;
         }
-        let defaults = TIERS.iter().find(|d| Some(d.tier) == rule.tier);
-        if is_open && defaults.is_none() {
+        let defaults = table.iter().find(|d| Some(d.tier) == rule.tier);
+        let objective = defaults.and_then(|d| d.objective.clone());
+        if is_open && objective.is_none() {
             without.push(rule.name.clone());
         }
         let filled = Filled {
-            objective: defaults.filter(|_| is_open).map(|d| d.objective),
+            objective: objective.filter(|_| is_open),
             alerts: defaults.filter(|_| slo.slo.alerts.is_none()).and_then(|d| alerts(d, common)),
         };
         match parts.last_mut() {
@@ -111,7 +156,7 @@ fn not_in(parts: &[(Filled, Vec<String>)], selectors: Vec<String>) -> Vec<String
 }
 
 /// The alerts of a tier, beside those that the pipeline has in common.
-fn alerts(defaults: &Defaults, common: Option<&AlertsFile>) -> Option<&'static str> {
+fn alerts(defaults: &Defaults, common: Option<&AlertsFile>) -> Option<String> {
     let replaceable = match common {
         None => true,
         // tickets are the workbook's, so they stand in for it alone
@@ -121,7 +166,7 @@ fn alerts(defaults: &Defaults, common: Option<&AlertsFile>) -> Option<&'static s
             block.tiers.is_none() && block.preset.as_ref().is_none_or(|name| name.value == "workbook")
         }
     };
-    defaults.alerts.filter(|_| defaults.tier == SILENT || replaceable)
+    defaults.alerts.clone().filter(|_| defaults.firm || replaceable)
 }
 
 /// Tells of services that are left without an objective.
@@ -144,10 +189,10 @@ fn part(slo: &WrittenSlo, filled: Filled, selectors: Vec<String>) -> WrittenSlo 
     let place = slo.slo.service.as_ref().map_or(&slo.slo.name.span, |s| &s.span);
     part.value.service = Some(At { value: OneOrMany::many(selectors), span: place.clone() });
     if let Some(objective) = filled.objective {
-        part.value.objective = Some(part.name.with(DecimalText(objective.into())));
+        part.value.objective = Some(part.name.with(DecimalText(objective)));
     }
     if let Some(alerts) = filled.alerts {
-        part.value.alerts = Some(part.name.with(AlertsFile::Preset(alerts.into())));
+        part.value.alerts = Some(part.name.with(AlertsFile::Preset(alerts)));
     }
     WrittenSlo { file: slo.file.clone(), slo: part }
 }
@@ -239,6 +284,31 @@ services:
         let said =
             Pipeline::parse(Path::new("p.yaml"), &text, HashMap::new()).expect_err("nothing").to_string();
         assert!(said.contains("gives it one for `shop-*`"), "{said}");
+    }
+
+    #[test]
+    fn what_the_file_says_of_a_tier_stands_in_place_of_the_table() {
+        let tiers = "service_tiers: [{ tier: 1, objective: 99.5, alerts: handbook }, { tier: 3, objective: 98 }, { tier: 4, alerts: tickets }]\n";
+        let got =
+            load(&format!("{tiers}slos: [{{ name: a, service: [checkout, search, team-*, lab], {GOOD} }}]"));
+        let want = [
+            "a checkout 99.5 | page-1h page-6h ticket-3d".to_string(),
+            format!("a search team-red 99.9 | {WORKBOOK}"),
+            format!("a team-* 98 | {TICKETS}"),
+            format!("a lab 99 | {TICKETS}"),
+        ];
+        assert_eq!(got.expect("valid"), want);
+        // alerts that are written for a tier win over those of the pipeline, the table's `tickets` do not
+        let common = "alerts: [{ severity: page, factor: 10, long: 2h, short: 10m }]\n";
+        let slos = format!("slos: [{{ name: a, service: [checkout, team-*], objective: 99.95, {GOOD} }}]");
+        let want = ["a checkout 99.95 | page-1h page-6h ticket-3d", "a team-* 99.95 | page-2h"];
+        assert_eq!(load(&format!("{tiers}{common}{slos}")).expect("valid"), want);
+        // a tier beyond the table has what is written of it
+        let own = "service_tiers: [{ tier: 7, objective: 97.5 }]\n";
+        let text =
+            format!("{HEAD}{own}slos: [{{ name: a, service: lab, {GOOD} }}]").replace("tier: 4", "tier: 7");
+        let pipeline = Pipeline::parse(Path::new("p.yaml"), &text, HashMap::new()).expect("valid");
+        assert_eq!(pipeline.settings.slos[0].objective.to_string(), "97.5");
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Report {
         let slices = slices(question.slice, since, question.until);
         let mut notes = Vec::new();
         let mut slos = Vec::new();
-        let mut older = 0;
+        let (mut older, mut silent_first) = (0, 0);
         for (service, by_slo) in &sums.slos {
             for (slo, generations) in by_slo {
                 let Some((number, generation)) = newest(generations) else { continue };
@@ -121,6 +121,7 @@ impl Report {
                 for (group, sum) in generation.sums() {
                     let units = (sum.by_slices && settings.is_some())
                         .then(|| Units::new(question, since, sum, settings, &sums.quality));
+                    silent_first += usize::from(units.as_ref().is_some_and(|units| units.silent > 0));
                     let figures = SloFigures::new(
                         (service, slo, number),
                         sum,
@@ -134,6 +135,11 @@ impl Report {
         if older > 0 {
             notes.push(format!(
                 "{older} SLOs had another definition (indicator or window) in this range: only the newest counts"
+            ));
+        }
+        if silent_first > 0 {
+            notes.push(format!(
+                "{silent_first} budgets count slices without requests from their first request in this range on: budget_1h tells of none before it"
             ));
         }
         for (name, reason, windows) in question.excluded.iter().flat_map(|excluded| excluded.reasons()) {

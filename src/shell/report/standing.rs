@@ -2,7 +2,7 @@
 
 use super::Request;
 use super::figures::slices;
-use super::sums::{Question, SloSum, newest};
+use super::sums::{Question, SloSum, Sums, newest};
 use super::units::Units;
 use crate::core::burn::Window;
 use crate::core::decimal::Decimal;
@@ -43,6 +43,15 @@ pub(in crate::shell) struct Standings {
     pub(in crate::shell) slos: Vec<Standing>,
 }
 
+/// What rollups show of a pipeline's SLOs.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(in crate::shell) struct Shown {
+    /// Services that no SLO is for, with their requests, most first.
+    pub(in crate::shell) unjudged: Vec<(String, u64)>,
+    /// Budgets that are used up, by service.
+    pub(in crate::shell) exhausted: Vec<(String, Standing)>,
+}
+
 /// The budgets of a service, as the pipeline's SLOs have them, at the end of the newest slice that ends by `until`.
 ///
 /// # Errors
@@ -55,6 +64,15 @@ pub(in crate::shell) fn standings(
 ) -> Result<Standings, CommandError> {
     let (_, question, sums) = Request::of(Some(pipeline.clone()), rollups, None, until)?.sums()?;
     let since = sums.first.unwrap_or(question.since).max(question.since);
+    Ok(Standings {
+        until: question.until,
+        slices: slices(question.slice, since, question.until),
+        complete: sums.quality.complete(),
+        slos: of_service(service, (&question, &sums, since)),
+    })
+}
+
+fn of_service(service: &str, (question, sums, since): (&Question, &Sums, Time)) -> Vec<Standing> {
     let names: BTreeSet<&str> = question.slos.iter().map(|slo| &*slo.name).collect();
     let of_slo = |slo: &str| {
         let Some((settings, window_s)) = question.configured(service, slo) else { return Vec::new() };
@@ -64,8 +82,8 @@ pub(in crate::shell) fn standings(
         // rows of an SLO as it was before it had groups, or when it had some, are none of it as it is now
         let counted = counted.filter(|(group, _)| group.is_some() == settings.per.is_some());
         let window = |sum: &SloSum| match sum.by_slices {
-            true => Units::new(&question, since, sum, Some(settings), &sums.quality).window(sum),
-            false => whole(&question, since, sum),
+            true => Units::new(question, since, sum, Some(settings), &sums.quality).window(sum),
+            false => whole(question, since, sum),
         };
         let mut windows: Vec<(Option<&str>, Window)> =
             counted.map(|(group, sum)| (group, window(sum))).collect();
@@ -87,29 +105,27 @@ pub(in crate::shell) fn standings(
         };
         windows.into_iter().map(standing).collect()
     };
-    Ok(Standings {
-        until: question.until,
-        slices: slices(question.slice, since, question.until),
-        complete: sums.quality.complete(),
-        slos: names.into_iter().flat_map(of_slo).collect(),
-    })
+    names.into_iter().flat_map(of_slo).collect()
 }
 
-/// Services of the rollups that no SLO of the pipeline is for, with their requests, most first.
+/// What rollups show of a pipeline's SLOs at the end of their newest slice.
 ///
 /// # Errors
 /// If the rollups cannot be read, or hold no slice of the pipeline.
-pub(in crate::shell) fn unjudged(
-    pipeline: &Pipeline,
-    rollups: Option<&Path>,
-) -> Result<Vec<(String, u64)>, CommandError> {
-    let (_, _, sums) = Request::of(Some(pipeline.clone()), rollups, None, None)?.sums()?;
+pub(in crate::shell) fn shown(pipeline: &Pipeline, rollups: Option<&Path>) -> Result<Shown, CommandError> {
+    let (_, question, sums) = Request::of(Some(pipeline.clone()), rollups, None, None)?.sums()?;
     let judged =
         |name: &str| pipeline.settings.slos.iter().flat_map(|slo| &slo.services).any(|s| selects(s, name));
     let services = sums.services.iter().filter(|(name, _)| !judged(name));
     let mut services: Vec<(String, u64)> = services.map(|(name, s)| (name.clone(), s.requests)).collect();
     services.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    Ok(services)
+    let since = sums.first.unwrap_or(question.since).max(question.since);
+    let budgets = sums.slos.keys().flat_map(|service| {
+        let standings = of_service(service, (&question, &sums, since));
+        standings.into_iter().map(|standing| (service.clone(), standing))
+    });
+    let exhausted = budgets.filter(|(_, budget)| budget.window.is_exhausted(budget.objective)).collect();
+    Ok(Shown { unjudged: services, exhausted })
 }
 
 /// The SLO's whole window, of which the slices from `since` were seen.

@@ -39,6 +39,8 @@ pub(super) struct Question {
     pub(super) series: bool,
     /// What the rollups tell of SLOs that no pipeline has.
     pub(super) told: Arc<Told>,
+    /// What they tell of the hour before the range, where slices without a request count.
+    pub(super) before: Arc<Told>,
 }
 
 impl Question {
@@ -107,6 +109,8 @@ pub(super) struct SloSum {
     windows: Arc<[(Time, Time)]>,
     /// What the budgeting method weighs as one, seconds.
     unit_s: u64,
+    /// It had a budget as the range began: slices without a request count from there on.
+    pub(super) had_budget: bool,
     /// In each of [`BURN_WINDOWS`].
     pub(super) burn: [Counts; BURN_WINDOWS.len()],
     /// By the start of the slice, where the question asks for them or slices are weighed.
@@ -128,6 +132,7 @@ impl SloSum {
             maintenance: Counts::default(),
             windows: Arc::new([]),
             unit_s: 1,
+            had_budget: false,
             burn: Default::default(),
             series: BTreeMap::new(),
         }
@@ -150,6 +155,9 @@ impl SloSum {
                 newest,
                 windows,
                 unit_s: u64::from(unit_s.max(question.slice.0)),
+                // the table does not tell groups apart here: theirs begin with their first request
+                had_budget: row.group.is_none()
+                    && question.before.knows(row.service, row.slo, question.since),
                 ..SloSum::blank(slo.objective, overridden.unwrap_or(window_s))
             };
         }
@@ -391,6 +399,7 @@ mod tests {
             window_override_s: None,
             series: false,
             told: Arc::default(),
+            before: Arc::default(),
         }
     }
 

@@ -5,7 +5,8 @@ use crate::core::decimal::Decimal;
 use crate::core::entry::Takeover;
 use crate::core::histogram::Histogram;
 use crate::core::position::Partition;
-use crate::core::rollup::{Cut, QualityRow, RequestsRow, SliRow};
+use crate::core::rollup::{BudgetRow, Cut, QualityRow, RequestsRow, SliRow};
+use crate::core::settings::{Budgeting, SliceTest, Slo};
 use crate::core::time::Slice;
 use crate::edges::sink::Owner;
 use crate::edges::sink::parquet::RollupSink;
@@ -141,6 +142,78 @@ fn the_newest_window_over_journals_and_revisions() {
     let web = &report.services["web"];
     assert_eq!((web.requests, web.status_5xx, web.client.count, web.upstream.count), (200, 3, 200, 0));
     assert_eq!((web.client.min_us, web.upstream.quantiles_us), (Some(0), [None; 3]));
+}
+
+/// How a budget stood at the end of an hour, as far as reports look at it.
+fn hour(until: Time, slo: &str) -> BudgetRow {
+    BudgetRow {
+        service: "web".into(),
+        slo: slo.into(),
+        group: None,
+        slice_start: until.plus_seconds(-3_600),
+        revision: 0,
+        until,
+        generation: 1,
+        objective: Decimal::parse("99").expect("a decimal"),
+        budgeting: Budgeting::default(),
+        calendar: None,
+        window_start: until.plus_seconds(-86_400),
+        window_end: until,
+        good: 1,
+        bad: 0,
+        slices: 1,
+        seen: 1,
+        read: 1,
+        allowed: None,
+        consumed: 0,
+        remaining: None,
+        consumed_ratio: None,
+        remaining_ratio: None,
+        burns: Box::default(),
+        firing: Box::default(),
+        exhausted_since: None,
+        frozen_since: None,
+        policy: None,
+    }
+}
+
+#[test]
+fn slices_without_requests_count_from_the_range_on_where_the_budget_is_older() {
+    // three minutes without a request were read, then comes one with ten
+    let busy = SliceTest::Requests { at_least: 10, at_most: None };
+    let budgeting = Budgeting::Timeslices { slice_s: 60, test: busy };
+    let slo = Slo { name: "availability".into(), services: vec!["web".into()], budgeting, ..Slo::default() };
+    let since = time("2026-01-05T09:00:00Z");
+    for (told, bad, noted) in [
+        (vec![], 0, true),
+        (vec![hour(since, "availability")], 3, false),
+        (vec![hour(since, "latency")], 0, true),
+        // it had left before
+        (vec![hour(since.plus_seconds(-3_600), "availability")], 0, true),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut written = sink(dir.path(), "edge", "0123456789abcdef");
+        for (number, minute) in (1..).zip(0..4) {
+            let mut cut = cut(number, since.plus_seconds(minute * 60), 0, (10, 0));
+            if minute < 3 {
+                (cut.requests, cut.slis) = (Vec::new(), Vec::new());
+            }
+            cut.budgets = if minute == 0 { told.clone() } else { Vec::new() };
+            written.write(&cut).expect("writes");
+        }
+        let mut asked = request(dir.path());
+        (asked.since, asked.configured, asked.slos) = (Some(since), true, vec![slo.clone()].into());
+        let report = asked.report().expect("a report");
+        let [figures] = &report.slos[..] else { panic!("{report:?}") };
+        let percent = if bad == 3 { "25.00" } else { "100.00" };
+        assert_eq!(figures.sli.as_deref(), Some(percent), "{told:?}");
+        assert_eq!(
+            report.notes.iter().any(|note| note.contains("without requests")),
+            noted,
+            "{:?}",
+            report.notes
+        );
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What the table of hours tells of SLOs where no pipeline file is given: whose windows are a calendar's, and whose budgets
-//! are weighed by slices.
+//! What the table of hours tells of SLOs: where no pipeline file is given, whose windows are a calendar's, and whose budgets
+//! are weighed by slices; and which budgets there were as a range begins.
 //!
 //! Invariant: of each SLO the newest row that tells of an instant no later than the report's end decides, of the highest revision.
 
@@ -66,6 +66,11 @@ impl Told {
     /// Whether the SLO's budget is weighed by slices.
     pub(super) fn by_slices(&self, service: &str, slo: &str) -> bool {
         self.row(service, slo).is_some_and(|row| row.by_slices)
+    }
+
+    /// Whether the SLO had a budget in the hour before that: a row for each hour goes on while it has one, without requests too.
+    pub(super) fn knows(&self, service: &str, slo: &str, before: Time) -> bool {
+        self.row(service, slo).is_some_and(|row| row.newest.0 > before.plus_seconds(-3_600))
     }
 
     /// When the calendar's period begins that the instant before `until` lies in, if the window is a calendar's.

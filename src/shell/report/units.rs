@@ -1,7 +1,7 @@
 //! The counts of an SLO by what its budgeting method weighs as one: requests of slices, or slices of its own length.
 //!
-//! Invariant: as the engine weighs them. A unit counts once it is over; one without requests counts as the SLO says,
-//! from the first request of the range on and where it was read.
+//! Invariant: as the engine weighs them. A unit counts once it is over; one without requests counts as the SLO says, where it
+//! was read: from the first request on, or from the beginning of the range where the budget is older.
 
 use super::quality::QualitySum;
 use super::sums::{Counts, Question, SloSum};
@@ -24,6 +24,8 @@ pub(super) struct Units {
     pub(super) counts: Vec<(u64, Counts)>,
     /// Those that an exclusion window touches, ascending: they count for nobody.
     excluded: Vec<u64>,
+    /// Those before the first request, where nothing says whether they count.
+    pub(super) silent: u64,
 }
 
 impl Units {
@@ -53,7 +55,9 @@ impl Units {
         }
         let is_excluded =
             |at: i64| sum.is_excluded(length.start(Slice(at * slices_each)), u64::from(length_s));
-        let begun = requests.keys().next().copied().unwrap_or(end).max(first);
+        let heard = requests.keys().next().copied().unwrap_or(end).max(first);
+        let begun = if sum.had_budget && !requests.is_empty() { first } else { heard };
+        let counts_empty = slo.and_then(budgeting::empty).is_some();
         let weighed = |at: i64| {
             let held = requests.get(&at).copied().unwrap_or_default();
             let (good, bad) = budgeting::weigh(&method, held.good, held.bad);
@@ -73,6 +77,7 @@ impl Units {
             whole: budgeting::whole(&method),
             count: u64::try_from(end - first).unwrap_or(0),
             excluded: (first..end).filter(|at| is_excluded(*at)).map(|at| (at - first) as u64).collect(),
+            silent: if counts_empty { u64::try_from(begun - first).unwrap_or(0) } else { 0 },
             counts: numbered.filter(|(_, counts)| *counts != Counts::default()).collect(),
         }
     }

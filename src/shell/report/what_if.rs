@@ -278,6 +278,7 @@ mod tests {
             excluded: None,
             window_override_s: None,
             series: true,
+            before: Arc::default(),
             told: Arc::default(),
         };
         let mut sum = SloSum::blank(Decimal::parse("99.9").expect("a decimal"), 2 * 86_400);

@@ -254,6 +254,8 @@ fn identity(event: &Value, more: &BTreeMap<String, String>) -> BTreeMap<String, 
         ("short", text(&data["burn"]["short"]["window"])),
     ];
     let mut labels = more.clone();
+    let of_service = data["slo"]["labels"].as_object().into_iter().flatten();
+    labels.extend(of_service.map(|(name, value)| (name.clone(), text(value))));
     labels.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
     labels.retain(|_, value| !value.is_empty());
     labels
@@ -310,7 +312,22 @@ fn annotations(event: &Value) -> BTreeMap<String, String> {
             annotations.insert(name.to_owned(), value.to_owned());
         }
     }
+    let contributors = contributors(&data["top_contributors"]);
+    if !contributors.is_empty() {
+        annotations.insert("top_contributors".to_owned(), contributors);
+    }
     annotations
+}
+
+/// What brought most of the bad requests: `route=/cart method=GET: 12 of 15 bad; …`.
+fn contributors(all: &Value) -> String {
+    let one = |contributor: &Value| {
+        let values = contributor["dimensions"].as_object().into_iter().flatten();
+        let values = values.map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("none")));
+        let (bad, total) = (&contributor["bad"], &contributor["total"]);
+        format!("{}: {bad} of {total} bad", values.collect::<Vec<_>>().join(" "))
+    };
+    all.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// An alert as the API takes it. One that fires holds until then unless it is told again.

@@ -33,10 +33,15 @@ fn event(position: u64, kind: &'static str, replay: bool) -> Event {
         data: json!({
             "slo": { "name": "availability", "service": "shop é", "tier": 1, "owner": null, "objective": "99.9",
                      "per": "route", "group": "/users/{id}",
+                     "labels": { "channel": "payments", "cluster": "eu-2", "service": "another" },
                      "window": { "length": "30d" } },
             "budget": { "consumed_ratio": "0.4", "remaining_ratio": "0.6" },
             "burn": { "rule": "page-1h", "factor": "14.4", "governing_rate": "36", "long": burn("1h"), "short": burn("5m") },
             "severity": "page",
+            "top_contributors": [
+                { "dimensions": { "method": "GET", "route": "/cart" }, "bad": 4, "total": 5, "share": "0.8" },
+                { "dimensions": { "method": null, "route": "/" }, "bad": 1, "total": 1, "share": "0.2" },
+            ],
             "links": { "runbook_url": "https://runbooks.example.com/shop", "dashboard_url": null },
             "state": { "since": time.to_string(), "fingerprint": fingerprint("shop", "page-1h") },
             "replay": replay,
@@ -316,13 +321,15 @@ fn an_alertmanager_is_told_again_and_again() {
     let told: Vec<Value> = posted.iter().flat_map(alerts).collect();
     assert_eq!(told.len(), 3, "one alert, three times: {told:?}");
     let labels = json!({
-        "alertname": "ErrorBudgetBurn", "cluster": "eu-1", "pipeline": "edge", "service": "shop é",
+        "alertname": "ErrorBudgetBurn", "channel": "payments", "cluster": "eu-2", "pipeline": "edge", "service": "shop é",
         "slo": "availability", "group": "/users/{id}", "tier": "1", "severity": "page", "rule": "page-1h", "long": "1h", "short": "5m",
     });
     assert_eq!(told[0]["labels"], labels);
     assert_eq!(at(&told[0], "startsAt"), event(4, FIRING, false).time);
     assert_eq!(told[0]["annotations"]["runbook_url"], "https://runbooks.example.com/shop");
     assert_eq!(told[0]["annotations"]["burn_rate_long"], "36");
+    let contributors = "method=GET route=/cart: 4 of 5 bad; method=none route=/: 1 of 1 bad";
+    assert_eq!(told[0]["annotations"]["top_contributors"], contributors);
     let summary = told[0]["annotations"]["summary"].as_str().expect("text");
     assert!(summary.contains("the error budget of availability for route /users/{id} (99.9 %"), "{summary}");
     assert_eq!(told[0]["labels"], told[2]["labels"]);
