@@ -110,7 +110,7 @@ fn one_failure_of_ten_an_hour() {
             bench.close_empty(hour * 60 + 59);
         }
     }
-    let page = bench.events.iter().find(|e| field(e, "/burn/rule") == "page-1h").expect("it pages");
+    let page = bench.events.iter().find(|e| said(e)["burn"]["rule"] == "page-1h").expect("it pages");
     assert_eq!(field(page, "/burn/long/rate"), "100");
     assert_eq!(field(page, "/budget/consumed_ratio"), "0.138888");
     assert_eq!(field(page, "/budget/allowed_events"), "7.2");
