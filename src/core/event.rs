@@ -123,6 +123,10 @@ pub struct CloudEvent {
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ninetailjournal: Option<Arc<str>>,
+    /// In a file: id of the incarnation of the state folder that wrote the line.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ninetailincarnation: Option<Arc<str>>,
     /// What it says, by its type.
     #[schemars(extend("type" = "object"))]
     pub data: Value,
@@ -148,6 +152,7 @@ impl Event {
             partitionkey: self.key.clone(),
             ninetailposition: format!("{}/{}", self.position.position, self.position.index),
             ninetailjournal: journal.cloned(),
+            ninetailincarnation: None,
             data: self.data.clone(),
         }
     }

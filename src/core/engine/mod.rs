@@ -6,13 +6,15 @@
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
 mod breakdown;
+mod cuts;
 mod early;
 mod groups;
 mod holes;
 
 use crate::core::breakdown::Breakdown;
-use crate::core::completeness::{Completeness, GAP};
-use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use crate::core::completeness::Completeness;
+use crate::core::engine::holes::OpenGap;
+use crate::core::entry::{Begin, Configure, Entry, Start};
 use crate::core::event::Event;
 use crate::core::ledger::{CloseContext, Counted, Ledger, LedgerError};
 use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts};
@@ -20,9 +22,9 @@ use crate::core::position::{Fit, Partition, Positions, Span};
 use crate::core::rollup::Cut;
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
-use crate::core::slices::{Account, Border, Slices};
+use crate::core::slices::{Account, Slices};
 use crate::core::slo_groups::SloGroups;
-use crate::core::tiers::{Tiers, Until};
+use crate::core::tiers::Tiers;
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
 use serde::{Deserialize, Serialize};
@@ -84,11 +86,11 @@ pub struct Engine {
     breakdown: Breakdown,
     slo_groups: SloGroups,
     slices: Slices,
-    /// Line counts without a slice: they go to the one that closes next.
+    /// Line counts without a slice: they go to the one that closes next; see also `cuts.rs`.
     unplaced: BTreeMap<Partition, Account>,
     completeness: Completeness,
-    /// Partitions whose hole is still open, and its first slice.
-    open_gaps: BTreeMap<Partition, Slice>,
+    /// Partitions whose hole is still open.
+    open_gaps: BTreeMap<Partition, OpenGap>,
     /// Silent sources, and the first slice of their silence.
     silences: BTreeMap<Arc<str>, Slice>,
     /// Partitions that cannot be read: why, and since which slice.
@@ -327,6 +329,7 @@ impl Engine {
         for coverage in &chunk.coverage {
             self.cover(coverage, &mut pass);
         }
+        self.bound_gaps(settings.slice);
         self.count(chunk, &settings)?;
         for coverage in &chunk.coverage {
             self.watermarks.hear(coverage, self.clock, settings.watermark_quorum);
@@ -362,13 +365,8 @@ impl Engine {
         for gap in &coverage.gaps {
             self.lose(partition, gap, pass);
         }
-        if let Some(time) = coverage.first_time
-            && let Some(from) = self.open_gaps.remove(partition)
-        {
-            let key = self.account_key(partition);
-            for slice in from.0..=pass.settings.slice.slice(time).0.max(from.0) {
-                self.mark(&key, Slice(slice), GAP);
-            }
+        if let Some(time) = coverage.first_time {
+            self.end_gap(partition, time, pass.settings.slice);
         }
         if coverage.replayed > 0 {
             let key = self.account_key(partition);
@@ -498,58 +496,6 @@ impl Engine {
             clock: self.clock,
             position: pass.position,
         }
-    }
-
-    fn cut_at_border(&mut self, pass: &mut Pass<'_>) {
-        let (Some(watermark), Some(_)) = (self.watermarks.watermark(), self.next_close) else { return };
-        let cut_us = i64::from(pass.settings.cut_s) * crate::core::time::SECOND_US;
-        let border = Time(watermark.0.div_euclid(cut_us) * cut_us);
-        if self.border.is_some_and(|last| border <= last) {
-            return;
-        }
-        self.border = Some(border);
-        let below = pass.settings.slice.slice(border).min(self.next_close.unwrap_or(Slice(i64::MIN)));
-        self.cut(below, border, false, pass);
-    }
-
-    fn forced_cut(&mut self, position: u64, forced: ForcedCut, out: &mut Outputs) -> Result<(), EngineError> {
-        let settings = self.settings()?.clone();
-        let mut pass = Pass { position, settings: &settings, out };
-        if forced == ForcedCut::All
-            && let Some(last) = self.slices.last_with_records()
-        {
-            self.watermarks.force(settings.slice.end(last));
-            self.close_ready(&mut pass)?;
-        }
-        if let Some(below) = self.next_close {
-            let forced = forced == ForcedCut::All;
-            self.cut(below, settings.slice.start(below), forced, &mut pass);
-        }
-        Ok(())
-    }
-
-    fn cut(&mut self, below: Slice, watermark: Time, forced: bool, pass: &mut Pass<'_>) {
-        let border = Border {
-            number: self.cut_number + 1,
-            watermark,
-            slice: pass.settings.slice,
-            position: pass.position,
-            dimensions: self.dimension_columns(),
-        };
-        let from = self.slices.cut_below().unwrap_or(below);
-        let mut cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
-        self.tiers.cut(&mut cut, Until { from, below: below.max(from), forced }, &self.ledger);
-        cut.budgets = self.ledger.take_hours(border.number, border.slice.start(below), forced);
-        if !cut.is_empty() {
-            self.cut_number = border.number;
-            pass.out.cuts.push(cut);
-        }
-        let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
-        self.completeness.forget(Slice(below.0 - month));
-        let waiting = self.slices.services();
-        self.forget_groups();
-        self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
-        self.forget_combinations(below, pass.settings.slice);
     }
 
     /// Slices that ended before this are history: they page nobody.

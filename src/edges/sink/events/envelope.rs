@@ -3,7 +3,7 @@
 //! `ninetailjournal` is the journal's id, `ninetailposition` the pair `<position>/<index>` in it: by them a
 //! file is read back, and anybody can tell a repetition.
 
-use crate::core::event::{self, Event};
+use crate::core::event::{self, CloudEvent, Event};
 use crate::core::rollup::OutputPosition;
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,6 +38,20 @@ pub(in crate::edges::sink) fn encode(event: &Event, pipeline: &str, journal: &Ar
     event::plain(&event.cloud(&event::source(pipeline), Some(journal))).to_string().into_bytes()
 }
 
+/// The same as a line of a file, which tells what incarnation of the state folder wrote it.
+pub(super) fn line(
+    event: &Event,
+    pipeline: &str,
+    journal: &Arc<str>,
+    incarnation: Option<&Arc<str>>,
+) -> Vec<u8> {
+    let cloud = event.cloud(&event::source(pipeline), Some(journal));
+    let cloud = CloudEvent { ninetailincarnation: incarnation.cloned(), ..cloud };
+    let mut line = event::plain(&cloud).to_string().into_bytes();
+    line.push(b'\n');
+    line
+}
+
 /// The event's headers and body in a mode; each attribute's name follows the prefix.
 pub(in crate::edges::sink) fn message(
     event: &Value,
@@ -69,6 +83,8 @@ pub(in crate::edges::sink) fn position(at: OutputPosition) -> String {
 #[derive(PartialEq, Debug)]
 pub(super) struct Line {
     pub(super) journal: String,
+    /// Empty where it was not written.
+    pub(super) incarnation: String,
     pub(super) at: OutputPosition,
     pub(super) subject: String,
     pub(super) sequence: u64,
@@ -81,6 +97,7 @@ pub(super) fn decode(line: &[u8]) -> Option<Line> {
     let (position, index) = text("ninetailposition")?.split_once('/')?;
     Some(Line {
         journal: text("ninetailjournal")?.to_owned(),
+        incarnation: text("ninetailincarnation").unwrap_or_default().to_owned(),
         at: OutputPosition { position: position.parse().ok()?, index: index.parse().ok()? },
         subject: text("subject")?.to_owned(),
         sequence: text("sequence")?.parse().ok()?,
