@@ -93,7 +93,7 @@ mod tests {
         for slice in 5..8 {
             c.mark(&p, Slice(slice), UNREACHABLE);
         }
-        c.mark(&p, Slice(6), GAP);
+        c.mark(&p, Slice(6), SILENT);
         c.mark(&p, Slice(9), GAP);
         assert_eq!(c.reason(&p, Slice(6)).map(|r| &**r), Some(UNREACHABLE));
         assert_eq!(c.reason(&p, Slice(8)), None);

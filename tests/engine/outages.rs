@@ -138,12 +138,12 @@ fn what_is_made_up_for_is_complete_and_what_is_lost_never_is() {
             after: "gap",
         },
         Case {
-            name: "the whole cluster, producers as well",
+            name: "the whole cluster, producers as well: read to its end, it brought nothing",
             standing: [Unreachable; 2],
             writes: [false; 2],
             lost: false,
             before: "-",
-            after: "complete",
+            after: "silent",
         },
         Case {
             name: "one partition: the other does not wait for it, and it makes up for it",

@@ -107,7 +107,8 @@ pub struct SourceFile {
     /// How long after a slice's end its lines may still come in time. Default by format: 10m for
     /// `aws_alb`, whose logs arrive as files.
     pub lateness: Option<At<DurationText>>,
-    /// A partition quiet at its confirmed end for so long is idle and holds nothing up. Default: 30s.
+    /// A partition that is read as far as it goes and brings no record for so long is idle and holds nothing up.
+    /// Default: 30s.
     pub idle_timeout: Option<At<DurationText>>,
     /// What is done about records that repeat another (the same request id at the same time) because a shipper sent
     /// lines twice. Default: `ignore`.
