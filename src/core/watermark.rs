@@ -88,7 +88,12 @@ impl Progress {
     /// For how long it has been read to its end without a line, seconds; None if it is not at its end.
     pub fn silent_for_s(&self, clock: Time) -> Option<i64> {
         let at_end = self.standing == Standing::AtEnd && self.fresh(clock);
-        at_end.then(|| clock.seconds() - self.brought_at.seconds())
+        at_end.then(|| self.brought_s_ago(clock))
+    }
+
+    /// How long ago it brought a line, seconds; or began to be read, if it has brought none.
+    pub fn brought_s_ago(&self, clock: Time) -> i64 {
+        clock.seconds() - self.brought_at.seconds()
     }
 
     /// For how long no broker has answered, seconds.

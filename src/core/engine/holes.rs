@@ -92,6 +92,8 @@ impl Engine {
             let heard = |p: &Progress| !matches!(p.standing(), Standing::Removed | Standing::Finished);
             let silent_for = mine.iter().filter(|(_, p)| heard(p)).map(|(_, p)| p.silent_for_s(self.clock));
             let shortest = silent_for.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min());
+            // however it stands: under load it may never be seen at its end
+            let speaks = mine.iter().any(|(_, p)| heard(p) && p.brought_s_ago(self.clock) < long);
             let partitions: Vec<Partition> = mine.iter().map(|(p, _)| (*p).clone()).collect();
             match (self.silences.get(&source.name).copied(), shortest) {
                 (None, Some(quiet)) if quiet >= long => {
@@ -104,7 +106,7 @@ impl Engine {
                     }
                     self.tell_gap(Origin::Source(&source.name), SILENT, Loss::Began, length.end(since), pass);
                 }
-                (Some(since), Some(quiet)) if quiet < long => {
+                (Some(since), _) if speaks => {
                     self.silences.remove(&source.name);
                     let end = length.end(length.slice(self.clock));
                     let loss = Loss::Ended { since: length.start(since) };
