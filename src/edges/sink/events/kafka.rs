@@ -162,7 +162,6 @@ impl KafkaEvents {
             .set("linger.ms", "0")
             .set("compression.codec", "lz4")
             .set("queue.buffering.max.kbytes", "32768")
-            .set("allow.auto.create.topics", "false")
             .create_with_context(Deliveries::default())
             .map_err(|e| refused("starting the events' producer", &e))?;
         // once a broker is connected librdkafka finds the coordinator at once; without, it asks again in 500 ms

@@ -7,7 +7,7 @@ use crate::edges::sink::Control;
 use crate::edges::sink::events::progress::{Fold, Progress};
 use crate::edges::sink::events::trouble::{Trouble, refused, retry};
 use crate::edges::sink::events::{EventError, KafkaTarget};
-use crate::edges::sink::kafka::{REQUEST_TIMEOUT, code, config, is_refusal, partitions};
+use crate::edges::sink::kafka::{Quiet, REQUEST_TIMEOUT, code, config, is_refusal, partitions};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
@@ -30,7 +30,7 @@ pub(super) fn peek(
 
 /// Reads the state topic to the end of what is committed, and on from there the next time.
 pub(super) struct ProgressReader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     pipeline: String,
     next: BTreeMap<i32, i64>,
@@ -47,10 +47,9 @@ impl ProgressReader {
             .set("enable.partition.eof", "true")
             .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "earliest")
-            .set("allow.auto.create.topics", "false")
             .set("check.crcs", "true")
             .set("fetch.wait.max.ms", "50")
-            .create()?;
+            .create_with_context(Quiet)?;
         let (topic, pipeline) = (target.state_topic.clone(), pipeline.to_owned());
         Ok(ProgressReader { consumer, topic, pipeline, next: BTreeMap::new(), fold: Fold::default() })
     }
