@@ -174,3 +174,14 @@ fn block_on<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_client_makes_a_topic_by_asking_for_it() {
+        let user = BTreeMap::from([("allow.auto.create.topics".to_string(), "true".to_string())]);
+        assert_eq!(config(&user).get("allow.auto.create.topics"), Some("false"));
+    }
+}
