@@ -12,8 +12,12 @@ mod groups;
 mod indicators;
 #[path = "engine/provenance.rs"]
 mod provenance;
+#[path = "engine/outages.rs"]
+mod outages;
 #[path = "engine/roster.rs"]
 mod roster;
+#[path = "engine/support.rs"]
+mod support;
 #[path = "engine/tiers.rs"]
 mod tiers;
 #[path = "laws/traffic.rs"]
@@ -21,99 +25,39 @@ mod traffic;
 
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::engine::{Engine, EngineError, Outputs};
-use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::entry::{Configure, Entry, ForcedCut, Start};
 use ninetail::core::envelope::Message;
 use ninetail::core::event::Event;
 use ninetail::core::partial::{Chunk, Gap, Standing};
-use ninetail::core::position::{Partition, Span};
+use ninetail::core::position::Span;
 use ninetail::core::reader::Carry;
-use ninetail::core::record::Labels;
 use ninetail::core::rollup::Cut;
 use ninetail::core::service::ServiceName;
 use ninetail::core::settings::Format;
-use ninetail::core::time::{Slice, SliceLength, Time};
+use ninetail::core::time::{Slice, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use traffic::{CLOCK, START, any_line, classifier, line, settings};
+use support::{
+    accumulator, configured, goes_on_after_restarts, partition, play, restored, said, saved, step,
+};
+use traffic::{CLOCK, START, any_line, line, settings};
 
-fn partition(number: i32) -> Partition {
-    Partition { source: "alb".into(), topic: "logs".into(), number }
-}
-
-/// The engine as a snapshot holds it.
-fn saved(engine: &Engine) -> Vec<u8> {
-    postcard::to_stdvec(engine).expect("a snapshot")
-}
-
-fn restored(snapshot: &[u8]) -> Engine {
-    postcard::from_bytes(snapshot).expect("restores")
-}
-
-/// The event's data.
-fn said(event: &Event) -> serde_json::Value {
-    serde_json::from_str(&event.data).expect("the data are JSON")
+fn one() -> Vec<Configure> {
+    configured(&[(0, settings(200_000))])
 }
 
 /// The entries that every journal begins with.
 fn opening(partitions: i32) -> Vec<Entry> {
-    let settings = settings(200_000);
-    let start = |number| Start { partition: partition(number), offset: 0, had_data: true, topic_id: None };
-    vec![
-        Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
-        Entry::Configure(Configure { epoch: 1, from: None, settings }),
-        Entry::Starts((0..partitions).map(start).collect()),
-    ]
+    support::opening(&one(), (0..partitions).map(partition).collect())
 }
 
 /// Chunks of the lines: line i goes to partition i % partitions, and a chunk is flushed after each of the sizes.
 fn chunks(lines: &[Vec<u8>], partitions: i32, sizes: &[usize]) -> Vec<Entry> {
-    let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16, Labels::default());
-    accumulator.configure(vec![(None, 1, classifier(200_000))]);
-    let slots: Vec<_> = (0..partitions)
-        .map(|number| accumulator.register(partition(number), &Format::AwsAlb.into(), 0).expect("a slot"))
-        .collect();
-    let (mut chunks, mut clock, mut counted) = (Vec::new(), CLOCK, 0);
-    let mut sizes = sizes.iter().copied().cycle();
-    let mut size = sizes.next().unwrap_or(10);
-    for (i, line) in lines.iter().enumerate() {
-        let slot = slots[i % partitions as usize];
-        accumulator.line(slot, line, CLOCK);
-        accumulator.advance(slot, accumulator.next(slot) + 1);
-        counted += 1;
-        if counted >= size {
-            counted = 0;
-            size = sizes.next().unwrap_or(10);
-            clock = clock.plus_seconds(1);
-            chunks.push(Entry::Chunk(accumulator.flush(clock)));
-        }
-    }
-    for slot in slots {
-        accumulator.standing(slot, Standing::Finished);
-    }
-    chunks.push(Entry::Chunk(accumulator.flush(clock.plus_seconds(1))));
-    chunks.push(Entry::Cut(ForcedCut::All));
-    chunks
-}
-
-/// All outputs of the entries, as text.
-fn run(entries: &[Entry]) -> Vec<String> {
-    let mut engine = Engine::new();
-    entries.iter().zip(1..).map(|(entry, position)| step(&mut engine, position, entry)).collect()
-}
-
-fn step(engine: &mut Engine, position: u64, entry: &Entry) -> String {
-    let mut out = Outputs::default();
-    engine.apply(position, entry, &mut out).expect("applies");
-    format!("{out:?}")
+    support::chunks(&one(), &Format::AwsAlb.into(), (lines, partitions, sizes), CLOCK)
 }
 
 fn cuts(entries: &[Entry]) -> Vec<Cut> {
-    let mut engine = Engine::new();
-    let mut out = Outputs::default();
-    for (entry, position) in entries.iter().zip(1..) {
-        engine.apply(position, entry, &mut out).expect("applies");
-    }
-    out.cuts
+    play(entries).1.cuts
 }
 
 /// Sums over revisions: requests, 5xx and bytes by service and slice; verdicts by service, SLO and slice.
@@ -151,19 +95,7 @@ proptest! {
     ) {
         let mut entries = opening(2);
         entries.extend(chunks(&lines, 2, &sizes));
-        let whole = run(&entries);
-        for stop in 1..entries.len() {
-            let mut engine = Engine::new();
-            for (entry, position) in entries[..stop].iter().zip(1..) {
-                step(&mut engine, position, entry);
-            }
-            let snapshot = saved(&engine);
-            let mut engine = restored(&snapshot);
-            prop_assert_eq!(saved(&engine), snapshot);
-            for (entry, position) in entries.iter().zip(1..).skip(stop) {
-                prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
-            }
-        }
+        goes_on_after_restarts(&entries, 1, usize::MAX);
     }
 
     #[test]
@@ -265,11 +197,7 @@ fn lost_offsets_are_counted_marked_and_told() {
     hole.coverage[0].gaps = vec![Gap { span: Span { start: 40, end: 140 }, reason: "retention".into() }];
     entries.push(Entry::Chunk(hole));
     entries.push(Entry::Cut(ForcedCut::All));
-    let mut engine = Engine::new();
-    let mut out = Outputs::default();
-    for (entry, position) in entries.iter().zip(1..) {
-        engine.apply(position, entry, &mut out).expect("applies");
-    }
+    let (_, out) = play(&entries);
     let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
     assert_eq!(gaps.len(), 1);
     assert_eq!(&*gaps[0].subject, "source/alb/logs/0");
@@ -293,11 +221,7 @@ fn a_topic_made_anew_is_told_each_time_and_a_learned_id_is_not() {
     later.clock = CLOCK.plus_seconds(600);
     later.coverage[0].top_times.iter_mut().for_each(|t| *t = t.plus_seconds(600));
     entries.extend([start(0, "b"), Entry::Chunk(later), start(0, "c"), start(0, "d")]);
-    let mut engine = Engine::new();
-    let mut out = Outputs::default();
-    for (entry, position) in entries.iter().zip(1..) {
-        engine.apply(position, entry, &mut out).expect("applies");
-    }
+    let (engine, out) = play(&entries);
     assert_eq!(engine.topic_id(&partition(0)).map(|id| &**id), Some("d"));
     let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
     let told = |e: &&Event| {
@@ -328,11 +252,7 @@ fn a_stopped_partition_is_told_of_once_and_again_when_it_is_read() {
         }
         entries.push(Entry::Chunk(chunk));
     }
-    let mut engine = Engine::new();
-    let mut out = Outputs::default();
-    for (entry, position) in entries.iter().zip(1..) {
-        engine.apply(position, entry, &mut out).expect("applies");
-    }
+    let (_, out) = play(&entries);
     let gaps: Vec<_> = out.events.iter().filter(|e| e.kind == "slo.data.gap").collect();
     let told: Vec<_> = gaps.iter().map(|e| (&*e.subject, said(e)["gap"]["transition"].clone())).collect();
     assert_eq!(told, [("source/alb/logs/0", "began".into()), ("source/alb/logs/0", "ended".into())]);
@@ -384,8 +304,7 @@ fn count_with_kills(messages: &[Vec<u8>], sizes: &[usize], kills: &[bool]) -> (S
     };
     opening(1).into_iter().for_each(|entry| apply(&mut engine, entry));
     let start = |engine: &Engine| {
-        let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16, Labels::default());
-        accumulator.configure(vec![(None, 1, classifier(200_000))]);
+        let mut accumulator = accumulator(&one());
         let next = engine.positions().next(&partition(0)).expect("a position");
         let slot = accumulator.register(partition(0), &Format::AwsAlb.into(), next).expect("a slot");
         accumulator.resume(slot, Carry::from_bytes(engine.carry(&partition(0))).expect("a carry"));
@@ -442,8 +361,7 @@ proptest! {
 #[test]
 fn what_is_carried_goes_with_the_position_that_it_belongs_to() {
     let parts = cri(&line(0, 1, 200, 5), 300);
-    let mut accumulator = Accumulator::new(settings(1).limits, SliceLength(60), 16, Labels::default());
-    accumulator.configure(vec![(None, 1, classifier(200_000))]);
+    let mut accumulator = accumulator(&one());
     let slot = accumulator.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
     let mut engine = Engine::new();
     let entries = opening(1);

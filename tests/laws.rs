@@ -8,10 +8,12 @@ mod breakdown;
 mod counting;
 #[path = "laws/groups.rs"]
 mod groups;
+#[path = "laws/support.rs"]
+mod support;
 #[path = "laws/traffic.rs"]
 mod traffic;
 
-use ninetail::core::accumulator::{Accumulator, Slot};
+use ninetail::core::accumulator::Accumulator;
 use ninetail::core::envelope::{Headers, Message};
 use ninetail::core::histogram::Histogram;
 use ninetail::core::partial::{Cell, Chunk, Quality, Verdicts};
@@ -23,7 +25,8 @@ use ninetail::core::time::{Slice, SliceLength, Time};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use traffic::{CLOCK, START, any_line, classifier, line};
+use support::{allocates_nothing, changing, deals, same_sums};
+use traffic::{CLOCK, START, any_line, line, settings};
 
 const LENGTH: SliceLength = SliceLength(60);
 
@@ -31,12 +34,9 @@ fn partition(number: i32) -> Partition {
     Partition { source: "alb".into(), topic: "logs".into(), number }
 }
 
+/// The latency's bound changes.
 fn accumulator(limits: Limits) -> Accumulator {
-    let mut accumulator = Accumulator::new(limits, LENGTH, 16, Labels::default());
-    // the rules change at the fifth slice
-    let change = Slice(LENGTH.slice(START).0 + 5);
-    accumulator.configure(vec![(None, 1, classifier(200_000)), (Some(change), 2, classifier(1_000_000))]);
-    accumulator
+    changing(limits, &settings(200_000), &settings(1_000_000))
 }
 
 /// All that chunks say, added up: cells by (epoch, slice, service), line counts by slice.
@@ -47,10 +47,13 @@ struct Sums {
 }
 
 impl Sums {
+    fn of(chunks: &[Chunk]) -> Sums {
+        let mut sums = Sums::default();
+        chunks.iter().for_each(|chunk| sums.add(chunk));
+        sums
+    }
+
     fn add(&mut self, chunk: &Chunk) {
-        // what travels through a journal is what was counted
-        let wire = postcard::to_stdvec(chunk).expect("a chunk encodes");
-        let chunk: Chunk = postcard::from_bytes(&wire).expect("a chunk decodes");
         let mut before = None;
         for (epoch, slice, service, cell) in &chunk.cells {
             assert!(before < Some((*epoch, *slice, *service)), "cells ascend and none comes twice");
@@ -67,27 +70,6 @@ impl Sums {
             }
         }
     }
-}
-
-/// Counts the lines, which go to the threads in turn as `dealt` says; a thread flushes where `flushed` says.
-fn count(lines: &[Vec<u8>], dealt: &[usize], flushed: &[bool]) -> Sums {
-    let mut sums = Sums::default();
-    let mut threads: Vec<(Accumulator, Slot)> = (0..3)
-        .map(|t| {
-            let mut a = accumulator(Limits::default());
-            let slot = a.register(partition(t), &Format::AwsAlb.into(), 0).expect("a slot");
-            (a, slot)
-        })
-        .collect();
-    for (i, line) in lines.iter().enumerate() {
-        let (a, slot) = &mut threads[dealt[i % dealt.len()] % 3];
-        a.line(*slot, line, CLOCK);
-        if flushed[i % flushed.len()] {
-            sums.add(&a.flush(CLOCK));
-        }
-    }
-    threads.iter_mut().for_each(|(a, _)| sums.add(&a.flush(CLOCK)));
-    sums
 }
 
 fn any_cell() -> impl Strategy<Value = Cell> {
@@ -137,16 +119,10 @@ proptest! {
     #[test]
     fn any_split_and_any_order_give_the_same_sums(
         lines in prop::collection::vec(any_line(), 1..200),
-        dealt in prop::collection::vec(0usize..3, 1..20),
-        flushed in prop::collection::vec(prop::bool::weighted(0.1), 1..50),
-        order in any::<prop::sample::Index>(),
+        deal in deals(),
     ) {
-        let whole = count(&lines, &[0], &[false]);
-        prop_assert_eq!(&count(&lines, &dealt, &flushed), &whole);
-        let mut turned = lines.clone();
-        turned.rotate_left(order.index(lines.len()));
-        turned.reverse();
-        prop_assert_eq!(&count(&turned, &dealt, &flushed), &whole);
+        let accumulator = || accumulator(Limits::default());
+        let whole = same_sums(&lines, &deal, &Format::AwsAlb.into(), accumulator, Sums::of);
         let counted: u64 = whole.quality.values().map(|q| q.lines).sum();
         prop_assert_eq!(counted, lines.len() as u64);
         let requests: u64 = whole.cells.values().map(|c| c.requests).sum();
@@ -230,9 +206,7 @@ fn freshness_and_counters_allocate_nothing() {
         let sum = |slo| cells.clone().filter_map(|c| c.slos.get(slo)).map(|v| v.good + v.bad).sum::<u64>();
         assert_eq!((sum(0), sum(1)), (1000, 1_000_000));
     }
-    let before = counting::allocations();
-    pass(&mut a);
-    assert_eq!(counting::allocations() - before, 0, "allocations in {} lines", 2 * lines.len());
+    allocates_nothing(&mut a, pass);
 }
 
 #[test]
@@ -255,20 +229,12 @@ fn counting_a_line_allocates_nothing() {
         (_, line) => line.into_bytes(),
     };
     let lines: Vec<Vec<u8>> = lines.into_iter().enumerate().map(wrap).collect();
-    let pass = |a: &mut Accumulator| {
+    allocates_nothing(&mut a, |a| {
         for (i, line) in lines.iter().enumerate() {
             assert_eq!(a.line(slot, line, CLOCK), Outcome::Record);
             a.advance(slot, i as i64 + 1);
         }
-    };
-    // the first spans grow what a span needs; it is kept
-    for _ in 0..2 {
-        pass(&mut a);
-        a.flush(CLOCK);
-    }
-    let before = counting::allocations();
-    pass(&mut a);
-    assert_eq!(counting::allocations() - before, 0, "allocations in {} lines", lines.len());
+    });
 }
 
 #[test]

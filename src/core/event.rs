@@ -136,6 +136,10 @@ pub struct Attributes {
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ninetailjournal: Option<Arc<str>>,
+    /// In a file: id of the incarnation of the state folder that wrote the line.
+    #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ninetailincarnation: Option<Arc<str>>,
 }
 
 impl Event {
@@ -158,12 +162,13 @@ impl Event {
             partitionkey: self.key.clone(),
             ninetailposition: format!("{}/{}", self.position.position, self.position.index),
             ninetailjournal: journal.cloned(),
+            ninetailincarnation: None,
         }
     }
 
     /// The whole CloudEvent in structured JSON, on one line.
-    pub fn to_json(&self, source: &str, journal: Option<&Arc<str>>) -> String {
-        let mut json = text(&self.attributes(source, journal));
+    pub fn to_json(&self, attributes: &Attributes) -> String {
+        let mut json = text(attributes);
         json.truncate(json.len().saturating_sub(1));
         json.push_str(",\"data\":");
         json.push_str(&self.data);
@@ -412,7 +417,8 @@ mod tests {
         assert_eq!(&*event.subject, "source/alb/alb.logs/3");
         assert_eq!(&*event.key, "alb");
         assert_eq!(event.id, "source/alb/alb.logs/3/retention/lost/100/0");
-        let json: Value = serde_json::from_str(&event.to_json(&source("edge"), None)).unwrap();
+        let json: Value =
+            serde_json::from_str(&event.to_json(&event.attributes(&source("edge"), None))).unwrap();
         assert_eq!(json["data"]["gap"]["offsets"], 150);
         let silent = gap(Origin::Source("alb"), "silent", Loss::Began).event(OutputPosition::default(), 1);
         assert_eq!(silent.id, "source/alb/silent/began/2018-07-02T22:23:00Z/0");

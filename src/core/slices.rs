@@ -47,6 +47,15 @@ impl Default for Account {
     }
 }
 
+impl Account {
+    /// Adds line counts that belong to no slice of their own.
+    pub fn add(&mut self, unplaced: &Account) {
+        self.quality.merge(&unplaced.quality);
+        self.replayed += unplaced.replayed;
+        self.gap_offsets += unplaced.gap_offsets;
+    }
+}
+
 /// Service, epoch of the settings that decided, index of the SLO there, and its group.
 pub type GroupKey = (ServiceId, u32, u16, Arc<str>);
 
@@ -75,9 +84,13 @@ pub struct Slices {
 impl Slices {
     /// The counts that new facts of this slice go into.
     pub fn counts(&mut self, slice: Slice) -> &mut SliceCounts {
-        let cut = self.cut_below.is_some_and(|below| slice < below);
-        let map = if cut { &mut self.corrections } else { &mut self.waiting };
+        let map = if self.is_cut(slice) { &mut self.corrections } else { &mut self.waiting };
         map.entry(slice).or_default()
+    }
+
+    /// The counts that leave with the next cut, whatever has been cut and closed.
+    pub fn correction(&mut self, slice: Slice) -> &mut SliceCounts {
+        self.corrections.entry(slice).or_default()
     }
 
     /// Whether the slice's first rows have left.
@@ -143,12 +156,14 @@ impl Slices {
         self.cut_below
     }
 
-    /// Turns every slice below `below`, and every correction, into the rows of one cut.
+    /// Turns every slice below `below`, and every correction, into the rows of one cut. Before the first slice: the
+    /// corrections alone.
     pub fn cut(&mut self, below: Slice, border: &Border, roster: &Roster, ledger: &Ledger) -> Cut {
+        let below = self.cut_below.map_or(Slice(i64::MIN), |cut| cut.max(below));
         let later = self.waiting.split_off(&below);
         let closed = std::mem::replace(&mut self.waiting, later);
         let corrections = std::mem::take(&mut self.corrections);
-        self.cut_below = self.cut_below.max(Some(below));
+        self.cut_below = self.cut_below.map(|_| below);
         let mut cut = Cut {
             number: border.number,
             watermark: border.watermark,

@@ -25,7 +25,7 @@ pub struct Progress {
     standing: Standing,
     /// Clock of the last chunk that spoke of it.
     heard_at: Time,
-    /// Clock since when it stands at its end with nothing new.
+    /// Clock since when it is read as it is written, and brings no record.
     quiet_since: Option<Time>,
     /// Clock of the last chunk that brought a line; of the first chunk before that.
     brought_at: Time,
@@ -40,7 +40,7 @@ pub struct Progress {
 enum Part {
     /// It holds the watermark at its own, or back altogether while it has none.
     Active(Option<Time>),
-    /// Quiet at its confirmed end: follows the others.
+    /// Read as far as it goes, and without a record: follows the others.
     Idle,
     /// Read to the end that was asked for.
     Finished,
@@ -88,12 +88,28 @@ impl Progress {
     /// For how long it has been read to its end without a line, seconds; None if it is not at its end.
     pub fn silent_for_s(&self, clock: Time) -> Option<i64> {
         let at_end = self.standing == Standing::AtEnd && self.fresh(clock);
-        at_end.then(|| clock.seconds() - self.brought_at.seconds())
+        at_end.then(|| self.brought_s_ago(clock))
+    }
+
+    /// How long ago it brought a line, seconds; or began to be read, if it has brought none.
+    pub fn brought_s_ago(&self, clock: Time) -> i64 {
+        clock.seconds() - self.brought_at.seconds()
     }
 
     /// For how long no broker has answered, seconds.
     pub fn unreachable_for_s(&self, clock: Time) -> Option<i64> {
         self.unreachable_since.map(|since| clock.seconds() - since.seconds())
+    }
+
+    /// Whether it holds nothing up: it has been read as far as it goes for `idle_timeout`, and brought no record.
+    pub fn is_idle(&self, clock: Time) -> bool {
+        let quiet = |since: Time| clock >= since.plus_seconds(i64::from(self.idle_timeout_s));
+        self.is_followed() && self.fresh(clock) && self.quiet_since.is_some_and(quiet)
+    }
+
+    /// Whether all that a recent broker answer told of has been read.
+    fn is_followed(&self) -> bool {
+        matches!(self.standing, Standing::AtEnd | Standing::Following)
     }
 
     fn fresh(&self, clock: Time) -> bool {
@@ -111,10 +127,10 @@ impl Progress {
         if brought {
             self.brought_at = clock;
         }
-        self.quiet_since = match self.standing {
-            Standing::AtEnd if brought => Some(clock),
-            Standing::AtEnd => self.quiet_since.or(Some(clock)),
-            _ => None,
+        self.quiet_since = match self.is_followed() {
+            true if coverage.top_times.is_empty() => self.quiet_since.or(Some(clock)),
+            true => Some(clock),
+            false => None,
         };
         self.unreachable_since = match self.standing {
             Standing::Unreachable => self.unreachable_since.or(Some(clock)),
@@ -142,14 +158,9 @@ impl Progress {
             Standing::Unreachable if self.unreachable_for_s(clock) >= Some(i64::from(silent_after_s)) => {
                 Part::Left
             }
-            _ if self.idle(clock) => Part::Idle,
+            _ if self.is_idle(clock) => Part::Idle,
             _ => Part::Active(self.watermark),
         }
-    }
-
-    fn idle(&self, clock: Time) -> bool {
-        let quiet = |since: Time| clock >= since.plus_seconds(i64::from(self.idle_timeout_s));
-        self.standing == Standing::AtEnd && self.fresh(clock) && self.quiet_since.is_some_and(quiet)
     }
 }
 
@@ -242,8 +253,7 @@ impl Watermarks {
     pub fn advance_early(&mut self, lateness_s: u32, clock: Time, silent_after_s: u32) {
         let parts: Vec<(Part, &Progress)> =
             self.partitions.values().map(|p| (p.part(clock, silent_after_s), p)).collect();
-        let lags =
-            |p: &Progress| !matches!(p.standing, Standing::AtEnd | Standing::Following) || !p.fresh(clock);
+        let lags = |p: &Progress| !p.is_followed() || !p.fresh(clock);
         let active = |part: &Part| matches!(part, Part::Active(_));
         let lagging = parts.iter().filter(|(part, p)| active(part) && lags(p)).map(|(_, p)| p.reached);
         let reached = match lagging.min() {

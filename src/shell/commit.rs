@@ -391,7 +391,7 @@ fn begin(setup: &Setup) -> Result<Begin, RunError> {
 /// Begins an incarnation of the state folder, where the events' target tells who published; a full disk is waited
 /// for.
 fn incarnate(lock: &StateLock, setup: &Setup) -> Result<Vec<Arc<str>>, RunError> {
-    if !matches!(setup.events, EventTarget::Kafka(_)) {
+    if !matches!(setup.events, EventTarget::Kafka(_) | EventTarget::File(_)) {
         return Ok(Vec::new());
     }
     loop {

@@ -19,7 +19,7 @@ use crate::core::record::Labels;
 use crate::core::service::Classifier;
 use crate::core::time::Slice;
 use crate::edges::http;
-use crate::edges::metrics::Metrics;
+use crate::edges::metrics::{Metrics, OutcomeLabel};
 use crate::edges::sink::dead_letters::DeadLetters;
 use crate::edges::sink::delivery::Delivery;
 use crate::edges::source::Ends;
@@ -93,6 +93,13 @@ pub fn command(args: &RunArgs, terminal: Terminal) -> Result<Exit, CommandError>
         attend(pipeline.http, pipeline.shutdown_timeout, &options.stop, (&options.metrics, options.clock))
             .map_err(CommandError::failed)?;
     run(&pipeline, &options).map_err(CommandError::failed)?;
+    if options.until_end {
+        let of = |outcome| options.metrics.records.get_or_create(&OutcomeLabel { outcome }).get();
+        let [records, skipped, rejected] = ["record", "skipped", "rejected"].map(of);
+        let (lines, cuts) = (records + skipped + rejected, options.metrics.cuts.get());
+        let rollups = pipeline.sinks.rollups.display();
+        eprintln!("{lines} lines, {rejected} rejected, {cuts} cuts\nrollups {rollups}");
+    }
     Ok(Exit::Done)
 }
 

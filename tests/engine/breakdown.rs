@@ -1,23 +1,15 @@
 //! Rows broken down by dimensions: they add up to the service, whatever was folded, and everything else stays as
 //! it is without them.
 
-use super::{partition, restored, said, saved, step};
+use crate::support::{chunks, configured, goes_on_after_restarts, opening, partition, play, said};
 use crate::traffic::{CLOCK, START, line, settings};
-use ninetail::core::accumulator::Accumulator;
-use ninetail::core::engine::{Engine, Outputs};
-use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::entry::Entry;
 use ninetail::core::event::Event;
-use ninetail::core::partial::Standing;
-use ninetail::core::record::Labels;
 use ninetail::core::rollup::{Cut, RequestsRow};
-use ninetail::core::service::Classifier;
 use ninetail::core::settings::{Duplicates, Format, Input, OTHER, Settings};
-use ninetail::core::time::{Slice, SliceLength, Time};
+use ninetail::core::time::Time;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-const LENGTH: SliceLength = SliceLength(60);
 
 pub(crate) fn broken_down(values_max: u32, dimensions: &[&str]) -> Settings {
     let mut settings = settings(200_000);
@@ -40,54 +32,12 @@ pub(crate) fn journal(
     partitions: i32,
     sizes: &[usize],
 ) -> Vec<Entry> {
-    let first = LENGTH.slice(START).0;
-    let configure = |(i, (minute, settings)): (usize, &(i64, Settings))| Configure {
-        epoch: i as u32 + 1,
-        from: (i > 0).then_some(Slice(first + minute)),
-        settings: settings.clone(),
-    };
-    let configured: Vec<Configure> = configurations.iter().enumerate().map(configure).collect();
-    let limits = configurations[0].1.limits;
-    let mut accumulator = Accumulator::new(limits, LENGTH, 16, Labels::default());
-    let compile = |c: &Configure| {
-        let classifier = Classifier::compile(&c.settings, &mut Labels::default()).expect("the rules compile");
-        (c.from, c.epoch, Arc::new(classifier))
-    };
-    accumulator.configure(configured.iter().map(compile).collect());
+    let configured = configured(configurations);
     let input = Input { duplicates: Duplicates::Estimate, ..Format::AwsAlb.into() };
-    let slots: Vec<_> =
-        (0..partitions).map(|n| accumulator.register(partition(n), &input, 0).expect("a slot")).collect();
-    let start = |number| Start { partition: partition(number), offset: 0, had_data: true, topic_id: None };
-    let mut entries =
-        vec![Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None })];
-    entries.extend(configured.into_iter().map(Entry::Configure));
-    entries.push(Entry::Starts((0..partitions).map(start).collect()));
-    let mut left = 0;
-    let mut sizes = sizes.iter().copied().cycle();
-    for (i, line) in lines.iter().enumerate() {
-        let slot = slots[i % slots.len()];
-        accumulator.line(slot, line, CLOCK.plus_seconds(7 * 86_400));
-        accumulator.advance(slot, accumulator.next(slot) + 1);
-        if left == 0 {
-            left = sizes.next().unwrap_or(10);
-        }
-        left -= 1;
-        if left == 0 {
-            entries.push(Entry::Chunk(accumulator.flush(CLOCK)));
-        }
-    }
-    slots.iter().for_each(|slot| accumulator.standing(*slot, Standing::Finished));
-    entries.push(Entry::Chunk(accumulator.flush(CLOCK)));
-    entries.push(Entry::Cut(ForcedCut::All));
+    let mut entries = opening(&configured, (0..partitions).map(partition).collect());
+    let clock = CLOCK.plus_seconds(7 * 86_400);
+    entries.extend(chunks(&configured, &input, (lines, partitions, sizes), clock));
     entries
-}
-
-pub(crate) fn play(entries: &[Entry]) -> (Engine, Outputs) {
-    let (mut engine, mut out) = (Engine::new(), Outputs::default());
-    for (entry, position) in entries.iter().zip(1..) {
-        engine.apply(position, entry, &mut out).expect("applies");
-    }
-    (engine, out)
 }
 
 /// The same cuts with the rows of one service, slice and revision added up, and nothing said of dimensions.
@@ -130,7 +80,7 @@ fn by_first(cuts: &[Cut], start: Time) -> BTreeMap<String, u64> {
     sums
 }
 
-fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
+pub(crate) fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
     pairs.iter().map(|(name, count)| (name.to_string(), *count)).collect()
 }
 
@@ -195,21 +145,7 @@ proptest! {
     ) {
         let settings = broken_down(2, &["route", "method"]);
         let entries = journal(&[(0, broken_down(2, &[])), (7, settings)], &lines, 2, &sizes);
-        let mut engine = Engine::new();
-        let run = entries.iter().zip(1..).map(|(entry, position)| step(&mut engine, position, entry));
-        let whole: Vec<String> = run.collect();
-        for stop in 1..entries.len() {
-            let mut engine = Engine::new();
-            for (entry, position) in entries[..stop].iter().zip(1..) {
-                step(&mut engine, position, entry);
-            }
-            let snapshot = saved(&engine);
-            let mut engine = restored(&snapshot);
-            prop_assert_eq!(saved(&engine), snapshot);
-            for (entry, position) in entries.iter().zip(1..).skip(stop) {
-                prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
-            }
-        }
+        goes_on_after_restarts(&entries, 1, usize::MAX);
     }
 }
 

@@ -1,17 +1,15 @@
 //! Alerts by their own watermark: a partition whose lines come late delays no page, and the journal alone decides.
 
-use super::{partition, restored, saved, step};
-use crate::traffic::{START, classifier, line, settings};
-use ninetail::core::accumulator::Accumulator;
+use crate::support::{accumulator, configured, goes_on_after_restarts, opening, partition, slots, take};
+use crate::traffic::{START, line, settings};
 use ninetail::core::decimal::Ratio;
 use ninetail::core::engine::{Engine, Outputs};
-use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::entry::{Entry, ForcedCut};
 use ninetail::core::event::{self, Event};
 use ninetail::core::partial::Standing;
-use ninetail::core::record::Labels;
 use ninetail::core::rollup::BudgetRow;
 use ninetail::core::settings::{Format, Settings, Tier};
-use ninetail::core::time::{SliceLength, Time};
+use ninetail::core::time::Time;
 use std::ops::Range;
 
 /// Slices of a minute; a source that waits twelve minutes.
@@ -31,16 +29,10 @@ fn journal(settings: &Settings, standing: Standing) -> Vec<Entry> {
 
 /// The same with another outage, in seconds.
 fn outage_of(settings: &Settings, standing: Standing, outage: Range<i64>) -> Vec<Entry> {
-    let start = |number| Start { partition: partition(number), offset: 0, had_data: true, topic_id: None };
-    let mut entries = vec![
-        Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
-        Entry::Configure(Configure { epoch: 1, from: None, settings: settings.clone() }),
-        Entry::Starts(vec![start(0), start(1)]),
-    ];
-    let mut accumulator = Accumulator::new(settings.limits, SliceLength(60), 16, Labels::default());
-    accumulator.configure(vec![(None, 1, classifier(200_000))]);
-    let slots =
-        [0, 1].map(|n| accumulator.register(partition(n), &Format::AwsAlb.into(), 0).expect("a slot"));
+    let configured = configured(&[(0, settings.clone())]);
+    let mut entries = opening(&configured, vec![partition(0), partition(1)]);
+    let mut accumulator = accumulator(&configured);
+    let slots = slots(&mut accumulator, 2, &Format::AwsAlb.into());
     slots.iter().for_each(|slot| accumulator.standing(*slot, standing));
     for ten in 60..420i64 {
         let clock = START.plus_seconds(ten * 10);
@@ -49,8 +41,7 @@ fn outage_of(settings: &Settings, standing: Standing, outage: Range<i64>) -> Vec
                 let at_ms = ten * 10_000 - late_s * 1000 + half * 500 - 10_000;
                 let fails = late_s == 0 && outage.contains(&at_ms.div_euclid(1_000));
                 if at_ms >= 0 {
-                    accumulator.line(slot, &line(at_ms, 1, if fails { 503 } else { 200 }, 10), clock);
-                    accumulator.advance(slot, accumulator.next(slot) + 1);
+                    take(&mut accumulator, slot, &line(at_ms, 1, if fails { 503 } else { 200 }, 10), clock);
                 }
             }
         }
@@ -145,17 +136,5 @@ fn a_partition_with_lag_is_waited_for() {
 
 #[test]
 fn a_restored_engine_decides_the_same() {
-    let entries = journal(&of(Some(60)), Standing::Following);
-    let mut whole = Engine::new();
-    let all: Vec<String> = entries.iter().zip(1..).map(|(e, p)| step(&mut whole, p, e)).collect();
-    for stop in (3..entries.len()).step_by(23) {
-        let mut engine = Engine::new();
-        for (entry, position) in entries[..stop].iter().zip(1..) {
-            step(&mut engine, position, entry);
-        }
-        let mut engine = restored(&saved(&engine));
-        for (i, entry) in entries.iter().enumerate().skip(stop).take(40) {
-            assert_eq!(step(&mut engine, i as u64 + 1, entry), all[i], "entry {i} after {stop}");
-        }
-    }
+    goes_on_after_restarts(&journal(&of(Some(60)), Standing::Following), 23, 40);
 }

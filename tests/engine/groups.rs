@@ -1,10 +1,9 @@
 //! SLOs with groups: each group's rows and budget are a plain recount of its requests, whatever the order; beyond the
 //! limit groups are folded, and all still add up to the service.
 
-use super::{restored, said, saved, step};
-use crate::breakdown::{at, broken_down, journal, play};
+use crate::breakdown::{at, broken_down, counts, journal};
+use crate::support::{goes_on_after_restarts, play, said};
 use crate::traffic::START;
-use ninetail::core::engine::Engine;
 use ninetail::core::entry::Entry;
 use ninetail::core::ledger::Ledger;
 use ninetail::core::rollup::Cut;
@@ -142,21 +141,7 @@ proptest! {
         sizes in prop::collection::vec(5usize..40, 1..6),
     ) {
         let entries = journal(&[(0, broken_down(2, &[])), (7, grouped(2))], &raw(&requests), 2, &sizes);
-        let mut engine = Engine::new();
-        let run = entries.iter().zip(1..).map(|(entry, position)| step(&mut engine, position, entry));
-        let whole: Vec<String> = run.collect();
-        for stop in 1..entries.len() {
-            let mut engine = Engine::new();
-            for (entry, position) in entries[..stop].iter().zip(1..) {
-                step(&mut engine, position, entry);
-            }
-            let snapshot = saved(&engine);
-            let mut engine = restored(&snapshot);
-            prop_assert_eq!(saved(&engine), snapshot);
-            for (entry, position) in entries.iter().zip(1..).skip(stop) {
-                prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
-            }
-        }
+        goes_on_after_restarts(&entries, 1, usize::MAX);
     }
 }
 
@@ -166,10 +151,6 @@ fn by_group(cuts: &[Cut], millis: i64) -> BTreeMap<String, u64> {
     let rows = cuts.iter().flat_map(|c| &c.slis);
     let rows = rows.filter(|r| r.slice_start == start && &*r.slo == "availability");
     rows.map(|r| (r.group.as_deref().unwrap_or("NULL").to_string(), r.good + r.bad)).collect()
-}
-
-fn counts(pairs: &[(&str, u64)]) -> BTreeMap<String, u64> {
-    pairs.iter().map(|(name, count)| (name.to_string(), *count)).collect()
 }
 
 fn minute(from: i64, paths: [&'static str; 3]) -> Vec<Vec<u8>> {

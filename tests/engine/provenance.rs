@@ -1,7 +1,7 @@
 //! What events say of where their numbers come from, told by the engine from the journal alone.
 
-use super::breakdown::{at, broken_down, journal, play};
-use super::said;
+use super::breakdown::{at, broken_down, journal};
+use crate::support::{play, said};
 use crate::traffic::START;
 use ninetail::core::engine::{Engine, Outputs};
 use ninetail::core::entry::Entry;

@@ -1,20 +1,15 @@
 //! Services that come, go and come back: places are given to others, numbers of events go on, nothing is lost.
 
-use super::{partition, restored, saved, step};
+use crate::support::{accumulator, configured, opening, partition, restored, saved, slots, step, take};
 use crate::traffic::{START, line, settings};
-use ninetail::core::accumulator::Accumulator;
 use ninetail::core::engine::{Engine, Outputs};
-use ninetail::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
+use ninetail::core::entry::{Entry, ForcedCut};
 use ninetail::core::event::Event;
-use ninetail::core::record::Labels;
-use ninetail::core::service::Classifier;
 use ninetail::core::settings::{Format, Settings};
-use ninetail::core::time::SliceLength;
 use ninetail::edges::metrics::Metrics;
 use ninetail::shell::gauges::{self, Shown};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -29,21 +24,13 @@ fn hourly(services_max: u32) -> Settings {
 
 /// The journal of requests, in order: (milliseconds after the start, service, status). One chunk each.
 fn journal(services_max: u32, requests: &[(i64, u32, u16)]) -> Vec<Entry> {
-    let settings = hourly(services_max);
-    let classifier = Classifier::compile(&settings, &mut Labels::default()).expect("the rules compile");
-    let mut accumulator = Accumulator::new(settings.limits, SliceLength(60), 0, Labels::default());
-    accumulator.configure(vec![(None, 1, Arc::new(classifier))]);
-    let slot = accumulator.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
-    let start = Start { partition: partition(0), offset: 0, had_data: true, topic_id: None };
-    let mut entries = vec![
-        Entry::Begin(Begin { journal: "0123456789abcdef".into(), backfill: false, takeover: None }),
-        Entry::Configure(Configure { epoch: 1, from: None, settings }),
-        Entry::Starts(vec![start]),
-    ];
+    let configured = configured(&[(0, hourly(services_max))]);
+    let mut accumulator = accumulator(&configured);
+    let slot = slots(&mut accumulator, 1, &Format::AwsAlb.into())[0];
+    let mut entries = opening(&configured, vec![partition(0)]);
     for (millis, service, status) in requests {
         let clock = START.plus_seconds(millis / 1_000 + 10);
-        accumulator.line(slot, &line(*millis, *service, *status, 10), clock);
-        accumulator.advance(slot, accumulator.next(slot) + 1);
+        take(&mut accumulator, slot, &line(*millis, *service, *status, 10), clock);
         entries.push(Entry::Chunk(accumulator.flush(clock)));
     }
     entries.push(Entry::Cut(ForcedCut::All));

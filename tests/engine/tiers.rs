@@ -1,7 +1,7 @@
 //! The coarser tables add up to those of the slices, cut by cut, whatever comes late, is restored or switched on.
 
-use super::{restored, saved, step};
-use crate::breakdown::{at, broken_down, journal, play};
+use crate::breakdown::{at, broken_down, journal};
+use crate::support::{goes_on_after_restarts, play};
 use crate::traffic::START;
 use ninetail::core::engine::{Engine, Outputs};
 use ninetail::core::entry::{Begin, Entry, Takeover};
@@ -178,21 +178,7 @@ proptest! {
         let configurations =
             [(0, settings(&[], &Grain::ALL)), (900, settings(&["route"], &Grain::ALL))];
         let entries = journal(&configurations, &lines, 2, &sizes);
-        let mut engine = Engine::new();
-        let run = entries.iter().zip(1..).map(|(entry, position)| step(&mut engine, position, entry));
-        let whole: Vec<String> = run.collect();
-        for stop in 1..entries.len() {
-            let mut engine = Engine::new();
-            for (entry, position) in entries[..stop].iter().zip(1..) {
-                step(&mut engine, position, entry);
-            }
-            let snapshot = saved(&engine);
-            let mut engine = restored(&snapshot);
-            prop_assert_eq!(saved(&engine), snapshot);
-            for (entry, position) in entries.iter().zip(1..).skip(stop) {
-                prop_assert_eq!(&step(&mut engine, position, entry), &whole[position as usize - 1]);
-            }
-        }
+        goes_on_after_restarts(&entries, 1, usize::MAX);
     }
 
     #[test]

@@ -1,15 +1,13 @@
 //! The tables of hours and days, and how budgets stood, read by DuckDB: each equals what the tables of minutes say, by SQL alone.
 
-use crate::fixture::process::Process;
-use crate::fixture::scenario::PATIENCE;
+use crate::fixture::Outcome;
+use crate::fixture::archive::{Archive, ninetail};
 use crate::fixture::tables::{Row, integer, query, text};
-use crate::fixture::{Outcome, Truth};
 use ninetail::core::time::Time;
-use ninetail::shell::traffic::{Incident, Traffic, TrafficConfig};
+use ninetail::shell::traffic::{Incident, TrafficConfig};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 const PIPELINE: &str = "version: 1
@@ -47,39 +45,24 @@ state: ./state
 const HOURS: u64 = 30;
 
 pub(crate) fn add_up_and_budgets_follow() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let (pipeline, input, out) =
-        (folder.path().join("pipeline.yaml"), folder.path().join("a.log"), folder.path().join("out"));
-    fs::write(&pipeline, PIPELINE)?;
-    let mut truth = Truth::new(60);
-    fs::write(&input, lines(&mut truth))?;
-    let arguments =
-        [Path::new("backfill"), &pipeline, Path::new("--input"), &input, Path::new("--out"), &out];
-    Process::start(arguments, &[], &folder.path().join("log"))?.succeed(PATIENCE)?;
-    let path = pipeline.to_str().ok_or("the folder's name is not UTF-8")?;
-    let views = ninetail(&["generate", "sql", "duckdb", path])?;
+    let archive = Archive::backfilled(PIPELINE, traffic(), 40_000, |_| false)?;
+    let path = archive.pipeline()?;
+    let views = ninetail(&["generate", "sql", "duckdb", &path])?;
 
     let requests = query(&format!("{views}\nSELECT sum(requests)::BIGINT AS n FROM requests_1d"))?;
-    assert_eq!(integer(&requests[0], "n")?, truth.requests(), "requests by day");
+    assert_eq!(integer(&requests[0], "n")?, archive.truth.requests(), "requests by day");
     for (suffix, part) in [("1h", "hour"), ("1d", "day")] {
         sums(&views, suffix, part)?;
     }
     holes(&views)?;
     budgets(&views)?;
-    let rollups = out.join("rollups");
-    reported(&views, path, rollups.to_str().ok_or("not UTF-8")?)?;
-    let events: Vec<Value> = fs::read_to_string(out.join("events.jsonl"))?
+    reported(&views, &path, &archive.text("out/rollups")?)?;
+    let events: Vec<Value> = fs::read_to_string(archive.path("out/events.jsonl"))?
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()?;
     firing(&views, &events)?;
     counted(&views, &events)
-}
-
-fn ninetail(arguments: &[&str]) -> Outcome<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ninetail")).args(arguments).output()?;
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// `report` and `what-if` say what the table says last, of calendars and slices too; without the pipeline file as far as the
@@ -121,7 +104,7 @@ fn reported(views: &str, pipeline: &str, rollups: &str) -> Outcome {
     Ok(())
 }
 
-fn lines(truth: &mut Truth) -> Vec<u8> {
+fn traffic() -> TrafficConfig {
     let incident = |service: &str, from_s, length_s, errors_ppm| Incident {
         service: service.into(),
         from_s,
@@ -129,7 +112,7 @@ fn lines(truth: &mut Truth) -> Vec<u8> {
         errors_ppm,
         latency_percent: 300,
     };
-    let config = TrafficConfig {
+    TrafficConfig {
         seed: 41,
         services: 4,
         interval_ns: HOURS * 3_600_000_000_000 / 40_000,
@@ -138,17 +121,7 @@ fn lines(truth: &mut Truth) -> Vec<u8> {
             incident("search", 70_000, 5_000, 150_000),
         ],
         ..TrafficConfig::default()
-    };
-    let mut traffic = Traffic::new(config);
-    let (mut text, mut line) = (Vec::new(), Vec::new());
-    for _ in 0..40_000 {
-        line.clear();
-        traffic.next_line(&mut line);
-        truth.add(&line);
-        text.extend_from_slice(&line);
-        text.push(b'\n');
     }
-    text
 }
 
 /// What two queries give, each without the other's rows, is nothing; and they give something.

@@ -1,14 +1,13 @@
 //! Rows broken down by route and method, against a recount of the raw lines by plain splitting; the views over them;
 //! duplicates that a shipper made.
 
-use crate::fixture::process::Process;
-use crate::fixture::scenario::{PATIENCE, recent_lines};
+use crate::fixture::archive::{backfill, ninetail};
+use crate::fixture::scenario::recent_lines;
 use crate::fixture::tables::{Row, integer, query};
 use crate::fixture::{Lines, Options, Outcome, Scenario};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 /// By service, route, method and start of the minute: requests, 5xx, sum of the targets' latencies, microseconds.
 type Cells = BTreeMap<(String, Option<String>, Option<String>, i64), [i64; 3]>;
@@ -88,14 +87,6 @@ fn same(what: &str, expected: &Cells, found: &Cells) {
     }
 }
 
-pub(crate) fn ninetail(arguments: &[&str]) -> Outcome<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ninetail")).args(arguments).output()?;
-    if !output.status.success() {
-        return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 /// Every cell of the rows and of the views, over revisions; the same from archives.
 pub(crate) fn rows_by_route_and_method() -> Outcome {
     let options = Options {
@@ -154,9 +145,7 @@ pub(crate) fn rows_by_route_and_method() -> Outcome {
     let (input, out) = (scenario.path("input.log"), scenario.path("out"));
     let text: Vec<u8> = lines.iter().flat_map(|(_, line)| [line, &b"\n"[..]].concat()).collect();
     std::fs::write(&input, text)?;
-    let arguments =
-        [Path::new("backfill"), Path::new(pipeline), Path::new("--input"), &input, Path::new("--out"), &out];
-    Process::start(arguments, &[], &scenario.path("log"))?.succeed(PATIENCE)?;
+    backfill(Path::new(pipeline), &input, &out, &scenario.path("log"))?;
     truth.compare_rows(&out.join("rollups"))?;
     same(
         "archives",

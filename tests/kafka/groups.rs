@@ -1,6 +1,7 @@
 //! SLOs with groups, against a recount of the raw lines by plain splitting: rows, views, events, reports.
 
-use crate::dimensions::{ninetail, route};
+use crate::dimensions::route;
+use crate::fixture::archive::ninetail;
 use crate::fixture::oracle::{compare_events, consumed};
 use crate::fixture::scenario::recent_lines;
 use crate::fixture::tables::{Row, integer, query, text};

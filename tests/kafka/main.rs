@@ -100,6 +100,11 @@ fn main() {
         trial("refusals::second_process_elsewhere", &[Kafka, DuckDb], refusals::second_process_elsewhere),
         trial("refusals::empty_state_beside_outputs", &[Kafka, DuckDb], refusals::empty_state_beside_outputs),
         trial("refusals::old_state_restored", &[Kafka, DuckDb], refusals::old_state_restored),
+        trial(
+            "refusals::copies_onto_one_events_file",
+            &[Kafka, DuckDb],
+            refusals::copies_onto_one_events_file,
+        ),
         trial("outages::broker_killed_and_started", &[OwnKafka, DuckDb], outages::broker_killed_and_started),
         trial("outages::one_of_three_nodes_killed", &[OwnKafka, DuckDb], outages::one_of_three_nodes_killed),
         trial(

@@ -103,3 +103,35 @@ pub(crate) fn old_state_restored() -> Outcome {
     refused(&scenario, &["--until-end", "--close"], &["journal"])?;
     scenario.check(&truth)
 }
+
+/// Two copies of one state folder, run one after the other onto the same file of events: the second is refused, though
+/// its own journal goes further than the file.
+pub(crate) fn copies_onto_one_events_file() -> Outcome {
+    let scenario = Scenario::new("copies", Options { events_file: true, ..brisk() })?;
+    let lines = recent_lines(11, 6_000, 300, 4);
+    let mut truth = scenario.truth();
+    lines.iter().for_each(|(_, line)| truth.add(line));
+    scenario.client.produce(&scenario.topic, &lines[..2_000])?;
+    scenario.drain()?;
+    for (from, to) in [("state", "fork"), ("rollups", "rollups-fork"), ("events.jsonl", "events-fork.jsonl")]
+    {
+        scenario.copy(from, to)?;
+    }
+    scenario.client.produce(&scenario.topic, &lines[2_000..4_000])?;
+    scenario.drain()?;
+    // the copy goes on for longer, beside it
+    let own = fs::read_to_string(scenario.pipeline())?;
+    let forked = own.replace("./state", "./fork").replace("./rollups", "./rollups-fork");
+    fs::write(scenario.pipeline(), forked.replace("./events.jsonl", "./events-fork.jsonl"))?;
+    scenario.drain()?;
+    scenario.client.produce(&scenario.topic, &lines[4_000..])?;
+    scenario.drain()?;
+    // then onto the file of the other
+    fs::write(scenario.pipeline(), &forked)?;
+    let events = scenario.events()?;
+    refused(&scenario, &["--until-end", "--close"], &["another copy of its state folder", "--take-over"])?;
+    assert_eq!(scenario.events()?, events);
+    fs::write(scenario.pipeline(), own)?;
+    scenario.drain()?;
+    scenario.check(&truth)
+}

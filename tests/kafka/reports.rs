@@ -1,14 +1,11 @@
 //! `report` and the SQL views against each other and the truth: three ways to the same numbers.
 
-use crate::fixture::process::Process;
-use crate::fixture::scenario::PATIENCE;
+use crate::fixture::Outcome;
+use crate::fixture::archive::{Archive, ninetail};
 use crate::fixture::tables::{Row, integer, query, text};
-use crate::fixture::{Outcome, Truth};
-use ninetail::shell::traffic::{Traffic, TrafficConfig};
+use ninetail::shell::traffic::TrafficConfig;
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
 /// A window in the middle of the archive, so that the report's range and the SLO's differ.
 const PIPELINE: &str = "version: 1
@@ -33,17 +30,11 @@ state: ./state
 
 /// `report --output json`, `csv` and `table`, and `generate sql duckdb`, over one backfill.
 pub(crate) fn agree_with_sql_and_the_truth() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let (pipeline, input, out) =
-        (folder.path().join("pipeline.yaml"), folder.path().join("a.log"), folder.path().join("out"));
-    fs::write(&pipeline, PIPELINE)?;
-    let mut truth = Truth::new(60);
-    fs::write(&input, lines(&mut truth))?;
-    let arguments =
-        [Path::new("backfill"), &pipeline, Path::new("--input"), &input, Path::new("--out"), &out];
-    Process::start(arguments, &[], &folder.path().join("log"))?.succeed(PATIENCE)?;
-
-    let pipeline = pipeline.to_str().ok_or("the folder's name is not UTF-8")?;
+    let config =
+        TrafficConfig { seed: 40, interval_ns: 3_600_000_000_000 / 30_000, ..TrafficConfig::default() };
+    // an hour with an incident, and a few lines that cannot be read
+    let archive = Archive::backfilled(PIPELINE, config, 30_000, |number| number % 6_000 == 0)?;
+    let pipeline = &archive.pipeline()?;
     let views = ninetail(&["generate", "sql", "duckdb", pipeline])?;
     let report: Value = serde_json::from_str(&ninetail(&["report", pipeline, "--output", "json"])?)?;
     let rejected = query(&format!("{views}\nSELECT sum(lines)::BIGINT AS lines FROM rejects"))?;
@@ -56,7 +47,7 @@ pub(crate) fn agree_with_sql_and_the_truth() -> Outcome {
             .flatten()
             .map(|(_, s)| s["requests"].as_i64())
             .sum::<Option<i64>>(),
-        Some(truth.requests()),
+        Some(archive.truth.requests()),
         "requests of all services"
     );
     slos(&report, &query(&format!("{views}\nFROM slo_status"))?)?;
@@ -72,40 +63,13 @@ pub(crate) fn agree_with_sql_and_the_truth() -> Outcome {
     counts_between(&part, &views)?;
 
     let csv = ninetail(&["report", pipeline, "--output", "csv"])?;
-    let path = folder.path().join("report.csv");
+    let path = archive.path("report.csv");
     fs::write(&path, csv)?;
     let sums = query(&format!("SELECT sum(bad)::BIGINT AS bad FROM '{}'", path.display()))?;
     assert_eq!(integer(&sums[0], "bad")?, sum(&report["slos"], "bad"));
     let table = ninetail(&["report", pipeline])?;
     assert!(table.contains("budget left") && table.contains("slices of 1m complete"), "{table}");
     Ok(())
-}
-
-/// Lines of an hour with an incident and a few that cannot be read.
-fn lines(truth: &mut Truth) -> Vec<u8> {
-    let config =
-        TrafficConfig { seed: 40, interval_ns: 3_600_000_000_000 / 30_000, ..TrafficConfig::default() };
-    let mut traffic = Traffic::new(config);
-    let (mut text, mut line) = (Vec::new(), Vec::new());
-    for number in 0..30_000 {
-        line.clear();
-        traffic.next_line(&mut line);
-        truth.add(&line);
-        text.extend_from_slice(&line);
-        text.push(b'\n');
-        if number % 6_000 == 0 {
-            text.extend_from_slice(b"no line of a load balancer\n");
-        }
-    }
-    text
-}
-
-fn ninetail(arguments: &[&str]) -> Outcome<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_ninetail")).args(arguments).output()?;
-    if !output.status.success() {
-        return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
 }
 
 fn sum(slos: &Value, member: &str) -> i64 {

@@ -1,16 +1,16 @@
 //! The laws where records have routes, services are broken down by them, and repeats are sampled.
 
-use super::traffic::{CLOCK, START, line, settings};
-use super::{LENGTH, counting, partition};
+use super::partition;
+use super::support::{allocates_nothing, at_once, changing, counted, deals, same_sums};
+use super::traffic::{CLOCK, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::partial::{Cell, Chunk, Quality};
-use ninetail::core::record::{Labels, Outcome};
-use ninetail::core::service::{Classifier, Combination};
+use ninetail::core::record::Outcome;
+use ninetail::core::service::Combination;
 use ninetail::core::settings::{Duplicates, Format, Input, Limits, OTHER, RouteRule, Settings};
 use ninetail::core::time::Slice;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A line with this path and request id, else as [`line`] makes it.
 fn with(line: Vec<u8>, path: &str, id: &str) -> Vec<u8> {
@@ -30,14 +30,7 @@ fn broken_down(limits: Limits) -> Settings {
 
 /// The rules are broken down from the fifth slice on.
 fn accumulator(limits: Limits) -> Accumulator {
-    let compile = |settings: &Settings| {
-        Arc::new(Classifier::compile(settings, &mut Labels::default()).expect("the rules compile"))
-    };
-    let mut accumulator = Accumulator::new(limits, LENGTH, 16, Labels::default());
-    let change = Slice(LENGTH.slice(START).0 + 5);
-    let (plain, broken_down) = (compile(&settings(200_000)), compile(&broken_down(limits)));
-    accumulator.configure(vec![(None, 1, plain), (Some(change), 2, broken_down)]);
-    accumulator
+    changing(limits, &settings(200_000), &broken_down(limits))
 }
 
 fn input(duplicates: Duplicates) -> Input {
@@ -52,9 +45,13 @@ struct Sums {
 }
 
 impl Sums {
+    fn of(chunks: &[Chunk]) -> Sums {
+        let mut sums = Sums::default();
+        chunks.iter().for_each(|chunk| sums.add(chunk));
+        sums
+    }
+
     fn add(&mut self, chunk: &Chunk) {
-        let wire = postcard::to_stdvec(chunk).expect("a chunk encodes");
-        let chunk: Chunk = postcard::from_bytes(&wire).expect("a chunk decodes");
         let mut before = None;
         for (i, (epoch, slice, service, cell)) in chunk.cells.iter().enumerate() {
             let combination = chunk.combination(i);
@@ -81,26 +78,6 @@ impl Sums {
     }
 }
 
-fn count(lines: &[Vec<u8>], dealt: &[usize], flushed: &[bool], limits: Limits) -> Sums {
-    let mut sums = Sums::default();
-    let mut threads: Vec<_> = (0..3)
-        .map(|t| {
-            let mut a = accumulator(limits);
-            let slot = a.register(partition(t), &input(Duplicates::Estimate), 0).expect("a slot");
-            (a, slot)
-        })
-        .collect();
-    for (i, line) in lines.iter().enumerate() {
-        let (a, slot) = &mut threads[dealt[i % dealt.len()] % 3];
-        a.line(*slot, line, CLOCK);
-        if flushed[i % flushed.len()] {
-            sums.add(&a.flush(CLOCK));
-        }
-    }
-    threads.iter_mut().for_each(|(a, _)| sums.add(&a.flush(CLOCK)));
-    sums
-}
-
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let path = prop::sample::select(vec!["/cart", "/users/17", "/users/18/x", "/u/anna", "/u/7", "/\u{7f}"]);
     (0i64..600_000, 0u32..4, path, 0u32..40).prop_map(|(t, service, path, id)| {
@@ -115,19 +92,13 @@ proptest! {
     #[test]
     fn any_split_and_any_order_give_the_same_combinations_and_samples(
         lines in prop::collection::vec(any_line(), 1..300),
-        dealt in prop::collection::vec(0usize..3, 1..20),
-        flushed in prop::collection::vec(prop::bool::weighted(0.1), 1..50),
-        order in any::<prop::sample::Index>(),
+        deal in deals(),
     ) {
-        let whole = count(&lines, &[0], &[false], Limits::default());
-        let mut turned = lines.clone();
-        turned.rotate_left(order.index(lines.len()));
-        turned.reverse();
-        prop_assert_eq!(&count(&lines, &dealt, &flushed, Limits::default()), &whole);
-        prop_assert_eq!(&count(&turned, &dealt, &flushed, Limits::default()), &whole);
+        let input = input(Duplicates::Estimate);
+        let whole = same_sums(&lines, &deal, &input, || accumulator(Limits::default()), Sums::of);
         // fewer combinations are kept apart: other rows, the same services
         let narrow = Limits { ingest_dimension_values_max: 1, ..Limits::default() };
-        let narrow = count(&lines, &dealt, &flushed, narrow);
+        let narrow = Sums::of(&counted(&lines, &deal, &input, || accumulator(narrow)));
         prop_assert_eq!(narrow.whole(), whole.whole());
         prop_assert_eq!(&narrow.quality, &whole.quality);
         // few ids are counted exactly: those of one slice, and of one time, that came before
@@ -148,7 +119,8 @@ fn routes_and_methods_are_told_apart() {
     let at = 300_000;
     let lines =
         ["/users/1", "/users/22", "/u/anna", "/u/33", "/cart"].map(|p| with(line(at, 1, 200, 5), p, "x"));
-    let sums = count(&lines, &[0], &[false], Limits::default());
+    let input = input(Duplicates::Estimate);
+    let sums = Sums::of(&at_once(&lines, &input, || accumulator(Limits::default())));
     let routes: Vec<(&str, u64)> = sums
         .cells
         .iter()
@@ -174,18 +146,9 @@ fn counting_combinations_and_ids_allocates_nothing() {
     for duplicates in [Duplicates::Ignore, Duplicates::Estimate, Duplicates::Drop] {
         let mut a = accumulator(Limits { duplicate_ids_max: 1_000, ..Limits::default() });
         let slot = a.register(partition(0), &input(duplicates), 0).expect("a slot");
-        let pass = |a: &mut Accumulator| {
-            for line in &lines {
-                assert_eq!(a.line(slot, line, CLOCK), Outcome::Record);
-            }
-        };
-        for _ in 0..3 {
-            pass(&mut a);
-            a.flush(CLOCK);
-        }
-        let before = counting::allocations();
-        pass(&mut a);
-        assert_eq!(counting::allocations() - before, 0, "{duplicates:?}");
+        allocates_nothing(&mut a, |a| {
+            lines.iter().for_each(|line| assert_eq!(a.line(slot, line, CLOCK), Outcome::Record));
+        });
     }
 }
 

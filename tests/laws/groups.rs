@@ -1,16 +1,15 @@
 //! The laws where SLOs have groups.
 
-use super::traffic::{CLOCK, START, line, settings};
-use super::{LENGTH, counting, partition};
+use super::partition;
+use super::support::{allocates_nothing, changing, deals, same_sums};
+use super::traffic::{CLOCK, line, settings};
 use ninetail::core::accumulator::Accumulator;
 use ninetail::core::partial::{Chunk, Verdicts};
-use ninetail::core::record::{Labels, Outcome};
-use ninetail::core::service::Classifier;
+use ninetail::core::record::Outcome;
 use ninetail::core::settings::{Format, Limits, OTHER, Per, Settings};
 use ninetail::core::time::Slice;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 fn with_path(line: Vec<u8>, path: &str) -> Vec<u8> {
     String::from_utf8(line).expect("text").replace("/cart?x=1", path).into_bytes()
@@ -31,24 +30,19 @@ fn grouped(limits: Limits) -> Settings {
 
 /// SLOs have groups from the fifth slice on.
 fn accumulator(limits: Limits) -> Accumulator {
-    let compile = |settings: &Settings| {
-        Arc::new(Classifier::compile(settings, &mut Labels::default()).expect("the rules compile"))
-    };
-    let mut accumulator = Accumulator::new(limits, LENGTH, 16, Labels::default());
-    let change = Slice(LENGTH.slice(START).0 + 5);
-    accumulator.configure(vec![
-        (None, 1, compile(&settings(200_000))),
-        (Some(change), 2, compile(&grouped(limits))),
-    ]);
-    accumulator
+    changing(limits, &settings(200_000), &grouped(limits))
 }
 
 /// Verdicts by epoch, slice, service, SLO and group; without a group those of the cells.
 type Sums = BTreeMap<(u32, Slice, String, u16, Option<String>), Verdicts>;
 
+fn sums(chunks: &[Chunk]) -> Sums {
+    let mut sums = Sums::default();
+    chunks.iter().for_each(|chunk| add(&mut sums, chunk));
+    sums
+}
+
 fn add(sums: &mut Sums, chunk: &Chunk) {
-    let wire = postcard::to_stdvec(chunk).expect("a chunk encodes");
-    let chunk: Chunk = postcard::from_bytes(&wire).expect("a chunk decodes");
     let name = |service: u32| chunk.services[service as usize].name.to_string();
     for (epoch, slice, service, cell) in &chunk.cells {
         for (slo, verdicts) in cell.slos.iter() {
@@ -69,26 +63,6 @@ fn add(sums: &mut Sums, chunk: &Chunk) {
     }
 }
 
-fn count(lines: &[Vec<u8>], dealt: &[usize], flushed: &[bool], limits: Limits) -> Sums {
-    let mut sums = Sums::default();
-    let mut threads: Vec<_> = (0..3)
-        .map(|t| {
-            let mut a = accumulator(limits);
-            let slot = a.register(partition(t), &Format::AwsAlb.into(), 0).expect("a slot");
-            (a, slot)
-        })
-        .collect();
-    for (i, line) in lines.iter().enumerate() {
-        let (a, slot) = &mut threads[dealt[i % dealt.len()] % 3];
-        a.line(*slot, line, CLOCK);
-        if flushed[i % flushed.len()] {
-            add(&mut sums, &a.flush(CLOCK));
-        }
-    }
-    threads.iter_mut().for_each(|(a, _)| add(&mut sums, &a.flush(CLOCK)));
-    sums
-}
-
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let path =
         prop::sample::select(vec!["/cart", "/users/17", "/users/18/x", "/u/anna", "/__x__", "/\u{7f}"]);
@@ -103,16 +77,10 @@ proptest! {
     #[test]
     fn any_split_and_any_order_give_the_same_groups(
         lines in prop::collection::vec(any_line(), 1..300),
-        dealt in prop::collection::vec(0usize..3, 1..20),
-        flushed in prop::collection::vec(prop::bool::weighted(0.1), 1..50),
-        order in any::<prop::sample::Index>(),
+        deal in deals(),
     ) {
-        let whole = count(&lines, &[0], &[false], Limits::default());
-        let mut turned = lines.clone();
-        turned.rotate_left(order.index(lines.len()));
-        turned.reverse();
-        prop_assert_eq!(&count(&lines, &dealt, &flushed, Limits::default()), &whole);
-        prop_assert_eq!(&count(&turned, &dealt, &flushed, Limits::default()), &whole);
+        let accumulator = || accumulator(Limits::default());
+        let whole = same_sums(&lines, &deal, &Format::AwsAlb.into(), accumulator, sums);
         // groups add up to the service: both availability SLOs have the same sums
         let mut by_slo: BTreeMap<(Slice, String, u16), Verdicts> = BTreeMap::new();
         for ((epoch, slice, service, slo, group), verdicts) in &whole {
@@ -140,18 +108,9 @@ fn counting_groups_allocates_nothing() {
     for limits in [Limits::default(), narrow] {
         let mut a = accumulator(limits);
         let slot = a.register(partition(0), &Format::AwsAlb.into(), 0).expect("a slot");
-        let pass = |a: &mut Accumulator| {
-            for line in &lines {
-                assert_eq!(a.line(slot, line, CLOCK), Outcome::Record);
-            }
-        };
-        for _ in 0..3 {
-            pass(&mut a);
-            a.flush(CLOCK);
-        }
-        let before = counting::allocations();
-        pass(&mut a);
-        assert_eq!(counting::allocations() - before, 0);
+        allocates_nothing(&mut a, |a| {
+            lines.iter().for_each(|line| assert_eq!(a.line(slot, line, CLOCK), Outcome::Record));
+        });
         assert!(a.bytes() > 0);
     }
 }
@@ -166,9 +125,7 @@ fn a_thread_keeps_twice_as_many_groups_apart_as_the_engine_and_folds_the_rest() 
             let path = format!("/r{}-{span}", i % 10);
             a.line(slot, &with_path(line(300_000 + i * 100, 1, 200, 5), &path), CLOCK);
         }
-        let mut sums = Sums::default();
-        add(&mut sums, &a.flush(CLOCK));
-        let by_route: BTreeMap<String, u64> = sums
+        let by_route: BTreeMap<String, u64> = sums(&[a.flush(CLOCK)])
             .iter()
             .filter(|(k, _)| k.3 == 0)
             .map(|(k, v)| (k.4.clone().expect("a group"), v.good))

@@ -1,14 +1,11 @@
 //! Lines and settings for the laws: few services, few slices, everything that a sum could get wrong.
 
 use ninetail::core::decimal::Decimal;
-use ninetail::core::record::Labels;
-use ninetail::core::service::Classifier;
 use ninetail::core::settings::{
     Failed, Format, Indicator, LatencyOf, Limits, Rule, ServiceRule, Settings, Slo, Source,
 };
 use ninetail::core::time::{Grain, SliceLength, Time};
 use proptest::prelude::*;
-use std::sync::Arc;
 
 /// 2025-03-04T10:00:00Z.
 pub(crate) const START: Time = Time::from_seconds(1_741_082_400);
@@ -64,13 +61,6 @@ pub(crate) fn settings(latency_below_us: u64) -> Settings {
         ],
         limits: Limits::default(),
     }
-}
-
-/// The rules of those settings.
-pub(crate) fn classifier(latency_below_us: u64) -> Arc<Classifier> {
-    Arc::new(
-        Classifier::compile(&settings(latency_below_us), &mut Labels::default()).expect("the rules compile"),
-    )
 }
 
 /// A line by what matters in it; `millis` after [`START`].

@@ -453,7 +453,7 @@ fn restored(ledger: &Ledger) -> Ledger {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn sums_equal_a_recount(steps in steps()) {

@@ -183,7 +183,8 @@ impl Bench {
     /// Sequences have no holes, ids come once, and the schema holds.
     pub(crate) fn check(&mut self, events: &[Event]) {
         for (index, event) in events.iter().enumerate() {
-            let json = serde_json::from_str(&event.to_json(&event::source("edge"), None)).unwrap();
+            let json = serde_json::from_str(&event.to_json(&event.attributes(&event::source("edge"), None)))
+                .unwrap();
             if let Err(error) = SCHEMA.validate(&json) {
                 panic!("{error} at {}: {json:#}", error.instance_path());
             }

@@ -4,6 +4,7 @@
 //! at its beginning and once at its end, in an event.
 
 use super::{Engine, Pass};
+use crate::core::accumulator::AHEAD_MAX_S;
 use crate::core::completeness::{GAP, SILENT, STOPPED, UNREACHABLE};
 use crate::core::event::{DataGap, Loss, Origin};
 use crate::core::ledger::SHARES;
@@ -11,7 +12,17 @@ use crate::core::partial::{Gap, Standing};
 use crate::core::position::Partition;
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::Progress;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Lost offsets after which no record has come yet.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize, Debug)]
+pub(super) struct OpenGap {
+    /// The slice of the last record before them; None where there was none.
+    from: Option<Slice>,
+    /// The last slice that they may have belonged to: what is lost had been written. None until a chunk tells the time.
+    to: Option<Slice>,
+}
 
 impl Engine {
     /// Counts lost offsets in the slice of the last record before the hole and says so.
@@ -25,13 +36,40 @@ impl Engine {
             Some(slice) => {
                 self.account(slice, &key).gap_offsets += offsets;
                 self.mark(&key, slice, GAP);
-                self.open_gaps.entry(partition.clone()).or_insert(slice);
             }
             None => self.unplaced.entry(key).or_default().gap_offsets += offsets,
         }
+        let open = self.open_gaps.entry(partition.clone()).or_insert(OpenGap { from: slice, to: None });
+        open.to = None;
         let end = length.end(slice.unwrap_or(length.slice(self.clock)));
         let loss = Loss::Offsets { first: gap.span.start, next: gap.span.end };
         self.tell_gap(Origin::Partition(partition), &gap.reason, loss, end, pass);
+    }
+
+    /// A record has come after lost offsets: they lay between the one before them and this one.
+    pub(super) fn end_gap(&mut self, partition: &Partition, time: Time, length: SliceLength) {
+        let Some(gap) = self.open_gaps.remove(partition) else { return };
+        let key = self.account_key(partition);
+        let last = length.slice(time).min(gap.to.unwrap_or(self.latest_possible(length)));
+        // of a partition that had brought nothing: since anything is counted and not closed
+        let open = self.next_close.or_else(|| self.slices.first_with_records(Slice(i64::MIN)));
+        let from = gap.from.unwrap_or(open.unwrap_or(last).min(last));
+        for slice in from.0..=last.0.max(from.0) {
+            self.mark(&key, Slice(slice), GAP);
+        }
+    }
+
+    /// What was lost by now had been written by now: no slice after this one misses it.
+    pub(super) fn bound_gaps(&mut self, length: SliceLength) {
+        let latest = self.latest_possible(length);
+        for gap in self.open_gaps.values_mut() {
+            gap.to.get_or_insert(latest);
+        }
+    }
+
+    /// The latest slice that a record read now can belong to.
+    fn latest_possible(&self, length: SliceLength) -> Slice {
+        length.slice(self.clock.plus_seconds(AHEAD_MAX_S))
     }
 
     fn tell_gap(&mut self, origin: Origin<'_>, reason: &str, loss: Loss, end: Time, pass: &mut Pass<'_>) {
@@ -55,6 +93,8 @@ impl Engine {
             let heard = |p: &Progress| !matches!(p.standing(), Standing::Removed | Standing::Finished);
             let silent_for = mine.iter().filter(|(_, p)| heard(p)).map(|(_, p)| p.silent_for_s(self.clock));
             let shortest = silent_for.collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min());
+            // however it stands: under load it may never be seen at its end
+            let speaks = mine.iter().any(|(_, p)| heard(p) && p.brought_s_ago(self.clock) < long);
             let partitions: Vec<Partition> = mine.iter().map(|(p, _)| (*p).clone()).collect();
             match (self.silences.get(&source.name).copied(), shortest) {
                 (None, Some(quiet)) if quiet >= long => {
@@ -67,7 +107,7 @@ impl Engine {
                     }
                     self.tell_gap(Origin::Source(&source.name), SILENT, Loss::Began, length.end(since), pass);
                 }
-                (Some(since), Some(quiet)) if quiet < long => {
+                (Some(since), _) if speaks => {
                     self.silences.remove(&source.name);
                     let end = length.end(length.slice(self.clock));
                     let loss = Loss::Ended { since: length.start(since) };
@@ -122,7 +162,11 @@ impl Engine {
                     Standing::Behind | Standing::Following | Standing::AtEnd | Standing::Finished
                 )
             })
-            .filter_map(|(partition, p)| Some((partition.clone(), length.slice(p.watermark()?))))
+            .filter_map(|(partition, p)| {
+                // one that is read to its end and quiet has nothing to make up for any more
+                let idle = p.is_idle(self.clock).then(|| self.watermarks.watermark());
+                Some((partition.clone(), length.slice(idle.unwrap_or(p.watermark())?)))
+            })
             .collect();
         for (partition, below) in reached {
             for slice in self.completeness.repair(&partition, below) {
@@ -140,7 +184,9 @@ impl Engine {
             let why = match progress.standing() {
                 Standing::Removed => continue,
                 _ if outage.is_some() => outage,
-                _ if self.open_gaps.contains_key(partition) => Some(GAP),
+                _ if self.open_gaps.get(partition).is_some_and(|gap| gap.to.is_none_or(|to| slice <= to)) => {
+                    Some(GAP)
+                }
                 _ if self.silences.contains_key(&partition.source) => Some(SILENT),
                 _ => None,
             };
@@ -152,11 +198,13 @@ impl Engine {
             }
             self.account(slice, &partition).slices = slices;
         }
+        self.place(slice);
+    }
+
+    /// Gives line counts without a slice to this one.
+    pub(super) fn place(&mut self, slice: Slice) {
         for (partition, unplaced) in std::mem::take(&mut self.unplaced) {
-            let account = self.account(slice, &partition);
-            account.quality.merge(&unplaced.quality);
-            account.replayed += unplaced.replayed;
-            account.gap_offsets += unplaced.gap_offsets;
+            self.account(slice, &partition).add(&unplaced);
             self.ledger.note(slice, 0, unplaced.quality.rejected());
         }
     }

@@ -6,54 +6,35 @@
 //! A chunk goes: coverage → counts → watermark → slices closed one by one, in order → cut at a border.
 
 mod breakdown;
+mod cuts;
 mod early;
 mod groups;
 mod holes;
+mod outputs;
 mod provenance;
 
+pub use outputs::{Outlet, Outputs};
+
 use crate::core::breakdown::Breakdown;
-use crate::core::completeness::{Completeness, GAP};
-use crate::core::entry::{Begin, Configure, Entry, ForcedCut, Start};
-use crate::core::event::Event;
+use crate::core::completeness::Completeness;
+use crate::core::engine::holes::OpenGap;
+use crate::core::entry::{Begin, Configure, Entry, Start};
 use crate::core::ledger::{CloseContext, Contributors, Counted, Ledger, LedgerError};
 use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts};
 use crate::core::position::{Fit, Partition, Positions, Span};
-use crate::core::rollup::{Cut, OutputPosition};
+use crate::core::rollup::OutputPosition;
 use crate::core::roster::Roster;
 use crate::core::settings::Settings;
-use crate::core::slices::{Account, Border, Slices};
+use crate::core::slices::{Account, Slices};
 use crate::core::slo_groups::SloGroups;
-use crate::core::tiers::{Tiers, Until};
+use crate::core::tiers::Tiers;
 use crate::core::time::{Slice, SliceLength, Time};
 use crate::core::watermark::{Progress, Watermarks};
+use outputs::Pass;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Takes what an entry brings out, in order and piece by piece, so that not all of it is in memory at once.
-pub trait Outlet {
-    /// Events, and the cut that follows them.
-    fn take(&mut self, events: Vec<Event>, cut: Option<Cut>);
-}
-
-/// All that entries bring out.
-#[derive(Default, Debug)]
-pub struct Outputs {
-    /// Events.
-    pub events: Vec<Event>,
-    /// Cuts.
-    pub cuts: Vec<Cut>,
-}
-
-impl Outlet for Outputs {
-    fn take(&mut self, events: Vec<Event>, cut: Option<Cut>) {
-        self.events.extend(events);
-        self.cuts.extend(cut);
-    }
-}
-
-/// Cells that wait closed before they are cut at the next border, however far the watermark has gone beyond it.
-const CLOSED_CELLS_MAX: usize = 1 << 14;
 /// Events that wait for the cut after them before they are handed over without it.
 const EVENTS_MAX: usize = 1 << 11;
 
@@ -100,11 +81,11 @@ pub struct Engine {
     breakdown: Breakdown,
     slo_groups: SloGroups,
     slices: Slices,
-    /// Line counts without a slice: they go to the one that closes next.
+    /// Line counts without a slice: they go to the one that closes next; see also `cuts.rs`.
     unplaced: BTreeMap<Partition, Account>,
     completeness: Completeness,
-    /// Partitions whose hole is still open, and its first slice.
-    open_gaps: BTreeMap<Partition, Slice>,
+    /// Partitions whose hole is still open.
+    open_gaps: BTreeMap<Partition, OpenGap>,
     /// Silent sources, and the first slice of their silence.
     silences: BTreeMap<Arc<str>, Slice>,
     /// Partitions that cannot be read: why, and since which slice.
@@ -327,6 +308,7 @@ impl Engine {
         for coverage in &chunk.coverage {
             self.cover(coverage, &mut pass);
         }
+        self.bound_gaps(settings.slice);
         self.count(chunk, &settings)?;
         for coverage in &chunk.coverage {
             self.watermarks.hear(coverage, self.clock, settings.watermark_quorum);
@@ -362,13 +344,8 @@ impl Engine {
         for gap in &coverage.gaps {
             self.lose(partition, gap, pass);
         }
-        if let Some(time) = coverage.first_time
-            && let Some(from) = self.open_gaps.remove(partition)
-        {
-            let key = self.account_key(partition);
-            for slice in from.0..=pass.settings.slice.slice(time).0.max(from.0) {
-                self.mark(&key, Slice(slice), GAP);
-            }
+        if let Some(time) = coverage.first_time {
+            self.end_gap(partition, time, pass.settings.slice);
         }
         if coverage.replayed > 0 {
             let key = self.account_key(partition);
@@ -459,16 +436,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Cuts at a border on the way, where that much has closed that the rows of all borders would be too many at once.
-    fn cut_if_much(&mut self, pass: &mut Pass<'_>) {
-        let Some(below) = self.next_close else { return };
-        let border = pass.settings.slice.start(below);
-        if last_border(border, pass.settings) == border && self.slices.cells(below) > CLOSED_CELLS_MAX {
-            self.border = self.border.max(Some(border));
-            self.cut(below, border, false, pass);
-        }
-    }
-
     /// Observation starts with the first slice that was read from its beginning in every partition. Archives
     /// begin where they begin: nothing says that their first slice is not whole.
     fn observation(&self, first: Slice, length: SliceLength) -> Slice {
@@ -520,62 +487,6 @@ impl Engine {
         }
     }
 
-    fn cut_at_border(&mut self, pass: &mut Pass<'_>) {
-        let (Some(watermark), Some(_)) = (self.watermarks.watermark(), self.next_close) else { return };
-        let border = last_border(watermark, pass.settings);
-        if self.border.is_some_and(|last| border <= last) {
-            return;
-        }
-        self.border = Some(border);
-        let below = pass.settings.slice.slice(border).min(self.next_close.unwrap_or(Slice(i64::MIN)));
-        self.cut(below, border, false, pass);
-    }
-
-    fn forced_cut(
-        &mut self,
-        position: u64,
-        forced: ForcedCut,
-        out: &mut dyn Outlet,
-    ) -> Result<(), EngineError> {
-        let settings = self.settings()?.clone();
-        let mut pass = Pass::new(position, &settings, out);
-        if forced == ForcedCut::All
-            && let Some(last) = self.slices.last_with_records()
-        {
-            self.watermarks.force(settings.slice.end(last));
-            self.close_ready(&mut pass)?;
-        }
-        if let Some(below) = self.next_close {
-            let forced = forced == ForcedCut::All;
-            self.cut(below, settings.slice.start(below), forced, &mut pass);
-        }
-        Ok(())
-    }
-
-    fn cut(&mut self, below: Slice, watermark: Time, forced: bool, pass: &mut Pass<'_>) {
-        let border = Border {
-            number: self.cut_number + 1,
-            watermark,
-            slice: pass.settings.slice,
-            position: pass.position,
-            dimensions: self.dimension_columns(),
-        };
-        let from = self.slices.cut_below().unwrap_or(below);
-        let mut cut = self.slices.cut(below, &border, &self.roster, &self.ledger);
-        self.tiers.cut(&mut cut, Until { from, below: below.max(from), forced }, &self.ledger);
-        cut.budgets = self.ledger.take_hours(border.number, border.slice.start(below), forced);
-        if !cut.is_empty() {
-            self.cut_number = border.number;
-            pass.hand_over(Some(cut));
-        }
-        let month = 40 * 86_400 / i64::from(pass.settings.slice.0);
-        self.completeness.forget(Slice(below.0 - month));
-        let waiting = self.slices.services();
-        self.forget_groups();
-        self.roster.forget(|id, service| waiting.contains(&id) || self.ledger.knows(&service.name));
-        self.forget_combinations(below, pass.settings.slice);
-    }
-
     /// Slices that ended before this are history: they page nobody.
     fn history_before(&self, settings: &Settings) -> Time {
         if self.backfill() {
@@ -614,46 +525,6 @@ impl Engine {
         let accounts = &mut self.slices.counts(slice).accounts;
         accounts.entry(partition.clone()).or_insert_with(|| Account { incomplete, ..Account::default() })
     }
-}
-
-/// What one entry's passage through the engine needs at every step.
-struct Pass<'a> {
-    position: u64,
-    settings: &'a Settings,
-    /// What has come out and was not handed over yet.
-    events: Vec<Event>,
-    handed_over: u32,
-    out: &'a mut dyn Outlet,
-}
-
-impl<'a> Pass<'a> {
-    fn new(position: u64, settings: &'a Settings, out: &'a mut dyn Outlet) -> Pass<'a> {
-        Pass { position, settings, events: Vec::new(), handed_over: 0, out }
-    }
-
-    /// The position of the next event.
-    fn next(&self) -> OutputPosition {
-        OutputPosition { position: self.position, index: self.handed_over + self.events.len() as u32 }
-    }
-
-    fn hand_over(&mut self, cut: Option<Cut>) {
-        self.handed_over += self.events.len() as u32;
-        self.out.take(std::mem::take(&mut self.events), cut);
-    }
-}
-
-impl Drop for Pass<'_> {
-    fn drop(&mut self) {
-        if !self.events.is_empty() {
-            self.hand_over(None);
-        }
-    }
-}
-
-/// The last border of cuts up to then.
-fn last_border(time: Time, settings: &Settings) -> Time {
-    let cut_us = i64::from(settings.cut_s) * crate::core::time::SECOND_US;
-    Time(time.0.div_euclid(cut_us) * cut_us)
 }
 
 /// Whether the chunk is to be counted: true if it continues the chain, false if it was counted before.

@@ -289,8 +289,7 @@ impl Table for SliRow {
 
 impl Table for QualityRow {
     const NAME: &'static str = "quality";
-    const DOC: &'static str =
-        "What was read of one partition in one slice. A row exists for every partition and slice, zeros too.";
+    const DOC: &'static str = "What was read of one partition in one slice. A row exists for every partition and slice, zeros too; before the first record only where a line could not be read.";
 
     fn columns() -> &'static [Column<QualityRow>] {
         columns! {

@@ -3,7 +3,8 @@
 use crate::edges::sink::Control;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::{Client, ClientContext, DefaultClientContext};
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -26,10 +27,21 @@ pub(super) fn config(properties: &BTreeMap<String, String>) -> ClientConfig {
         config.set(key, value);
     }
     config.set("client.id", "ninetail");
-    // a producer that asks for a topic would have the broker make one, with the broker's settings
+    // a broker that makes topics of itself would give them other settings than they must have
     config.set("allow.auto.create.topics", "false");
     config
 }
+
+/// The context of clients whose errors are told by what they return: nothing is said twice.
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 /// The code inside an error, if librdkafka gave one.
 pub(super) fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
@@ -100,12 +112,12 @@ pub(super) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> K
 
 /// Makes topics and reads their settings.
 pub(super) struct Topics {
-    admin: AdminClient<DefaultClientContext>,
+    admin: AdminClient<Quiet>,
 }
 
 impl Topics {
     pub(super) fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Topics> {
-        Ok(Topics { admin: config(properties).create()? })
+        Ok(Topics { admin: config(properties).create_with_context(Quiet)? })
     }
 
     /// Makes the topic if it is not there, with the broker's replication (and partitions, if None).
@@ -160,5 +172,16 @@ fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Ready(output) => return output,
             Poll::Pending => thread::park(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_client_makes_a_topic_by_asking_for_it() {
+        let user = BTreeMap::from([("allow.auto.create.topics".to_string(), "true".to_string())]);
+        assert_eq!(config(&user).get("allow.auto.create.topics"), Some("false"));
     }
 }

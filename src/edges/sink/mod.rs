@@ -90,7 +90,7 @@ pub enum Foreign {
         "{place} holds outputs of this journal ({journal}) that another copy of its state folder published (incarnation {theirs} is not ours); one of them is the right one: go on with that, or move the state folder away and start a new journal that takes over (`--take-over`)"
     )]
     Forked {
-        /// Topic.
+        /// File or topic.
         place: String,
         /// The journal's id.
         journal: String,

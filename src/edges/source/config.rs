@@ -6,6 +6,7 @@ use super::error::SourceError;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -140,7 +141,13 @@ impl ClientContext for Logged {
     }
 
     fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", %error, "{reason}");
+        use RDKafkaErrorCode::{AllBrokersDown, BrokerTransportFailure};
+        // its log says so too, and once; this comes for every request that waits
+        if matches!(error.rdkafka_error_code(), Some(AllBrokersDown | BrokerTransportFailure)) {
+            tracing::debug!(target: "librdkafka", %error, "{reason}");
+        } else {
+            tracing::warn!(target: "librdkafka", %error, "{reason}");
+        }
     }
 }
 

@@ -214,13 +214,7 @@ fn resolve(
         return Some((site.clone(), item.clone()));
     };
     let Some(found) = objects.find(kind, &reference).cloned() else {
-        let message = format!("there is no {kind} named `{}`", reference.value);
-        objects.error(
-            site,
-            &reference.span,
-            message,
-            "write it in one of the OpenSLO files of this pipeline",
-        );
+        objects.missing(site, kind, &reference);
         return None;
     };
     Some((site.to(&reference.span, &found.site), found.node))

@@ -245,6 +245,12 @@ impl Objects {
         self.findings.problems.push(finding(site, span, message, hint));
     }
 
+    /// An object that is referred to is in none of the files.
+    pub(super) fn missing(&mut self, site: &Site, kind: &str, reference: &At<String>) {
+        let message = format!("there is no {kind} named `{}`", reference.value);
+        self.error(site, &reference.span, message, "write it in one of the OpenSLO files of this pipeline");
+    }
+
     pub(super) fn warn(
         &mut self,
         site: &Site,

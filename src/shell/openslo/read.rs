@@ -129,13 +129,7 @@ fn sli(
         (None, Some(reference)) => match objects.find("SLI", &reference).cloned() {
             Some(found) => (site.to(&reference.span, &found.site), found.spec()),
             None => {
-                let message = format!("there is no SLI named `{}`", reference.value);
-                objects.error(
-                    site,
-                    &reference.span,
-                    message,
-                    "write it in one of the OpenSLO files of this pipeline",
-                );
+                objects.missing(site, "SLI", &reference);
                 return None;
             }
         },

@@ -89,25 +89,46 @@ pub(super) fn fill(
 ) -> Vec<WrittenSlo> {
     let common = file.alerts.as_ref().map(|alerts| &alerts.value);
     let table = table(file, checker);
-    slos.into_iter().flat_map(|slo| divide(slo, (&table, common), services, checker)).collect()
+    let mut taken: Vec<(String, Vec<String>)> = Vec::new();
+    let mut filled = Vec::new();
+    for slo in slos {
+        let (name, selectors) = (slo.slo.name.value.clone(), selectors(&slo));
+        let earlier = taken.iter().filter(|(of, _)| *of == name).flat_map(|(_, all)| all);
+        filled.extend(divide(
+            slo,
+            &earlier.cloned().collect::<Vec<_>>(),
+            (&table, common),
+            services,
+            checker,
+        ));
+        taken.push((name, selectors));
+    }
+    filled
 }
 
-/// One SLO as as many as its services need.
+/// The services that an SLO is written for.
+fn selectors(slo: &WrittenSlo) -> Vec<String> {
+    match &slo.slo.service {
+        Some(selectors) => selectors.items().map(|s| s.value).collect(),
+        None => vec!["*".into()],
+    }
+}
+
+/// One SLO as as many as its services need; those that an earlier one of its name has taken need none.
 fn divide(
     slo: WrittenSlo,
+    earlier: &[String],
     (table, common): (&[Defaults], Option<&AlertsFile>),
     services: &[ServiceRule],
     checker: &mut Checker,
 ) -> Vec<WrittenSlo> {
-    let selectors: Vec<String> = match &slo.slo.service {
-        Some(selectors) => selectors.items().map(|s| s.value).collect(),
-        None => vec!["*".into()],
-    };
+    let selectors = selectors(&slo);
     let is_open = slo.slo.objective.is_none();
     let mut parts: Vec<(Filled, Vec<String>)> = Vec::new();
     let mut without: Vec<String> = Vec::new();
     for rule in services {
-        let new = not_in(&parts, common_part(&selectors, &pattern(&rule.name)));
+        let mut new = not_in(&parts, common_part(&selectors, &pattern(&rule.name)));
+        new.retain(|s| !earlier.iter().any(|e| e == s || selects(e, s)));
         if new.is_empty() {
             continue;
         }

@@ -16,7 +16,8 @@ pub(super) fn table(report: &Report, color: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     let mut header = vec!["service", "SLO", "objective", "window", "requests", "bad", "SLI", "budget left"];
-    header.extend(BURN_WINDOWS.map(|(name, _)| name));
+    let burns = BURN_WINDOWS.map(|(name, _)| format!("burn {name}"));
+    header.extend(burns.iter().map(String::as_str));
     header.extend(["client p50/p95/p99", "upstream p50/p95/p99", "state"]);
     // beside the SLO, where any has groups
     let grouped = report.slos.iter().any(|slo| slo.group.is_some());

@@ -219,7 +219,8 @@ fn a_webhook_gets_cloud_events_in_order_and_no_history() {
     assert_eq!(ids(&posted), ["id-2", "id-4"]);
     assert_eq!(posted[0].path, "/in");
     assert_eq!(posted[0].headers["content-type"], "application/cloudevents+json; charset=UTF-8");
-    let want = event(2, CONSUMED, false).to_json("/ninetail/edge", Some(&"0123456789abcdef".into()));
+    let want = event(2, CONSUMED, false);
+    let want = want.to_json(&want.attributes("/ninetail/edge", Some(&"0123456789abcdef".into())));
     assert_eq!(posted[0].json().to_string(), want);
 
     let posted = binary.wait(2);

@@ -3,7 +3,7 @@
 //! `ninetailjournal` is the journal's id, `ninetailposition` the pair `<position>/<index>` in it: by them a
 //! file is read back, and anybody can tell a repetition.
 
-use crate::core::event::{self, Event};
+use crate::core::event::{self, Attributes, Event};
 use crate::core::rollup::OutputPosition;
 use serde_json::Value;
 use std::sync::Arc;
@@ -35,7 +35,21 @@ impl Mode {
 
 /// The event's JSON, without a line end.
 pub(in crate::edges::sink) fn encode(event: &Event, pipeline: &str, journal: &Arc<str>) -> Vec<u8> {
-    event.to_json(&event::source(pipeline), Some(journal)).into_bytes()
+    event.to_json(&event.attributes(&event::source(pipeline), Some(journal))).into_bytes()
+}
+
+/// The same as a line of a file, which tells what incarnation of the state folder wrote it.
+pub(super) fn line(
+    event: &Event,
+    pipeline: &str,
+    journal: &Arc<str>,
+    incarnation: Option<&Arc<str>>,
+) -> Vec<u8> {
+    let attributes = event.attributes(&event::source(pipeline), Some(journal));
+    let attributes = Attributes { ninetailincarnation: incarnation.cloned(), ..attributes };
+    let mut line = event.to_json(&attributes).into_bytes();
+    line.push(b'\n');
+    line
 }
 
 /// The event's headers and body as a Kafka record.
@@ -90,6 +104,8 @@ pub(in crate::edges::sink) fn position(at: OutputPosition) -> String {
 #[derive(PartialEq, Debug)]
 pub(super) struct Line {
     pub(super) journal: String,
+    /// Empty where it was not written.
+    pub(super) incarnation: String,
     pub(super) at: OutputPosition,
     pub(super) subject: String,
     pub(super) sequence: u64,
@@ -102,6 +118,7 @@ pub(super) fn decode(line: &[u8]) -> Option<Line> {
     let (position, index) = text("ninetailposition")?.split_once('/')?;
     Some(Line {
         journal: text("ninetailjournal")?.to_owned(),
+        incarnation: text("ninetailincarnation").unwrap_or_default().to_owned(),
         at: OutputPosition { position: position.parse().ok()?, index: index.parse().ok()? },
         subject: text("subject")?.to_owned(),
         sequence: text("sequence")?.parse().ok()?,

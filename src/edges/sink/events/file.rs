@@ -1,7 +1,8 @@
 //! Events in a file, one JSON line each, exactly once.
 //!
 //! Invariant: the last whole line says how far the events are published. A torn tail is cut, lines up to the
-//! last pair are not written again, and a file that ends before what the state knows is refused.
+//! last pair are not written again, and a file that ends before what the state knows is refused. One process writes
+//! it at a time, and each line names the incarnation of the state folder, so a copy of that is told from it.
 
 use crate::core::event::Event;
 use crate::core::rollup::OutputPosition;
@@ -10,7 +11,7 @@ use crate::edges::sink::Owner;
 use crate::edges::sink::durable::{above, make_dir, sync_dir};
 use crate::edges::sink::events::envelope::{self, Line};
 use crate::edges::sink::events::{EventError, Progress, own};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub struct FileEvents {
     last: Option<OutputPosition>,
     pipeline: Arc<str>,
     journal: Arc<str>,
+    incarnation: Option<Arc<str>>,
 }
 
 impl FileEvents {
@@ -36,24 +38,31 @@ impl FileEvents {
         make_dir(above(path)).map_err(io("making the folder of"))?;
         let file =
             OpenOptions::new().read(true).append(true).create(true).open(path).map_err(io("opening"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(EventError::InUse(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(io("locking")(error)),
+        }
         sync_dir(above(path)).map_err(io("syncing the folder of"))?;
         let (length, last) = tail(&file, path)?;
-        if length < file.metadata().map_err(io("reading"))?.len() {
-            file.set_len(length).map_err(io("cutting the torn end of"))?;
-        }
-        // what an earlier process wrote and did not sync is now taken for published
-        file.sync_all().map_err(io("syncing"))?;
         let progress = last.map(|line| Progress {
             journal: line.journal,
-            incarnation: String::new(),
+            incarnation: line.incarnation,
             at: line.at,
             cut: 0, // a file does not know: a takeover decides
             sequences: Default::default(),
         });
         let progress = own(&path.display().to_string(), owner, progress)?;
+        if length < file.metadata().map_err(io("reading"))?.len() {
+            file.set_len(length).map_err(io("cutting the torn end of"))?;
+        }
+        // what an earlier process wrote and did not sync is now taken for published
+        file.sync_all().map_err(io("syncing"))?;
         let last = progress.as_ref().map(|p| p.at);
         let (pipeline, journal) = (owner.pipeline.clone(), owner.journal.clone());
-        Ok((FileEvents { path: path.to_owned(), file, length, last, pipeline, journal }, progress))
+        let incarnation = owner.incarnations.last().cloned();
+        let path = path.to_owned();
+        Ok((FileEvents { path, file, length, last, pipeline, journal, incarnation }, progress))
     }
 
     pub(super) fn publish(&mut self, events: &[Event]) -> Result<usize, EventError> {
@@ -61,8 +70,8 @@ impl FileEvents {
         let mut count = 0;
         let mut last = self.last;
         for event in events.iter().filter(|e| Some(e.position) > self.last) {
-            lines.extend(envelope::encode(event, &self.pipeline, &self.journal));
-            lines.push(b'\n');
+            let incarnation = self.incarnation.as_ref();
+            lines.extend(envelope::line(event, &self.pipeline, &self.journal, incarnation));
             count += 1;
             last = Some(event.position);
         }

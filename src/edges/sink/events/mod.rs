@@ -72,6 +72,9 @@ pub enum EventError {
         /// What the system said.
         error: io::Error,
     },
+    /// Another process writes the file.
+    #[error("{0} is in use by another process; name another file for the events, or stop the other process")]
+    InUse(PathBuf),
     /// The file holds lines that are no events of ours.
     #[error("{0} holds lines that ninetail did not write; name another file for the events")]
     NotEvents(PathBuf),

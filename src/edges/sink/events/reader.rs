@@ -7,9 +7,8 @@ use crate::edges::sink::Control;
 use crate::edges::sink::events::progress::{Fold, Progress};
 use crate::edges::sink::events::trouble::{Trouble, refused, retry};
 use crate::edges::sink::events::{EventError, KafkaTarget};
-use crate::edges::sink::kafka::{REQUEST_TIMEOUT, code, config, is_refusal, partitions};
-use rdkafka::client::ClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use crate::edges::sink::kafka::{Quiet, REQUEST_TIMEOUT, code, config, is_refusal, partitions};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -28,19 +27,6 @@ pub(super) fn peek(
         reader.read()
     })
 }
-
-/// Leaves out of the log that a partition was read to its end.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn error(&self, error: KafkaError, reason: &str) {
-        if !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
-            tracing::warn!(target: "librdkafka", %error, "{reason}");
-        }
-    }
-}
-
-impl ConsumerContext for Quiet {}
 
 /// Reads the state topic to the end of what is committed, and on from there the next time.
 pub(super) struct ProgressReader {

@@ -5,6 +5,7 @@ use crate::core::entry::Takeover;
 use crate::core::time::{Slice, Time};
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 const JOURNAL: &str = "0123456789abcdef";
 
@@ -137,6 +138,35 @@ fn what_is_not_ours_is_refused() {
     assert!(matches!(open(&path, &owner()), Err(EventError::Foreign(Foreign::Other { .. }))));
     let (_, progress) = open(&path, &Owner { published: Some(at(2, 0)), ..takes_over }).expect("opens");
     assert_eq!(progress.map(|p| p.at), Some(at(2, 0)));
+}
+
+#[test]
+fn a_copy_of_the_state_is_refused_by_the_other() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("events.jsonl");
+    let runs = |incarnations: &[&str], position| {
+        let incarnations = incarnations.iter().map(|id| Arc::from(*id)).collect();
+        let (mut sink, _) = open(&path, &Owner { incarnations, ..owner() })?;
+        sink.publish(&[event(position, 0)], at(position, 0), 0)
+    };
+    let forked = |result| matches!(result, Err(EventError::Foreign(Foreign::Forked { .. })));
+    assert_eq!(runs(&["a"], 2).expect("writes"), 1);
+    assert_eq!(runs(&["a", "b"], 3).expect("goes on"), 1);
+    // two copies of that folder, each with a process of its own
+    assert_eq!(runs(&["a", "b", "c"], 5).expect("goes on"), 1);
+    let mut whole = fs::read(&path).expect("reads");
+    assert!(forked(runs(&["a", "b", "d"], 7)));
+    assert!(forked(runs(&["a", "b", "d", "e"], 7)));
+    whole.extend(b"{\"torn");
+    fs::write(&path, &whole).expect("writes");
+    assert!(forked(runs(&["a", "b", "d", "e"], 7)));
+    assert_eq!(fs::read(&path).expect("reads"), whole, "what is refused is not touched");
+    assert_eq!(runs(&["a", "b", "c", "f"], 7).expect("goes on"), 1);
+    assert_eq!(ids(&path), ["2-0", "3-0", "5-0", "7-0"]);
+    // and at the same time
+    let (first, _) = open(&path, &Owner { incarnations: vec!["f".into()], ..owner() }).expect("opens");
+    assert!(matches!(open(&path, &owner()), Err(EventError::InUse(_))));
+    drop(first);
 }
 
 #[test]
