@@ -411,6 +411,28 @@ fn what_check_prints_is_a_pipeline_of_the_same_meaning() {
     }
 }
 
+/// Labels and objectives of service tiers are those of services and SLOs then.
+#[test]
+fn what_tiers_give_is_printed_with_the_services() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, copy) = (folder.path().join("p.yaml"), folder.path().join("copy.yaml"));
+    let text = "version: 1
+name: shop
+sources: [{ name: alb, format: aws_alb }]
+service_tiers: [{ tier: 1, objective: 99.5, labels: { pager: primary, channel: sre } }]
+services: [{ name: checkout, tier: 1, labels: { channel: payments, pager: '' } }]
+slos: [{ name: a, service: checkout, indicator: { good: status < 500 } }]
+";
+    std::fs::write(&path, text).expect("written");
+    let print =
+        |path: &Path| done(&ninetail(&["check", "--offline", "--print", path.to_str().expect("UTF-8")]));
+    let printed = print(&path);
+    assert!(printed.contains("  labels:\n    channel: payments\n"), "{printed}");
+    assert!(printed.contains("99.5") && !printed.contains("pager"), "{printed}");
+    std::fs::write(&copy, &printed).expect("written");
+    assert_eq!(print(&copy), printed);
+}
+
 /// A factor with more than six places is printed as the share of the budget that it stands for.
 #[test]
 fn odd_factors_survive_printing() {

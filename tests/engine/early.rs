@@ -101,8 +101,8 @@ fn an_hour_tells_what_fired_at_its_end() {
         }
         // as the events say: by those of the first hour
         let end = START.plus_seconds(3_600);
-        let changes = out.events.iter().filter(|e| e.time <= end && e.kind.starts_with("slo.burn_rate."));
-        let last = changes.last().map(|e| e.kind);
+        let by_then = |e: &&Event| e.time <= end && e.kind.starts_with("slo.burn_rate.");
+        let last = out.events.iter().rfind(by_then).map(|e| e.kind);
         assert_eq!(last == Some(event::FIRING), fires, "{outage}: {last:?}");
         let budgets = out.cuts.iter().flat_map(|c| &c.budgets);
         let of_hour = |row: &&BudgetRow| row.until == end && &*row.slo == "availability";
