@@ -169,7 +169,7 @@ impl Walker {
         }
         Walker {
             trie,
-            memory: Memory::new(count),
+            memory: Memory::new(),
             spans: vec![Span::ABSENT; count],
             present: Vec::new(),
             decoded: Vec::new(),
@@ -199,6 +199,24 @@ impl Walker {
     #[inline]
     pub fn get<'a>(&'a self, line: &'a [u8], path: usize) -> Option<Raw<'a>> {
         self.spans.get(path)?.raw(line, &self.decoded)
+    }
+
+    /// The value of a path as it is written, and where it lies among the bytes that come first: a text without its quotes, a number, an
+    /// array, `true` and `false`. None for objects and `null`. Numbers are read faster where the bytes before them are there too.
+    #[inline(always)]
+    pub fn written<'a>(&'a self, line: &'a [u8], path: usize) -> Option<(&'a [u8], std::ops::Range<usize>)> {
+        let span = self.spans.get(path)?;
+        match span.kind {
+            Kind::Text
+            | Kind::Number
+            | Kind::True
+            | Kind::False
+            | Kind::Escaped
+            | Kind::Bare
+            | Kind::Array => Some((line, span.range())),
+            Kind::Decoded => Some((&self.decoded, span.range())),
+            Kind::Absent | Kind::Null | Kind::Object => None,
+        }
     }
 
     /// Whether the last line has the path, with `null` or any other value.

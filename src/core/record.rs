@@ -119,6 +119,12 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The value of a field of text.
+    #[inline(always)]
+    pub fn text(&self, field: Field) -> Option<&'a [u8]> {
+        self.slots.text(field)
+    }
+
     #[inline(always)]
     fn set_slot(&mut self, field: Field, value: Value<'a>) {
         match (field.kind(), value) {

@@ -12,8 +12,13 @@
 //! start, close only before a space, and are never escaped; where a line breaks that, the lexer reads it
 //! again byte by byte.
 
+mod escaping;
+mod near;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+pub use escaping::Escaping;
+pub use near::{begins, copy_plain, first_of};
 
 /// Most columns that are indexed; what a line has beyond them is ignored.
 pub const COLUMNS_MAX: usize = 48;

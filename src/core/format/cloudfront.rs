@@ -184,8 +184,9 @@ impl Parser {
                 return Ok(Parsed::Skipped);
             }
             Some(b'{') => {
-                let (text, cells) = self.json.find(line)?;
-                self.json_plan.read(text, cells, wanted.union(TOLD_BY), record)?;
+                let (plan, wanted) = (&mut self.json_plan, wanted.union(TOLD_BY));
+                let (text, cells) = self.json.find(line, |cell| plan.is_read(cell, wanted))?;
+                plan.read(text, cells, wanted, record)?;
             }
             Some(_) => {
                 if !lines.plan.fills().has(Field::Status) {
@@ -204,7 +205,7 @@ impl Parser {
 /// What the result types and the protocol say; they are left in the record only where they are wanted.
 #[inline]
 fn flags(wanted: Fields, record: &mut Record<'_>) {
-    let is = |field, text: &[u8]| record.get(field) == Value::Text(text);
+    let is = |field, text: &[u8]| record.text(field) == Some(text);
     let midway = matches!(record.status, Some(200..=299)) && is(Field::CacheStatus, b"Error");
     let gone = record.status.is_none() || midway || is(Field::Termination, b"ClientCommError");
     let websocket = is(Field::Scheme, b"ws") || is(Field::Scheme, b"wss") || record.status == Some(101);

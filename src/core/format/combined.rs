@@ -9,11 +9,11 @@
 
 use crate::core::format::instant::{CLF_LEN, Clf};
 use crate::core::format::number::count;
-use crate::core::format::pattern::find_byte;
 use crate::core::format::quotes;
 use crate::core::format::reading::{client_status, fill_client, fill_host, fill_request};
 use crate::core::format::request::value;
 use crate::core::record::{Field, Fields, Reason, Record, Value};
+use crate::core::scan::first_of;
 use crate::core::time::Time;
 use memchr::{memchr, memchr_iter, memmem};
 
@@ -42,8 +42,7 @@ pub(super) fn read<'a>(
     // Behind `] `.
     let at = open + 1 + CLF_LEN + 2;
     let (request, at) = quoted(line, at).ok_or_else(|| without_request(line, at))?;
-    let space =
-        |at: usize| find_byte(b' ', line.get(at..).unwrap_or_default()).map_or(line.len(), |n| at + n);
+    let space = |at: usize| first_of(line, at, *b" ").unwrap_or(line.len());
     let status_end = space(at);
     let status = client_status(line.get(at..status_end).unwrap_or_default())
         .map_err(|_| if at >= line.len() { Reason::Truncated } else { Reason::BadStatus })?;

@@ -9,6 +9,7 @@
 
 use super::nginx_layout;
 use crate::core::record::{Field, Fields, Record, Value};
+use crate::core::scan::copy_plain;
 use crate::core::settings::{Format, Input, Layout};
 use memchr::memchr;
 
@@ -84,8 +85,7 @@ impl Escapes {
     #[inline(always)]
     pub(super) fn take_out<'a>(self, decoded: &'a mut Decoded, wanted: Fields, record: &mut Record<'a>) {
         let wanted = wanted.intersection(SENT);
-        let has =
-            |field| matches!(record.get(field), Value::Text(text) if memchr(self.sign(), text).is_some());
+        let has = |field| record.text(field).is_some_and(|text| memchr(self.sign(), text).is_some());
         if wanted != Fields::NONE && wanted.iter().any(has) {
             self.decode(decoded, wanted, record);
         }
@@ -97,7 +97,7 @@ impl Escapes {
         bytes.clear();
         places.clear();
         for field in wanted.iter() {
-            if let Value::Text(text) = record.get(field)
+            if let Some(text) = record.text(field)
                 && memchr(self.sign(), text).is_some()
             {
                 self.append(text, bytes);
@@ -113,35 +113,31 @@ impl Escapes {
     }
 
     /// Appends what the text stands for.
-    fn append(self, mut text: &[u8], out: &mut Vec<u8>) {
+    fn append(self, text: &[u8], out: &mut Vec<u8>) {
         let sign = self.sign();
+        let (mut at, mut end) = (0, out.len());
         // What an escape stands for is never longer.
-        out.reserve(text.len());
-        while let Some(first) = text.first() {
-            let read = if *first != sign {
-                // Between escapes there is mostly little: too little for a call.
-                let near = text.iter().take(PLAIN).take_while(|byte| **byte != sign).count();
-                let plain = if near < PLAIN { near } else { memchr(sign, text).unwrap_or(text.len()) };
-                out.extend_from_slice(&text[..plain]);
-                plain
+        out.resize(end + text.len(), 0);
+        while let Some(&first) = text.get(at) {
+            let (read, written) = if first != sign {
+                let plain = copy_plain(&text[at..], &mut out[end..], sign);
+                (plain, plain)
             } else {
-                match self.one(&text[1..]) {
+                match self.one(&text[at + 1..]) {
                     Some((Byte(byte), length)) => {
-                        out.push(byte);
-                        1 + length
+                        out[end] = byte;
+                        (1 + length, 1)
                     }
-                    Some((Char(char), length)) => {
-                        out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-                        1 + length
-                    }
+                    Some((Char(char), length)) => (1 + length, char.encode_utf8(&mut out[end..]).len()),
                     None => {
-                        out.push(sign);
-                        1
+                        out[end] = sign;
+                        (1, 1)
                     }
                 }
             };
-            text = &text[read..];
+            (at, end) = (at + read, end + written);
         }
+        out.truncate(end);
     }
 
     /// What the bytes behind a sign mean, and how many of them do.
@@ -164,9 +160,6 @@ impl Escapes {
         }
     }
 }
-
-/// So many bytes are looked at one by one for the next escape.
-const PLAIN: usize = 16;
 
 /// The byte of two hexadecimal digits.
 #[inline]

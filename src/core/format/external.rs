@@ -5,7 +5,8 @@
 
 use crate::core::format::instant::{Form, instant};
 use crate::core::format::{LayoutError, Parsed, Preset};
-use crate::core::json::{Malformed, Raw, Walker};
+use crate::core::format::members::rejected;
+use crate::core::json::{Raw, Walker};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout};
 
@@ -46,12 +47,7 @@ impl Parser {
         record: &mut Record<'a>,
     ) -> Result<Parsed, Reason> {
         record.clear();
-        self.walker.walk(line).map_err(|error| match error {
-            Malformed::NoObject if line.trim_ascii().is_empty() => Reason::Empty,
-            Malformed::NoObject => Reason::NotThisFormat,
-            Malformed::Cut => Reason::Truncated,
-            Malformed::Broken(_) => Reason::BrokenJson,
-        })?;
+        self.walker.walk(line).map_err(|error| rejected(error, line))?;
         self.walker.decode_all(line);
         let get = |member| self.walker.get(line, member);
         let time = match get(TIME) {

@@ -13,7 +13,7 @@ use crate::core::format::instant::Form;
 use crate::core::format::units::Unit;
 pub(super) use common::{COMMON, NGINX};
 
-use crate::core::format::LayoutError;
+use crate::core::format::{LayoutError, request};
 use crate::core::json::{Malformed, Raw, Walker};
 use crate::core::record::{Field, Fields, Kind, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout, Mapping};
@@ -108,10 +108,20 @@ struct Rule {
 struct Order {
     wanted: Option<Fields>,
     present: Vec<u16>,
-    /// The rules that are needed and that have a path there, and how many of `paths` are theirs.
-    steps: Vec<(u16, u16)>,
+    /// The rules that are needed and that have a path there.
+    steps: Vec<Step>,
     /// Their paths that are there, those of the labels that are wanted, and the format's own.
     paths: Vec<u16>,
+}
+
+/// A rule in its turn.
+#[derive(Debug)]
+struct Step {
+    rule: u16,
+    /// How many of the order's paths are its.
+    paths: u16,
+    /// An earlier one may have filled its field.
+    is_again: bool,
 }
 
 /// Reads lines by a table.
@@ -282,11 +292,14 @@ impl Members {
         steps.clear();
         paths.clear();
         let has = |path: &u16| self.walker.has(usize::from(*path));
+        let mut filled = Fields::NONE;
         for (i, rule) in self.rules.iter().enumerate().filter(|(_, rule)| needed.any(rule.fills)) {
             let start = paths.len();
             paths.extend(rule.paths.iter().copied().filter(has));
             if paths.len() > start {
-                steps.push((i as u16, (paths.len() - start) as u16));
+                let is_again = rule.is_one_field && filled.has(rule.field);
+                steps.push(Step { rule: i as u16, paths: (paths.len() - start) as u16, is_again });
+                filled = filled.union(rule.fills);
             }
         }
         let of_labels = self.labels.iter().filter(|(field, _)| wanted.has(*field)).map(|(_, path)| *path);
@@ -307,12 +320,7 @@ impl Members {
             },
             error => error,
         };
-        Err(match error {
-            Malformed::NoObject if line.trim_ascii().is_empty() => Reason::Empty,
-            Malformed::NoObject => Reason::NotThisFormat,
-            Malformed::Cut => Reason::Truncated,
-            Malformed::Broken(_) => Reason::BrokenJson,
-        })
+        Err(rejected(error, line))
     }
 
     /// How many lines were repaired.
@@ -329,7 +337,13 @@ impl Members {
     /// The same as text; absent where there is no value.
     #[inline]
     pub(super) fn text<'a>(&'a self, line: &'a [u8], other: usize) -> Option<&'a [u8]> {
-        self.raw(line, other).and_then(value::plain)
+        self.plain(line, (self.others + other) as u16)
+    }
+
+    #[inline]
+    fn plain<'a>(&'a self, line: &'a [u8], path: u16) -> Option<&'a [u8]> {
+        let (bytes, place) = self.walker.written(line, path.into())?;
+        bytes.get(place).and_then(request::value)
     }
 
     /// Fills the record, which is empty, with what was found.
@@ -355,18 +369,18 @@ impl Members {
     fn fill_all<'a>(&'a self, line: &'a [u8], wanted: Fields, record: &mut Record<'a>) -> Result<(), Reason> {
         let mut reading = value::Reading { wanted, start: None, has_status: false, refused: None };
         let mut later = &self.order.paths[..];
-        for &(rule, count) in &self.order.steps {
-            let (paths, rest) = later.split_at(usize::from(count));
+        for step in &self.order.steps {
+            let (paths, rest) = later.split_at(usize::from(step.paths));
             later = rest;
-            let rule = &self.rules[usize::from(rule)];
-            if rule.is_one_field && record.has(rule.field) {
+            let rule = &self.rules[usize::from(step.rule)];
+            if step.is_again && record.has(rule.field) {
                 continue;
             }
             let mut refused = None;
             for &path in paths {
-                let Some(raw) = self.walker.get(line, usize::from(path)) else { continue };
                 reading.has_status |= rule.field == Field::Status;
-                match value::read(rule, raw, &mut reading, record) {
+                let Some((bytes, place)) = self.walker.written(line, usize::from(path)) else { continue };
+                match value::read(rule, bytes, place, &mut reading, record) {
                     Ok(true) => {
                         refused = None;
                         break;
@@ -383,7 +397,7 @@ impl Members {
         }
         for &(field, path) in self.labels.iter().filter(|(field, _)| wanted.has(*field)) {
             if !record.has(field)
-                && let Some(text) = self.walker.get(line, usize::from(path)).and_then(value::plain)
+                && let Some(text) = self.plain(line, path)
             {
                 record.set(field, Value::Text(text));
             }
@@ -421,6 +435,17 @@ impl Members {
             record.client_gone |= self.gone.contains(&status);
         }
         if reading.has_status || self.no_status { Ok(()) } else { Err(Reason::NotThisFormat) }
+    }
+}
+
+/// Why a line that is no object is rejected.
+#[cold]
+pub(super) fn rejected(error: Malformed, line: &[u8]) -> Reason {
+    match error {
+        Malformed::NoObject if line.trim_ascii().is_empty() => Reason::Empty,
+        Malformed::NoObject => Reason::NotThisFormat,
+        Malformed::Cut => Reason::Truncated,
+        Malformed::Broken(_) => Reason::BrokenJson,
     }
 }
 

@@ -13,6 +13,8 @@ const ABOVE_NINE: u64 = 0x76 * ONES;
 
 /// `0` in every byte.
 const ZEROS: u64 = 0x30 * ONES;
+/// `.` in every byte.
+const POINTS: u64 = 0x2e * ONES;
 
 /// Not 0 where a byte, from which `0` was taken by xor, is no digit's value.
 #[inline(always)]
@@ -44,16 +46,45 @@ pub(super) fn count(line: &[u8], (start, end): (usize, usize)) -> Result<Option<
 /// number, is no value.
 #[inline(always)]
 pub(super) fn seconds_us(line: &[u8], (start, end): (usize, usize)) -> Result<Option<u64>, Unreadable> {
-    // The usual form: at most four digits, a point, three decimals.
-    if let Some(word) = last_word(line, end)
-        && (5..=8).contains(&(end - start))
-        && word >> 32 & 0xff == u64::from(b'.')
-        // The point is taken out: four digits move up, a zero comes in below.
-        && let Some(ms) = eight_digits(keep_last(word & 0xffff_ff00_0000_0000 | (word & 0xffff_ffff) << 8, end - start - 1))
-    {
-        return Ok(Some(ms * 1000));
+    match few_digits(line, (start, end), 6) {
+        Some(us) => Ok(Some(us)),
+        None => general(line.get(start..end).unwrap_or_default(), 6),
     }
-    general(line.get(start..end).unwrap_or_default(), 6)
+}
+
+/// Most numbers: at most eight bytes, digits with perhaps a point among them, times ten to the power of `scale`, which is at most
+/// 6; what is left behind the point is cut. None for any other.
+#[inline(always)]
+pub(super) fn few_digits(line: &[u8], (start, end): (usize, usize), scale: i64) -> Option<u64> {
+    const TENS: [u64; 12] = {
+        let (mut tens, mut i) = ([1; 12], 1);
+        while i < tens.len() {
+            tens[i] = tens[i - 1] * 10;
+            i += 1;
+        }
+        tens
+    };
+    let len = end.checked_sub(start).filter(|len| (1..=8).contains(len))?;
+    let word = keep_last(last_word(line, end)?, len);
+    let point = word ^ POINTS;
+    // The lowest byte that is a point gets its highest bit set; there is no other, or what is left is no number.
+    let point = point.wrapping_sub(ONES) & !point & HIGH_BITS;
+    let (word, decimals) = if point == 0 {
+        (word, 0)
+    } else {
+        let at = point.trailing_zeros() - 7;
+        let before = (1 << at) - 1;
+        let decimals = 7 - at as usize / 8;
+        if decimals == 0 || decimals + 1 == len {
+            return None;
+        }
+        // The point is taken out: what stands before it moves up, a zero comes in below.
+        (word & !before & !(0xff << at) | (word & before) << 8 | u64::from(b'0'), decimals)
+    };
+    let number = eight_digits(word)?;
+    let scale = scale - decimals as i64;
+    let tens = *TENS.get(scale.unsigned_abs() as usize)?;
+    Some(if scale >= 0 { number * tens } else { number / tens })
 }
 
 /// A status code of three digits. `-`, 0 and negative numbers are no value.
@@ -94,7 +125,7 @@ fn keep_last(word: u64, bytes: usize) -> u64 {
 
 /// The number that eight digits write, first digit in the lowest byte.
 #[inline(always)]
-fn eight_digits(word: u64) -> Option<u64> {
+pub(super) fn eight_digits(word: u64) -> Option<u64> {
     let digits = word ^ ZEROS;
     if above_nine(digits) != 0 {
         return None;

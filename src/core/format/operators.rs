@@ -10,11 +10,11 @@
 use crate::core::format::LayoutError;
 use crate::core::format::cells::{CELLS_MAX, Cells};
 use crate::core::format::instant::Form;
-use crate::core::format::pattern::find_byte;
 use crate::core::format::roles::{Plan, Role};
 use crate::core::format::units::Unit;
 use crate::core::record::{Field, Fields, Labels, Reason};
-use memchr::{memchr, memmem};
+use crate::core::scan::first_of;
+use memchr::{memchr, memrchr};
 use std::ops::Range;
 
 /// One value of a line.
@@ -166,20 +166,21 @@ impl Template {
     /// Finds values from the left. Returns how many there are, before the first that is not as it must be.
     #[inline]
     fn read_from_left(&self, line: &[u8], cells: &mut Cells) -> usize {
-        if !line.starts_with(&self.before) {
+        if !begins(line, &self.before) {
             return 0;
         }
         let mut at = self.before.len();
         for (i, piece) in self.pieces.iter().enumerate() {
             let Some(rest) = line.get(at..) else { return i };
             let len = match piece.after.first() {
-                Some(first) if i + 1 < self.pieces.len() && piece.word && !piece.free => {
-                    piece.word_len(*first, rest)
+                Some(first) if i + 1 < self.pieces.len() => {
+                    if piece.word {
+                        piece.word_len(*first, line, at)
+                    } else {
+                        piece.text_len(*first, line, at)
+                    }
                 }
-                _ => {
-                    let len = if i + 1 == self.pieces.len() { piece.last_len(rest) } else { piece.len(rest) };
-                    len.filter(|len| piece.allows(&rest[..*len]))
-                }
+                _ => piece.last_len(rest).filter(|len| piece.allows(&rest[..*len])),
             };
             let Some(len) = len else { return i };
             cells.set(i, at, at + len);
@@ -223,7 +224,7 @@ impl Template {
         for i in (self.from_right..self.pieces.len()).rev() {
             let before = &self.pieces[i - 1].after;
             let head = line.get(start..end)?;
-            let at = start + memmem::rfind(head, before)?;
+            let at = start + rfind(head, before)?;
             let value = at + before.len();
             if !self.pieces[i].allows(&line[value..end]) {
                 return None;
@@ -239,38 +240,26 @@ impl Template {
 impl Piece {
     /// How much of the text is this value, which is a word without quotes: whatever is none ends it. Such are mostly short.
     #[inline(always)]
-    fn word_len(&self, first: u8, text: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
-                let ends = |b: &u8| *b == first || matches!(b, b' ' | b'"');
-                at += text.get(at..)?.iter().position(ends)?;
-                break;
-            };
-            let word = u64::from_le_bytes(*bytes);
-            let hits = zeros(word ^ everywhere(first))
-                | zeros(word ^ everywhere(b' '))
-                | zeros(word ^ everywhere(b'"'));
-            if hits != 0 {
-                at += hits.trailing_zeros() as usize / 8;
-                break;
-            }
-            at += 8;
-        }
-        begins(&text[at..], &self.after).then_some(at)
+    fn word_len(&self, first: u8, line: &[u8], at: usize) -> Option<usize> {
+        let end = first_of(line, at, [first, b' ', b'"'])?;
+        begins(&line[end..], &self.after).then_some(end - at)
     }
 
-    /// How much of the text is this value.
-    #[inline]
-    fn len(&self, text: &[u8]) -> Option<usize> {
-        match &*self.after {
-            [] => Some(text.len()),
-            [one] => find_byte(*one, text),
-            [one, ..] if self.word => {
-                let len = memchr(*one, text)?;
-                begins(&text[len..], &self.after).then_some(len)
+    /// The same of any other value: it runs to the first place of what follows it.
+    #[inline(always)]
+    fn text_len(&self, first: u8, line: &[u8], start: usize) -> Option<usize> {
+        // Where the value has no quote, the first one ends the search.
+        let quote = if self.quotes { first } else { b'"' };
+        let mut at = start;
+        loop {
+            at = first_of(line, at, [first, quote])?;
+            if begins(&line[at..], &self.after) {
+                return Some(at - start);
             }
-            after => find(text, after),
+            if !self.quotes && line[at] == b'"' {
+                return None;
+            }
+            at += 1;
         }
     }
 
@@ -298,27 +287,15 @@ pub(super) fn begins(text: &[u8], literal: &[u8]) -> bool {
     }
 }
 
-/// A byte in every byte of a word.
-const fn everywhere(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// The highest bit of bytes that are 0; above the first such byte it may be set for others too.
-#[inline(always)]
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(everywhere(1)) & !word & everywhere(0x80)
-}
-
-/// The first place of a needle of a few bytes: its first byte is mostly the only one.
-#[inline]
-fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    let mut at = 0;
+/// The last place of a needle of a few bytes, which is mostly near the end.
+fn rfind(mut text: &[u8], needle: &[u8]) -> Option<usize> {
+    let last = *needle.last()?;
     loop {
-        at += find_byte(needle[0], text.get(at..)?)?;
-        if begins(&text[at..], needle) {
-            return Some(at);
+        let end = memrchr(last, text)? + 1;
+        if let Some(start) = end.checked_sub(needle.len()).filter(|start| begins(&text[*start..], needle)) {
+            return Some(start);
         }
-        at += 1;
+        text = &text[..end - 1];
     }
 }
 

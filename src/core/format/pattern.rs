@@ -12,6 +12,7 @@ use crate::core::format::list::list_end;
 use crate::core::format::operators::begins;
 use crate::core::format::reading::{Place, Reading, Seen, Written, fill_cut_request};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
+use crate::core::scan::first_of;
 use memchr::memchr;
 use std::ops::Range;
 
@@ -299,7 +300,7 @@ impl Step {
     fn find(&self, first: u8, rest: &[u8], from: usize, escapes: bool) -> Option<usize> {
         let mut from = from;
         loop {
-            let found = from + find_byte(first, rest.get(from..)?)?;
+            let found = first_of(rest, from, [first])?;
             let escaped =
                 first == b'"' && escapes && found > 0 && rest[found - 1] == b'\\' && is_escaped(rest, found);
             if !escaped && begins(&rest[found..], &self.stop) {
@@ -314,26 +315,6 @@ impl Step {
 #[cold]
 fn is_escaped(text: &[u8], at: usize) -> bool {
     text[..at].iter().rev().take_while(|b| **b == b'\\').count() % 2 == 1
-}
-
-/// The first place of a byte, which is mostly near.
-#[inline(always)]
-pub(super) fn find_byte(byte: u8, text: &[u8]) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut far = text;
-    for at in [0, 8] {
-        let Some((near, behind)) = far.split_first_chunk::<8>() else {
-            return far.iter().position(|b| *b == byte).map(|found| at + found);
-        };
-        let differ = u64::from_le_bytes(*near) ^ (ONES * u64::from(byte));
-        // The lowest byte that is 0 gets its highest bit set; those above it may be wrong.
-        let zero = differ.wrapping_sub(ONES) & !differ & (ONES << 7);
-        if zero != 0 {
-            return Some(at + zero.trailing_zeros() as usize / 8);
-        }
-        far = behind;
-    }
-    memchr(byte, far).map(|at| at + 16)
 }
 
 /// Literals side by side become one; a path and what follows it become one URI.

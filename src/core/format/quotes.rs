@@ -1,12 +1,9 @@
 //! Where a text in quotes ends, however many quotes and backslashes a client has put into it.
 //!
-//! Invariant: a long run of them costs hardly more than any other text. Where the first quote does not decide, 64 bytes are
-//! looked at at a time, as bits (the way of simdjson: Langdale and Lemire, "Parsing Gigabytes of JSON per Second", 2019).
+//! Invariant: a long run of them costs hardly more than any other text.
 
+use crate::core::scan::Escaping;
 use memchr::memchr;
-
-/// Bytes that are looked at at once.
-const BLOCK: usize = 64;
 
 /// The first quote that no backslash takes the meaning of, and that a space or the end follows.
 #[inline(always)]
@@ -26,62 +23,16 @@ pub(super) fn close(text: &[u8]) -> Option<usize> {
 fn close_behind(text: &[u8], first: usize) -> Option<usize> {
     // From the backslashes on that stand before the first quote.
     let run = text[..first].iter().rev().take_while(|b| **b == b'\\').count();
-    let from = first - run;
-    let mut escapes = Escaping::default();
-    let mut blocks = text[from..].chunks(BLOCK);
-    let mut at = from;
-    loop {
-        let chunk = blocks.next()?;
-        let mut block = [0; BLOCK];
-        block[..chunk.len()].copy_from_slice(chunk);
-        let escaped = escapes.next(bits(&block, b'\\'));
-        let mut quotes = bits(&block, b'"') & !escaped;
+    Escaping::from(text, first - run).find_map(|block| {
+        let mut quotes = block.bits(b'"') & !block.escaped;
         while quotes != 0 {
-            let close = at + quotes.trailing_zeros() as usize;
+            let close = block.at + quotes.trailing_zeros() as usize;
             if text.get(close + 1).is_none_or(|b| *b == b' ') {
                 return Some(close);
             }
             quotes &= quotes - 1;
         }
-        at += BLOCK;
-    }
-}
-
-/// Tells block after block which bytes a backslash takes the meaning of.
-#[derive(Default)]
-struct Escaping {
-    /// 1: it does so with the first byte of the next block.
-    carried: u64,
-}
-
-impl Escaping {
-    /// Backslashes in a row take the meaning of each other in pairs: whether one is the first or the second of a pair is told by
-    /// a subtraction, which borrows along the whole run.
-    #[inline(always)]
-    fn next(&mut self, backslashes: u64) -> u64 {
-        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
-        if backslashes == 0 {
-            return std::mem::take(&mut self.carried);
-        }
-        let may_escape = backslashes & !self.carried;
-        let ends = (may_escape << 1 | ODD).wrapping_sub(may_escape) ^ ODD;
-        let escaped = ends ^ (backslashes | self.carried);
-        self.carried = (ends & backslashes) >> 63;
-        escaped
-    }
-}
-
-/// Which bytes of the block are this one.
-#[inline(always)]
-fn bits(block: &[u8; BLOCK], byte: u8) -> u64 {
-    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
-    // Brings the lowest bit of every byte into the highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (words, _) = block.as_chunks::<8>();
-    words.iter().rev().fold(0, |bits, word| {
-        let differ = u64::from_le_bytes(*word) ^ u64::from_le_bytes([byte; 8]);
-        let equal = !(((differ & LOW) + LOW) | differ | LOW);
-        bits << 8 | (equal >> 7).wrapping_mul(GATHER) >> 56
+        None
     })
 }
 

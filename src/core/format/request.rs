@@ -39,12 +39,12 @@ pub(super) fn value(text: &[u8]) -> Option<&[u8]> {
 /// Takes the target apart: `scheme://authority/path?query`, or a path alone, or `*`.
 #[inline(always)]
 pub(super) fn target(text: &[u8]) -> Request<'_> {
+    if let [b'/', ..] = text {
+        return path_and_query(text);
+    }
     let Some(authority) = after_scheme(text) else {
-        return match text {
-            b"*" => Request { path: Some(text), ..Request::default() },
-            [b'/', ..] => path_and_query(text),
-            _ => Request::default(),
-        };
+        let path = Some(text).filter(|text| *text == b"*");
+        return Request { path, ..Request::default() };
     };
     let end = memchr2(b'/', b'?', authority).unwrap_or(authority.len());
     let (authority, rest) = authority.split_at(end);

@@ -125,6 +125,9 @@ struct Entry {
 pub(super) struct Plan {
     entries: Vec<Entry>,
     fills: Fields,
+    /// Those that are read where these fields are wanted.
+    read: Vec<Entry>,
+    wanted: Option<Fields>,
     /// How many of them tell the time; they go first.
     times: usize,
     /// Whether a cell may stand in quotes, which are written twice within.
@@ -166,6 +169,7 @@ impl Plan {
     /// Forgets all roles.
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.wanted = None;
         self.fills = Fields::NONE;
     }
 
@@ -174,6 +178,7 @@ impl Plan {
         let fills = role.fills();
         let first = fills.iter().next();
         let again = first.filter(|field| self.fills.has(*field) && role.rank() > 0);
+        self.wanted = None;
         self.entries.push(Entry { cell, role, fills, always: fills.any(ALWAYS), again });
         self.fills = self.fills.union(fills);
     }
@@ -188,7 +193,20 @@ impl Plan {
                 at -= 1;
             }
         }
-        self.times = self.entries.iter().filter(|entry| entry.role.rank() == 0).count();
+    }
+
+    /// Whether anything becomes of the cell where these fields are wanted.
+    pub(super) fn is_read(&self, cell: usize, wanted: Fields) -> bool {
+        self.entries.iter().any(|entry| entry.cell == cell && (entry.always || wanted.any(entry.fills)))
+    }
+
+    /// From now on these fields are wanted.
+    #[cold]
+    fn want(&mut self, wanted: Fields) {
+        self.read.clear();
+        self.read.extend(self.entries.iter().filter(|entry| entry.always || wanted.any(entry.fills)));
+        self.times = self.read.iter().filter(|entry| entry.role.rank() == 0).count();
+        self.wanted = Some(wanted);
     }
 
     /// This plan, for lines whose cells may stand in quotes, which are written twice within.
@@ -215,15 +233,15 @@ impl Plan {
         wanted: Fields,
         record: &mut Record<'a>,
     ) -> Result<(), Reason> {
+        if self.wanted != Some(wanted) {
+            self.want(wanted);
+        }
         let mut draft = Draft::default();
         self.decoded.clear();
         self.places.clear();
-        for (i, entry) in self.entries.iter().enumerate() {
+        for (i, entry) in self.read.iter().enumerate() {
             if i == self.times && draft.time(None).is_none() {
                 return Err(Reason::BadTime);
-            }
-            if !entry.always && !wanted.any(entry.fills) {
-                continue;
             }
             let place = cells.range(entry.cell);
             let text = line.get(place.0..place.1).unwrap_or_default();
@@ -274,7 +292,11 @@ fn reject(reason: Reason, draft: &Draft, record: &mut Record<'_>) -> Reason {
 }
 
 fn has(record: &Record<'_>, field: Field) -> bool {
-    !matches!(record.get(field), Value::Absent | Value::Boolean(false))
+    match field {
+        Field::ClientGone => record.client_gone,
+        Field::Websocket => record.websocket,
+        field => record.has(field),
+    }
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 //! Invariant: decimals become whole microseconds exactly; nothing wraps or rounds up, what is finer is cut. Negative numbers are
 //! no value.
 
-use crate::core::format::number::{Unreadable, count, seconds_us};
+use crate::core::format::number::{Unreadable, count, eight_digits, few_digits, seconds_us};
 
 /// The unit of a duration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,6 +48,14 @@ impl Unit {
 /// the line and where the number lies in it, as [`count`] does.
 #[inline(always)]
 pub(super) fn duration_us(line: &[u8], place: (usize, usize), unit: Unit) -> Result<Option<u64>, Unreadable> {
+    match few_digits(line, place, unit.scale()) {
+        Some(us) => Ok(Some(us)),
+        None => any_duration_us(line, place, unit),
+    }
+}
+
+#[cold]
+fn any_duration_us(line: &[u8], place: (usize, usize), unit: Unit) -> Result<Option<u64>, Unreadable> {
     let whole = match unit {
         Unit::S => return seconds_us(line, place),
         Unit::Ms => count(line, place).map(|n| n.map(|n| n.checked_mul(1000))),
@@ -62,7 +70,6 @@ pub(super) fn duration_us(line: &[u8], place: (usize, usize), unit: Unit) -> Res
 }
 
 /// `12.345`.
-#[cold]
 fn with_decimals(text: &[u8], unit: Unit) -> Result<Option<u64>, Unreadable> {
     // Text has no exponents.
     let plain = text.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'-'));
@@ -70,6 +77,20 @@ fn with_decimals(text: &[u8], unit: Unit) -> Result<Option<u64>, Unreadable> {
 }
 
 /// A duration that may write its unit, `42ms`, in whole microseconds. The unit that it writes itself goes before the given one.
+/// Takes the bytes before the text too, as [`duration_us`] does.
+#[inline(always)]
+pub(super) fn value_us_at(
+    line: &[u8],
+    place: (usize, usize),
+    unit: Option<Unit>,
+) -> Result<Option<u64>, Unreadable> {
+    match unit.and_then(|unit| few_digits(line, place, unit.scale())) {
+        Some(us) => Ok(Some(us)),
+        None => value_us(line.get(place.0..place.1).unwrap_or_default(), unit),
+    }
+}
+
+/// The same of a text alone.
 #[inline]
 pub(super) fn value_us(text: &[u8], unit: Option<Unit>) -> Result<Option<u64>, Unreadable> {
     match (text.last(), unit) {
@@ -125,6 +146,12 @@ fn short(text: &[u8], scale: i64) -> Option<u64> {
         return None;
     }
     let (mut number, mut at) = (0u64, 0);
+    while let Some(eight) = text.get(at..).and_then(<[u8]>::first_chunk)
+        && let Some(digits) = eight_digits(u64::from_le_bytes(*eight))
+    {
+        number = number * 100_000_000 + digits;
+        at += 8;
+    }
     while let Some(digit @ b'0'..=b'9') = text.get(at) {
         number = number * 10 + u64::from(digit - b'0');
         at += 1;

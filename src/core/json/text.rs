@@ -1,35 +1,38 @@
 //! Texts: where they end, and what their escapes mean.
 
 use super::Malformed;
-use memchr::{memchr, memchr2};
-
-/// A byte in every byte of a word.
-const fn everywhere(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
-
-/// The highest bit of bytes that are 0; above the first such byte it may be set for others too.
-#[inline(always)]
-const fn zeros(word: u64) -> u64 {
-    word.wrapping_sub(everywhere(1)) & !word & everywhere(0x80)
-}
-
-/// How many words are looked at before a longer text is worth a call.
-const WORDS: usize = 4;
+use crate::core::scan::{Escaping, copy_plain, first_of};
 
 /// The first quote or backslash from there on.
 #[inline(always)]
-pub fn text_stop(line: &[u8], mut at: usize) -> Option<usize> {
-    for _ in 0..WORDS {
-        let Some(bytes) = line.get(at..).and_then(<[u8]>::first_chunk::<8>) else { break };
-        let word = u64::from_le_bytes(*bytes);
-        let hits = zeros(word ^ everywhere(b'"')) | zeros(word ^ everywhere(b'\\'));
-        if hits != 0 {
-            return Some(at + hits.trailing_zeros() as usize / 8);
+pub fn text_stop(line: &[u8], at: usize) -> Option<usize> {
+    first_of(line, at, *b"\"\\")
+}
+
+/// The quote that ends a text, from a backslash in it on. None if an escape is none, or nothing ends it.
+#[inline(never)]
+pub(super) fn escaped_end(line: &[u8], backslash: usize) -> Option<usize> {
+    for block in Escaping::from(line, backslash) {
+        let quotes = block.bits(b'"') & !block.escaped;
+        // Up to the first one.
+        let within = (quotes & quotes.wrapping_neg()).wrapping_sub(1);
+        let escaped = block.escaped & within;
+        let mut long = block.bits(b'u') & escaped;
+        if escaped & !(long | block.one_of(*b"\"\\/bfnrt")) != 0 {
+            return None;
         }
-        at += 8;
+        while long != 0 {
+            let digits = line.get(block.at + long.trailing_zeros() as usize + 1..)?.first_chunk::<4>()?;
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return None;
+            }
+            long &= long - 1;
+        }
+        if quotes != 0 {
+            return Some(block.at + quotes.trailing_zeros() as usize);
+        }
     }
-    line.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)).map(|found| at + found)
+    None
 }
 
 /// How many bytes the escape takes that begins with the backslash there. `Err(Broken)` if it is none.
@@ -52,64 +55,60 @@ pub(super) fn escape(line: &[u8], at: usize) -> Result<usize, Malformed> {
 
 /// Appends the text with its escapes decoded. `\x22` is that byte, as servers write it; a backslash that
 /// begins no escape stands for itself.
-pub fn decode(mut text: &[u8], decoded: &mut Vec<u8>) {
+pub fn decode(text: &[u8], decoded: &mut Vec<u8>) {
+    let (mut at, mut end) = (0, decoded.len());
     // What an escape stands for is never longer.
-    decoded.reserve(text.len());
-    loop {
-        let read = match text {
-            [] => return,
-            [b'\\', byte @ (b'"' | b'\\' | b'/'), ..] => {
-                decoded.push(*byte);
-                2
-            }
-            [b'\\', ..] => {
-                let (read, unit) = unit(text);
-                match unit {
-                    Unit::Byte(byte) => decoded.push(byte),
-                    Unit::Char(char) => decoded.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+    decoded.resize(end + text.len(), 0);
+    while let Some(&byte) = text.get(at) {
+        if byte != b'\\' {
+            let plain = copy_plain(&text[at..], &mut decoded[end..], b'\\');
+            (at, end) = (at + plain, end + plain);
+        } else if let Some(&letter) = text.get(at + 1)
+            && let meaning @ 1.. = NAMES[usize::from(letter)]
+        {
+            decoded[end] = meaning;
+            (at, end) = (at + 2, end + 1);
+        } else {
+            let (read, unit) = unit(&text[at..]);
+            let mut room = [0; 4];
+            let bytes = match unit {
+                Unit::Byte(byte) => {
+                    room[0] = byte;
+                    &room[..1]
                 }
-                read
-            }
-            _ => {
-                // Between escapes there is mostly little: too little for a call.
-                let near = text.iter().take(PLAIN).take_while(|byte| **byte != b'\\').count();
-                let plain = if near < PLAIN { near } else { memchr(b'\\', text).unwrap_or(text.len()) };
-                decoded.extend_from_slice(&text[..plain]);
-                plain
-            }
-        };
-        text = &text[read..];
+                Unit::Char(char) => char.encode_utf8(&mut room).as_bytes(),
+            };
+            decoded[end..end + bytes.len()].copy_from_slice(bytes);
+            (at, end) = (at + read, end + bytes.len());
+        }
     }
+    decoded.truncate(end);
 }
 
-/// So many bytes are looked at one by one for the next escape.
-const PLAIN: usize = 16;
+/// What one letter behind a backslash means; 0 where it means nothing by itself.
+const NAMES: [u8; 256] = {
+    let (letters, meanings) = (b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");
+    let (mut names, mut i) = ([0; 256], 0);
+    while i < letters.len() {
+        names[letters[i] as usize] = meanings[i];
+        i += 1;
+    }
+    names
+};
 
 enum Unit {
     Byte(u8),
     Char(char),
 }
 
-/// What the escape at the start means, and how long it is.
+/// What the escape at the start means, which is none of one letter, and how long it is.
 fn unit(text: &[u8]) -> (usize, Unit) {
-    let byte = match text.get(1) {
-        Some(b'b') => 0x08,
-        Some(b'f') => 0x0c,
-        Some(b'n') => b'\n',
-        Some(b'r') => b'\r',
-        Some(b't') => b'\t',
-        Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
-        Some(b'u') => match hex(text, 2, 4) {
-            Some(first) => return character(text, first),
-            None => return (1, Unit::Byte(b'\\')),
-        },
-        Some(b'x') => match hex(text, 2, 2) {
-            Some(byte) => return (4, Unit::Byte(byte as u8)),
-            None => return (1, Unit::Byte(b'\\')),
-        },
-        _ => return (1, Unit::Byte(b'\\')),
+    let hex = match text.get(1) {
+        Some(b'u') => hex(text, 2, 4).map(|first| character(text, first)),
+        Some(b'x') => hex(text, 2, 2).map(|byte| (4, Unit::Byte(byte as u8))),
+        _ => None,
     };
-    (2, Unit::Byte(byte))
+    hex.unwrap_or((1, Unit::Byte(b'\\')))
 }
 
 /// `\u0041`, or the two of a surrogate pair.

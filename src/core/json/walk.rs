@@ -1,7 +1,8 @@
 //! The walk over one line.
 
+use super::memory::Place;
 use super::paths::NONE;
-use super::text::{decode, escape, text_stop};
+use super::text::{decode, escape, escaped_end, text_stop};
 use super::{Kind, Malformed, Raw, Repairs, Span, Walker};
 
 /// Deepest nesting.
@@ -36,40 +37,53 @@ impl Walker {
     }
 
     /// The members after an opening brace; returns the place after the closing one.
-    fn object<const REPAIR: bool>(&mut self, line: &[u8], at: usize, node: u16, depth: u32) -> Walked<usize> {
-        let mut at = space(line, at);
-        if line.get(at) == Some(&b'}') {
-            return Ok(at + 1);
-        }
+    fn object<const REPAIR: bool>(
+        &mut self,
+        line: &[u8],
+        mut at: usize,
+        node: u16,
+        depth: u32,
+    ) -> Walked<usize> {
+        let mut place = Place { node, is_first: true };
         loop {
             let child;
-            (child, at) = self.key::<REPAIR>(line, at, node)?;
-            at = self.value::<REPAIR>(line, space(line, at), child, depth)?;
-            at = space(line, at);
-            match line.get(at) {
-                Some(b',') => at = space(line, at + 1),
-                Some(b'}') => return Ok(at + 1),
-                other => return wrong(other, at),
-            }
-            if REPAIR && line.get(at) == Some(&b'}') {
-                self.repairs.commas = true;
-                return Ok(at + 1);
-            }
+            (child, at) = match self.memory.guess(place, line, at) {
+                Some(known) => known,
+                None => match self.next_key::<REPAIR>(line, at, place)? {
+                    (Some(child), at) => (child, at),
+                    (None, at) => return Ok(at),
+                },
+            };
+            place.is_first = false;
+            at = match line.get(at) {
+                Some(b'"') => self.text_value::<REPAIR>(line, at, child)?,
+                _ => self.value::<REPAIR>(line, space(line, at), child, depth)?,
+            };
         }
     }
 
-    /// The key there: the node that it leads to, and the place after its colon.
-    #[inline(always)]
-    fn key<const REPAIR: bool>(&mut self, line: &[u8], at: usize, node: u16) -> Walked<(u16, usize)> {
-        if node != NONE
-            && let Some((child, len)) = self.memory.guess(node, line.get(at..).unwrap_or_default())
-        {
-            return Ok((child, at + len));
+    /// The next key: the node that it leads to, and where its value begins. No node where the object ends instead, and the place
+    /// after it.
+    #[inline(never)]
+    fn next_key<const REPAIR: bool>(
+        &mut self,
+        line: &[u8],
+        start: usize,
+        place: Place,
+    ) -> Walked<(Option<u16>, usize)> {
+        let mut at = space(line, start);
+        match line.get(at) {
+            Some(b'}') => return Ok((None, at + 1)),
+            Some(b',') if !place.is_first => {
+                at = space(line, at + 1);
+                if REPAIR && line.get(at) == Some(&b'}') {
+                    self.repairs.commas = true;
+                    return Ok((None, at + 1));
+                }
+            }
+            _ if place.is_first => {}
+            other => return wrong(other, at),
         }
-        self.new_key::<REPAIR>(line, at, node)
-    }
-
-    fn new_key<const REPAIR: bool>(&mut self, line: &[u8], at: usize, node: u16) -> Walked<(u16, usize)> {
         match line.get(at) {
             Some(b'"') => {}
             other => return wrong(other, at),
@@ -80,31 +94,37 @@ impl Walker {
             Some(b':') => {}
             other => return wrong(other, colon),
         }
-        let Some(from) = self.trie.node(node) else { return Ok((NONE, colon + 1)) };
+        let value = space(line, colon + 1);
+        let Some(from) = self.trie.node(place.node) else { return Ok((Some(NONE), value)) };
         if escaped {
             let start = self.decoded.len();
             decode(&line[at + 1..end], &mut self.decoded);
             let child = from.child(&self.decoded[start..]);
             self.decoded.truncate(start);
-            return Ok((child, colon + 1));
+            return Ok((Some(child), value));
         }
         let child = from.child(&line[at + 1..end]);
-        if colon == end + 1 {
-            self.memory.learn(node, &line[at..=colon], child);
+        self.memory.learn(place, &line[start..value], child);
+        Ok((Some(child), value))
+    }
+
+    /// The text that begins with the quote there; returns the place after it.
+    #[inline(always)]
+    fn text_value<const REPAIR: bool>(&mut self, line: &[u8], at: usize, node: u16) -> Walked<usize> {
+        let (end, escaped) = self.string::<REPAIR>(line, at + 1)?;
+        let kind = if escaped { Kind::Escaped } else { Kind::Text };
+        if escaped {
+            self.has_escapes = true;
         }
-        Ok((child, colon + 1))
+        self.found(node, Span { start: at as u32 + 1, end: end as u32, kind });
+        Ok(end + 1)
     }
 
     /// The value there, which the node is asked for; returns the place after it.
     #[inline(always)]
     fn value<const REPAIR: bool>(&mut self, line: &[u8], at: usize, node: u16, depth: u32) -> Walked<usize> {
         let (span, end) = match line.get(at) {
-            Some(b'"') => {
-                let (end, escaped) = self.string::<REPAIR>(line, at + 1)?;
-                let kind = if escaped { Kind::Escaped } else { Kind::Text };
-                self.has_escapes |= escaped;
-                (Span { start: at as u32 + 1, end: end as u32, kind }, end + 1)
-            }
+            Some(b'"') => return self.text_value::<REPAIR>(line, at, node),
             Some(b'{' | b'[') => return self.container::<REPAIR>(line, at, node, depth),
             Some(_) => {
                 let (kind, end) = match scalar(line, at) {
@@ -209,7 +229,11 @@ impl Walker {
         }
     }
 
+    #[cold]
     fn escaped<const REPAIR: bool>(&mut self, line: &[u8], mut at: usize) -> Walked<usize> {
+        if let Some(end) = escaped_end(line, at) {
+            return Ok(end);
+        }
         loop {
             match line.get(at) {
                 Some(b'"') => return Ok(at),
@@ -250,38 +274,76 @@ impl Walker {
 }
 
 /// The place after a value in which nothing is looked for. What it allows and refuses is what the walk does.
-fn pass(line: &[u8], at: usize, depth: u32) -> Walked<usize> {
-    let (is_object, close) = match line.get(at) {
-        Some(b'"') => return pass_text(line, at + 1),
-        Some(b'{') => (true, b'}'),
-        Some(b'[') => (false, b']'),
-        Some(_) => return scalar(line, at).map(|(_, end)| end),
-        None => return Err(Malformed::Cut),
-    };
-    if depth >= DEPTH_MAX {
-        return Err(Malformed::Broken(at));
-    }
-    let mut at = space(line, at + 1);
-    if line.get(at) == Some(&close) {
-        return Ok(at + 1);
-    }
+fn pass(line: &[u8], mut at: usize, depth: u32) -> Walked<usize> {
+    // Whether the innermost one that is open is an object, in the lowest bit, and so on outwards.
+    let (mut objects, mut level) = (0u128, depth);
     loop {
-        if is_object {
-            match line.get(at) {
-                Some(b'"') => at = space(line, pass_text(line, at + 1)?),
-                other => return wrong(other, at),
-            }
-            match line.get(at) {
-                Some(b':') => at = space(line, at + 1),
-                other => return wrong(other, at),
-            }
-        }
-        at = space(line, pass(line, at, depth + 1)?);
         match line.get(at) {
-            Some(b',') => at = space(line, at + 1),
-            Some(byte) if *byte == close => return Ok(at + 1),
-            other => return wrong(other, at),
+            Some(b'"') => at = pass_text(line, at + 1)?,
+            Some(open @ (b'[' | b'{')) => {
+                // Arrays in arrays are opened, and closed, many at once.
+                let is_object = *open == b'{';
+                let opened = if is_object { 1 } else { run(line, at, b'[') };
+                if opened > DEPTH_MAX - level {
+                    return Err(Malformed::Broken(at + (DEPTH_MAX - level) as usize));
+                }
+                (objects, level) = (objects << opened | u128::from(is_object), level + opened);
+                at = space(line, at + opened as usize);
+                if line.get(at) == Some(if is_object { &b'}' } else { &b']' }) {
+                    (at, objects, level) = (at + 1, objects >> 1, level - 1);
+                } else {
+                    if is_object {
+                        at = pass_key(line, at)?;
+                    }
+                    continue;
+                }
+            }
+            Some(_) => at = scalar(line, at)?.1,
+            None => return Err(Malformed::Cut),
         }
+        // Behind a value.
+        loop {
+            if level == depth {
+                return Ok(at);
+            }
+            let is_object = objects & 1 != 0;
+            at = space(line, at);
+            let closed = match line.get(at) {
+                Some(b',') => {
+                    at = space(line, at + 1);
+                    if is_object {
+                        at = pass_key(line, at)?;
+                    }
+                    break;
+                }
+                Some(b'}') if is_object => 1,
+                Some(b']') if !is_object => {
+                    run(line, at, b']').min(objects.trailing_zeros()).min(level - depth)
+                }
+                other => return wrong(other, at),
+            };
+            (at, objects, level) = (at + closed as usize, objects >> closed, level - closed);
+        }
+    }
+}
+
+/// How often the byte stands there in a row; that it does so more often than there are levels is enough.
+#[inline(always)]
+fn run(line: &[u8], at: usize, byte: u8) -> u32 {
+    let rest = line.get(at..).unwrap_or_default();
+    rest.iter().take(DEPTH_MAX as usize + 1).take_while(|b| **b == byte).count() as u32
+}
+
+/// The place of the value behind a key.
+#[inline(always)]
+fn pass_key(line: &[u8], at: usize) -> Walked<usize> {
+    let colon = match line.get(at) {
+        Some(b'"') => space(line, pass_text(line, at + 1)?),
+        other => return wrong(other, at),
+    };
+    match line.get(colon) {
+        Some(b':') => Ok(space(line, colon + 1)),
+        other => wrong(other, colon),
     }
 }
 
@@ -292,6 +354,9 @@ fn pass_text(line: &[u8], mut at: usize) -> Walked<usize> {
         at = text_stop(line, at).ok_or(Malformed::Cut)?;
         if line[at] == b'"' {
             return Ok(at + 1);
+        }
+        if let Some(end) = escaped_end(line, at) {
+            return Ok(end + 1);
         }
         at += escape(line, at)?;
     }
@@ -393,14 +458,13 @@ pub(super) struct Elements<'a> {
     array: &'a [u8],
     /// Where the next element begins; past the end after the last one.
     at: usize,
-    skip: Walker,
 }
 
 impl<'a> Elements<'a> {
     pub(super) fn new(array: &'a [u8]) -> Elements<'a> {
         let open = space(array, 0);
         let at = if array.get(open) == Some(&b'[') { space(array, open + 1) } else { array.len() };
-        Elements { array, at, skip: Walker::new([]) }
+        Elements { array, at }
     }
 }
 
@@ -412,7 +476,7 @@ impl<'a> Iterator for Elements<'a> {
         let first = *array.get(at)?;
         // Whatever ends the walk ends it for good.
         self.at = array.len();
-        let end = self.skip.value::<false>(array, at, NONE, 1).ok()?;
+        let end = pass(array, at, 1).ok()?;
         let inner = || &array[at + 1..end - 1];
         let raw = match first {
             b'"' if memchr::memchr(b'\\', inner()).is_some() => Raw::Escaped(inner()),

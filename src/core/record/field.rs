@@ -43,6 +43,7 @@ macro_rules! fields {
             }
 
             /// What kind of value it holds.
+            #[inline(always)]
             pub const fn kind(self) -> Kind {
                 match self { $(Field::$variant => Kind::$kind),+, _ => Kind::Text }
             }

@@ -57,6 +57,28 @@ fn index_avx512(line: &[u8], wanted: usize, columns: &mut Columns) {
     super::index::<Avx512>(line, wanted, &[], columns);
 }
 
+/// A bit for each byte that is one of these.
+#[inline(always)]
+pub(super) fn one_of<const N: usize>(bytes: &[u8; 16], wanted: [u8; N]) -> u32 {
+    // SAFETY: every x86-64 has SSE2; the load is an unaligned one of the whole array.
+    unsafe {
+        let block = _mm_loadu_si128(bytes.as_ptr().cast());
+        let equal = wanted.map(|byte| _mm_cmpeq_epi8(block, _mm_set1_epi8(byte.cast_signed())));
+        let any = equal.into_iter().fold(_mm_setzero_si128(), |any, equal| _mm_or_si128(any, equal));
+        _mm_movemask_epi8(any).cast_unsigned()
+    }
+}
+
+/// A bit for each byte that is the same in both.
+#[inline(always)]
+pub(super) fn equal(a: &[u8; 16], b: &[u8; 16]) -> u32 {
+    // SAFETY: every x86-64 has SSE2; the loads are unaligned ones of the whole arrays.
+    unsafe {
+        let (a, b) = (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast()));
+        _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)).cast_unsigned()
+    }
+}
+
 /// Only [`index_avx2`] uses it; its methods are inlined into that function and take on its features.
 struct Avx2;
 

@@ -1,150 +1,67 @@
-//! One flat JSON object a line: where the values of known keys lie.
+//! One JSON object a line: where the values of known keys lie.
 //!
-//! Invariant: what is no whole object is rejected; values that are objects or lists are passed over. Nothing
-//! is allocated, but for lines with escapes longer than any before.
+//! Invariant: what is no whole object is rejected; values that are objects or lists are passed over. Nothing is allocated, but for lines
+//! with escapes longer than any before.
 
 use crate::core::format::cells::{CELLS_MAX, Cells};
-use crate::core::json::{decode, text_stop};
+use crate::core::format::members::rejected;
+use crate::core::json::{Raw, Walker};
 use crate::core::record::Reason;
 
 /// Finds the values of its keys.
 #[derive(Debug)]
 pub(super) struct JsonCells {
-    /// With the quotes around them.
-    keys: Vec<Box<[u8]>>,
-    /// By place in the line before: which key stood there. Keys mostly come in the same order.
-    order: Vec<Option<usize>>,
-    /// The line, and behind it values without their escapes.
+    walker: Walker,
+    keys: usize,
+    /// A line with escapes, and values without them.
     decoded: Vec<u8>,
     cells: Cells,
 }
 
 impl JsonCells {
     pub(super) fn new(keys: &[&str]) -> JsonCells {
-        let keys = keys.iter().take(CELLS_MAX).map(|key| format!("\"{key}\"").into_bytes().into()).collect();
-        JsonCells { keys, order: vec![None; CELLS_MAX], decoded: Vec::new(), cells: Cells::new() }
+        let keys = &keys[..keys.len().min(CELLS_MAX)];
+        let walker = Walker::new(keys.iter().copied());
+        JsonCells { walker, keys: keys.len(), decoded: Vec::new(), cells: Cells::new() }
     }
 
-    /// The values of the line's keys, and the bytes in which they lie.
-    pub(super) fn find<'a>(&'a mut self, line: &'a [u8]) -> Result<(&'a [u8], &'a Cells), Reason> {
-        self.cells.reset(self.keys.len());
-        self.decoded.clear();
-        let whole = self.object(line);
-        if whole.is_none() {
-            return Err(if line.ends_with(b"}") { Reason::NotThisFormat } else { Reason::Truncated });
-        }
-        Ok((if self.decoded.is_empty() { line } else { &self.decoded }, &self.cells))
-    }
-
-    fn object(&mut self, line: &[u8]) -> Option<()> {
-        let mut at = blank(line, 1);
-        if line.get(at) == Some(&b'}') {
-            return (blank(line, at + 1) == line.len()).then_some(());
-        }
-        for member in 0.. {
-            let slot;
-            (slot, at) = self.key(member, line, at)?;
-            at = blank(line, at);
-            if line.get(at) != Some(&b':') {
-                return None;
-            }
-            at = blank(line, at + 1);
-            at = match line.get(at)? {
-                b'"' => {
-                    let (range, escaped) = string(line, at)?;
-                    if let Some(slot) = slot {
-                        self.keep(slot, line, range, escaped);
-                    }
-                    range.1 + 1
+    /// The values of the line's keys, and the bytes in which they lie. Escapes are taken out of the cells that are read.
+    pub(super) fn find<'a>(
+        &'a mut self,
+        line: &'a [u8],
+        is_read: impl Fn(usize) -> bool,
+    ) -> Result<(&'a [u8], &'a Cells), Reason> {
+        let JsonCells { walker, keys, decoded, cells } = self;
+        walker.walk(line).map_err(|error| rejected(error, line))?;
+        cells.reset(*keys);
+        if walker.has_escapes() {
+            for i in 0..walker.present().len() {
+                let key = usize::from(walker.present()[i]);
+                if is_read(key) {
+                    walker.decode(line, key);
                 }
-                b'{' | b'[' => nested(line, at)?,
-                _ => {
-                    let end = at + line[at..].iter().position(|b| matches!(b, b',' | b'}' | b' '))?;
-                    if let Some(slot) = slot.filter(|_| &line[at..end] != b"null") {
-                        self.cells.set(slot, at, end);
-                    }
-                    end
-                }
-            };
-            at = blank(line, at);
-            match line.get(at)? {
-                b',' => at = blank(line, at + 1),
-                b'}' => return (blank(line, at + 1) == line.len()).then_some(()),
-                _ => return None,
             }
         }
-        None
-    }
-
-    /// The number of the key there, if it is known, and the place behind it.
-    #[inline]
-    fn key(&mut self, member: usize, line: &[u8], at: usize) -> Option<(Option<usize>, usize)> {
-        // No known key has a quote or a backslash in it: what begins with one is it.
-        if let Some(Some(slot)) = self.order.get(member)
-            && line.get(at..)?.starts_with(&self.keys[*slot])
-        {
-            return Some((Some(*slot), at + self.keys[*slot].len()));
-        }
-        let ((_, end), _) = string(line, at)?;
-        let slot = self.keys.iter().position(|known| **known == line[at..=end]);
-        if let Some(guess) = self.order.get_mut(member) {
-            *guess = slot;
-        }
-        Some((slot, end + 1))
-    }
-
-    #[inline]
-    fn keep(&mut self, slot: usize, line: &[u8], (start, end): (usize, usize), escaped: bool) {
-        if !escaped {
-            return self.cells.set(slot, start, end);
-        }
-        if self.decoded.is_empty() {
-            self.decoded.extend_from_slice(line);
-        }
-        let from = self.decoded.len();
-        decode(&line[start..end], &mut self.decoded);
-        self.cells.set(slot, from, self.decoded.len());
-    }
-}
-
-fn blank(line: &[u8], at: usize) -> usize {
-    let rest = line.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n')).count()
-}
-
-/// The inside of the string that begins there, and whether it has escapes.
-#[inline]
-fn string(line: &[u8], at: usize) -> Option<((usize, usize), bool)> {
-    if line.get(at) != Some(&b'"') {
-        return None;
-    }
-    let (mut end, mut escaped) = (at + 1, false);
-    loop {
-        match line.get(end)? {
-            b'"' => return Some(((at + 1, end), escaped)),
-            b'\\' => {
-                escaped = true;
-                end += 2;
+        // Cells lie in one run of bytes: what was decoded, if anything was, stands behind the line.
+        let mut behind: &[u8] = &[];
+        for &key in walker.present() {
+            let Some((bytes, place)) = walker.written(line, key.into()) else { continue };
+            if bytes.get(place.start) == Some(&b'[') && matches!(walker.get(line, key.into()), Some(Raw::Array(_))) {
+                continue;
             }
-            _ => end = text_stop(line, end)?,
+            let mut offset = 0;
+            if !std::ptr::eq(bytes, line) {
+                (behind, offset) = (bytes, line.len());
+            }
+            cells.set(key.into(), offset + place.start, offset + place.end);
         }
-    }
-}
-
-/// Behind the object or list that begins there.
-fn nested(line: &[u8], mut at: usize) -> Option<usize> {
-    let mut depth = 0usize;
-    loop {
-        match line.get(at)? {
-            b'"' => at = string(line, at)?.0.1,
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => depth -= 1,
-            _ => {}
+        if behind.is_empty() {
+            return Ok((line, cells));
         }
-        at += 1;
-        if depth == 0 {
-            return Some(at);
-        }
+        decoded.clear();
+        decoded.extend_from_slice(line);
+        decoded.extend_from_slice(behind);
+        Ok((decoded, cells))
     }
 }
 
@@ -155,7 +72,7 @@ mod tests {
     use serde_json::Value;
 
     fn read(json: &mut JsonCells, line: &[u8]) -> Option<(String, String)> {
-        let (text, cells) = json.find(line).ok()?;
+        let (text, cells) = json.find(line, |_| true).ok()?;
         let get = |cell| String::from_utf8_lossy(cells.get(text, cell)).into_owned();
         Some((get(0), get(1)))
     }
@@ -170,7 +87,7 @@ mod tests {
             (r#"{"a":"1""#, None),
             (r#"{"a":"1"}x"#, None),
             (r#"{"a" "1"}"#, None),
-            (r#"{"a":}"#, Some(("", ""))),
+            (r#"{"a":}"#, None),
             (r#"{"a":"\"#, None),
         ];
         for (line, expected) in cases {

@@ -4,12 +4,12 @@
 
 use super::{As, Rule, Unit};
 use crate::core::format::instant::instant;
-use crate::core::format::number::{Unreadable, status};
+use crate::core::format::number::{Unreadable, few_digits, status};
 use crate::core::format::request::{self, Request, target, without_brackets};
-use crate::core::format::units::{decimal, value_us};
-use crate::core::json::Raw;
+use crate::core::format::units::{decimal, value_us, value_us_at};
 use crate::core::record::{Field, Fields, Reason, Record, Value};
 use crate::core::time::Time;
+use std::ops::Range;
 
 /// What is known beside the record while its members are read.
 pub(super) struct Reading {
@@ -25,28 +25,17 @@ pub(super) struct Reading {
 /// What is written where no time is known.
 const NEVER: Time = Time(0);
 
-/// A value as text; nothing where there is none, and for objects.
-#[inline(always)]
-pub(super) fn plain(raw: Raw<'_>) -> Option<&[u8]> {
-    match raw {
-        Raw::Text(text) | Raw::Number(text) | Raw::Bare(text) | Raw::Escaped(text) | Raw::Array(text) => {
-            request::value(text)
-        }
-        Raw::Boolean(true) => Some(b"true"),
-        Raw::Boolean(false) => Some(b"false"),
-        Raw::Null | Raw::Object(_) => None,
-    }
-}
-
-/// Reads a member; whether it had a value.
+/// Reads what a member has written between these two bytes of the line; whether it had a value.
 #[inline]
 pub(super) fn read<'a>(
     rule: &Rule,
-    raw: Raw<'a>,
+    line: &'a [u8],
+    place: Range<usize>,
     reading: &mut Reading,
     record: &mut Record<'a>,
 ) -> Result<bool, Reason> {
-    let Some(text) = plain(raw) else { return Ok(false) };
+    let place = (place.start, place.end);
+    let Some(text) = line.get(place.0..place.1).and_then(request::value) else { return Ok(false) };
     let field = rule.field;
     let wanted = reading.wanted;
     match rule.read {
@@ -60,9 +49,18 @@ pub(super) fn read<'a>(
             Some(status) => record.set(field, Value::Integer(status.into())),
             None => return Ok(false),
         },
-        As::Count => return put(record, field, decimal(text, 0)),
-        As::Duration(unit) => return put(record, field, value_us(text, unit)),
-        As::Durations(unit) => return durations(text, unit, field, wanted, record),
+        As::Count => {
+            let number = few_digits(line, place, 0).map_or_else(|| decimal(text, 0), |n| Ok(Some(n)));
+            return put(record, field, number);
+        }
+        As::Duration(unit) => return put(record, field, value_us_at(line, place, unit)),
+        As::Durations(unit) => {
+            let total = match unit.and_then(|unit| few_digits(line, place, unit.scale())) {
+                Some(one) => Ok((Some(one), Some(one))),
+                None => total(text, unit),
+            };
+            return durations(text, total, field, wanted, record);
+        }
         As::Time(form) => {
             let time = instant(text, form);
             if time == Some(NEVER) {
@@ -167,12 +165,12 @@ fn total(text: &[u8], unit: Option<Unit>) -> Result<(Option<u64>, Option<u64>), 
 
 fn durations<'a>(
     text: &'a [u8],
-    unit: Option<Unit>,
+    total: Result<(Option<u64>, Option<u64>), Unreadable>,
     field: Field,
     wanted: Fields,
     record: &mut Record<'a>,
 ) -> Result<bool, Reason> {
-    let Ok((sum, last)) = total(text, unit) else {
+    let Ok((sum, last)) = total else {
         return if super::ALWAYS.has(field) { Err(Reason::BadNumber) } else { Ok(false) };
     };
     let integer = |n: Option<u64>| n.map_or(Value::Absent, Value::Integer);
@@ -223,6 +221,9 @@ fn authority<'a>(text: &'a [u8], wanted: Fields, record: &mut Record<'a>) {
 
 /// `address:port`, `[address]:port`, or an address alone, of version 6 too.
 fn address(text: &[u8]) -> (Option<&[u8]>, Value<'_>) {
+    if memchr::memchr(b':', text).is_none() {
+        return (request::value(without_brackets(text)), Value::Absent);
+    }
     let is_bare_v6 = text.iter().filter(|b| **b == b':').count() > 1 && !text.starts_with(b"[");
     if is_bare_v6 {
         return (Some(text), Value::Absent);
