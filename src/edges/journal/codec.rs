@@ -6,7 +6,7 @@
 use crate::core::entry::Entry;
 
 /// The version written. A reader refuses every other one.
-pub(super) const VERSION: u8 = 5;
+pub(super) const VERSION: u8 = 6;
 
 const POSTCARD: u8 = 0;
 const POSTCARD_ZSTD: u8 = 1;
