@@ -16,7 +16,8 @@ use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
 use crate::core::settings::{Format, Layout, Mapping};
 use crate::core::time::Time;
-use memchr::{memchr, memmem};
+use crate::core::scan::first_of;
+use memchr::memmem;
 
 /// Reads lines as HAProxy writes them, or as the site says.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ fn zone_us(fields: &[Mapping]) -> Result<i64, LayoutError> {
 /// The message behind `Feb  6 12:14:14 localhost haproxy[14389]: `.
 #[inline(always)]
 fn without_tag(line: &[u8]) -> &[u8] {
-    let Some(open) = memchr(b'[', line) else { return line };
+    let Some(open) = first_of(line, 0, *b"[") else { return line };
     let pid = line[open + 1..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
     let rest = &line[open + 1 + pid..];
     if pid > 0 { rest.strip_prefix(b"]: ").unwrap_or(line) } else { line }
@@ -134,7 +135,8 @@ fn without_tag(line: &[u8]) -> &[u8] {
 /// Whether the line begins like one of `option httplog clf`: an address, and ` - - [` where others have `:port [`.
 #[inline(always)]
 fn is_clf(message: &[u8]) -> bool {
-    memchr(b' ', message).is_some_and(|space| message[space..].starts_with(b" - - ["))
+    let space = first_of(message, 0, *b" ");
+    space.is_some_and(|space| matches!(message[space..], [_, b'-', b' ', b'-', b' ', b'[', ..]))
 }
 
 /// What `option httpslog` has behind the request: `0/0/0/0/0 1wt.eu/TLSv1.3/TLS_AES_256_GCM_SHA384`.
