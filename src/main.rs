@@ -1,8 +1,8 @@
 //! Arguments to exit code, nothing else.
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+mod allocator;
 
 fn main() -> std::process::ExitCode {
+    allocator::give_back_soon();
     ninetail::shell::cli::main(std::env::args_os())
 }
