@@ -386,8 +386,8 @@ pub struct ThroughputFile {
 pub struct LatencyFile {
     /// Bound, exclusive.
     pub below: At<DurationText>,
-    /// Whose latency: `client`, `upstream`, or another field that holds a duration.
-    pub of: At<String>,
+    /// Whose latency: `client` (default), `upstream`, or another field that holds a duration.
+    pub of: Option<At<String>>,
     /// What a failed request counts as: `bad` (default), `good` or `excluded`.
     pub failed: Option<FailedFile>,
 }

@@ -166,7 +166,7 @@ fn threshold(
         let exclude = excluded(objects, site, &spec);
         return Some(IndicatorFile { freshness, exclude, ..IndicatorFile::default() });
     }
-    let latency = LatencyFile { below, of: site.at(&of.span, of.value), failed };
+    let latency = LatencyFile { below, of: Some(site.at(&of.span, of.value)), failed };
     let exclude = excluded(objects, site, &spec);
     Some(IndicatorFile {
         latency: Some(site.at(&threshold.span, latency)),

@@ -47,11 +47,8 @@ pub(super) fn expand<T>(entry: &At<T>, preset: &PresetFile, checker: &mut Checke
     };
     let mut slos = vec![slo("availability", objective, answered)];
     for (name, bound, percent) in *latencies {
-        let latency = LatencyFile {
-            below: place.with(DurationText((*bound).into())),
-            of: place.with("client".to_string()),
-            failed: None,
-        };
+        let latency =
+            LatencyFile { below: place.with(DurationText((*bound).into())), of: None, failed: None };
         let indicator = IndicatorFile { latency: Some(place.with(latency)), ..IndicatorFile::default() };
         slos.push(slo(name, place.with(DecimalText((*percent).into())), indicator));
     }

@@ -231,8 +231,8 @@ fn place(
             Some((good.span.clone(), good.value.0.clone()))
         }
         Place::SloLatency(i) => {
-            let latency = slos.get(i)?.slo.indicator.latency.as_ref()?;
-            Some((latency.of.span.clone(), latency.of.value.clone()))
+            let of = slos.get(i)?.slo.indicator.latency.as_ref()?.of.as_ref()?;
+            Some((of.span.clone(), of.value.clone()))
         }
         Place::SloExclude(i) => {
             let exclude = slos.get(i)?.slo.indicator.exclude.as_ref()?;

@@ -232,10 +232,10 @@ fn indicator(written: &At<IndicatorFile>, checker: &mut Checker) -> Indicator {
             }
             Rule::Latency {
                 below_us,
-                of: match latency.of.as_str() {
-                    "client" => LatencyOf::Client,
-                    "upstream" => LatencyOf::Upstream,
-                    field => LatencyOf::Field(field.to_string()),
+                of: match latency.of.as_ref().map(|of| of.as_str()) {
+                    None | Some("client") => LatencyOf::Client,
+                    Some("upstream") => LatencyOf::Upstream,
+                    Some(field) => LatencyOf::Field(field.to_string()),
                 },
                 failed: match latency.failed.unwrap_or(FailedFile::Bad) {
                     FailedFile::Bad => Failed::Bad,

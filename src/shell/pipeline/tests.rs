@@ -360,6 +360,16 @@ fn wrong_files_are_shown_where() {
 }
 
 #[test]
+fn a_latency_is_the_clients_unless_it_says_whose() {
+    let of = |written: &str| {
+        let text = EXAMPLE.replace("below: 200ms, of: upstream", written);
+        parse(&text).unwrap_or_else(|e| panic!("{e}")).settings.slos
+    };
+    assert_eq!(of("below: 200ms"), of("below: 200ms, of: client"));
+    assert_ne!(of("below: 200ms"), of("below: 200ms, of: upstream"));
+}
+
+#[test]
 fn every_problem_is_shown_at_once() {
     let text = EXAMPLE.replace("objective: 99.95", "objective: 100").replace("slice: 1m", "slice: 7m");
     let said = parse(&text).expect_err("two problems");
