@@ -264,6 +264,7 @@ impl Committer {
     }
 
     /// Applies one entry that is durable, and makes what comes out durable as it comes: events, then progress, then files.
+    /// After a failure the engine is ahead of its outputs: nothing may be snapshotted any more, a restart replays the entry.
     fn apply(&mut self, position: u64, entry: &Entry) -> Result<(), RunError> {
         let started = Instant::now();
         let mut engine = std::mem::take(&mut self.engine);
