@@ -1,30 +1,16 @@
 //! Alerts that do not wait for the slowest file (`alerts: { lateness: … }`), on real Kafka and over kills: they page while their
 //! slice is open, what was told stays told, and in the end the same alerts were told as by a pipeline that waits.
 
+use crate::fixture::client::shop;
 use crate::fixture::oracle::compare_events;
 use crate::fixture::process::Process;
 use crate::fixture::scenario::PATIENCE;
-use crate::fixture::{Lines, Options, Outcome, Scenario, eventually};
+use crate::fixture::{Options, Outcome, Scenario, eventually};
 use ninetail::core::time::Time;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Four requests a second of event time, from so many seconds ago to so many, in one partition.
-fn lines(now_s: i64, ago: std::ops::Range<i64>, status: u16) -> Lines {
-    let line = |quarter: i64| {
-        let time = Time(1_000_000 * (now_s - ago.end) + 250_000 * quarter + 1);
-        let line = format!(
-            "http {time} app/edge/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.000 0.001 0.000 {status} {status} 34 366 \
-             \"GET http://shop.example.com:80/ HTTP/1.1\" \"curl/7.46.0\" - - \
-             arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/shop/73e2d6bc24d8a067 \"Root=1-2-3\" \"-\" \"-\" 0 \
-             {time} \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"{status}\" \"-\" \"-\""
-        );
-        (0, line.into_bytes())
-    };
-    (0..4 * (ago.end - ago.start)).map(line).collect()
-}
 
 /// Alerts told, by what they say.
 fn alerts(events: &[Value]) -> BTreeSet<String> {
@@ -52,7 +38,7 @@ pub(crate) fn pages_before_its_slice_closes() -> Outcome {
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
     let mut truth = scenario.truth();
     let mut produce = |ago, status| -> Outcome {
-        let lines = lines(now_s, ago, status);
+        let lines = shop(now_s, ago, status);
         lines.iter().for_each(|(_, line)| truth.add(line));
         scenario.client.produce(&scenario.topic, &lines)
     };

@@ -1,17 +1,15 @@
 //! Archives with maintenance in them, read by DuckDB: rows keep every request, and budgets what a recount of the raw lines
 //! leaves of them.
 
+use crate::fixture::Outcome;
+use crate::fixture::archive::Archive;
 use crate::fixture::oracle::{compare_events, consumed};
-use crate::fixture::process::Process;
-use crate::fixture::scenario::PATIENCE;
 use crate::fixture::tables::{integer, query, rows, text};
-use crate::fixture::{Outcome, Truth};
 use ninetail::core::time::Time;
-use ninetail::shell::traffic::{Traffic, TrafficConfig};
+use ninetail::shell::traffic::TrafficConfig;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 /// In the night that the story lasts over, Berlin's clocks go forward: four o'clock is at 02:00 UTC, not at 03:00.
 const PIPELINE: &str = "version: 1
@@ -60,31 +58,15 @@ fn is_excluded(service: &str, slo: &str, start: i64) -> bool {
 }
 
 pub(crate) fn backfill_equals_a_recount() -> Outcome {
-    let folder = tempfile::tempdir()?;
-    let (pipeline, input, out) =
-        (folder.path().join("pipeline.yaml"), folder.path().join("a.log"), folder.path().join("out"));
-    fs::write(&pipeline, PIPELINE)?;
-    let mut truth = Truth::new(60);
-    let mut traffic = Traffic::new(TrafficConfig {
+    let config = TrafficConfig {
         seed: 77,
         services: 4,
         start: Time::parse("2025-03-29T12:00:00Z").ok_or("no time")?,
         interval_ns: HOURS * 3_600_000_000_000 / LINES as u64,
         ..TrafficConfig::default()
-    });
-    let (mut archive, mut line) = (Vec::new(), Vec::new());
-    for _ in 0..LINES {
-        line.clear();
-        traffic.next_line(&mut line);
-        truth.add(&line);
-        archive.extend_from_slice(&line);
-        archive.push(b'\n');
-    }
-    fs::write(&input, archive)?;
-    let arguments =
-        [Path::new("backfill"), &pipeline, Path::new("--input"), &input, Path::new("--out"), &out];
-    Process::start(arguments, &[], &folder.path().join("log"))?.succeed(PATIENCE)?;
-    let rollups = out.join("rollups");
+    };
+    let archive = Archive::backfilled(PIPELINE, config, LINES, |_| false)?;
+    let (truth, rollups) = (&archive.truth, archive.path("out/rollups"));
 
     // rows keep what was excluded
     truth.compare_rows(&rollups)?;
@@ -120,7 +102,7 @@ pub(crate) fn backfill_equals_a_recount() -> Outcome {
         budgets.insert(key, (integer(row, "good")?, integer(row, "bad")?));
     }
     assert_eq!(budgets, counted);
-    let lines = fs::read_to_string(out.join("events.jsonl"))?;
+    let lines = fs::read_to_string(archive.path("out/events.jsonl"))?;
     let events: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     compare_events(&events)?;
     let bad = counted.into_iter().filter(|(_, (_, bad))| *bad > 0);

@@ -1,30 +1,14 @@
 //! Alerts all the way: lines in Kafka, events in Kafka in binary mode, a real Alertmanager that notifies, a webhook.
 
 use crate::fixture::alertmanager::Alertmanager;
-use crate::fixture::client::Read;
+use crate::fixture::client::{Read, shop};
 use crate::fixture::oracle::compare_events;
 use crate::fixture::scenario::PATIENCE;
-use crate::fixture::{Lines, Options, Outcome, Scenario, eventually};
+use crate::fixture::{Options, Outcome, Scenario, eventually};
 use crate::posted::{Answer, Receiver};
-use ninetail::core::time::Time;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Four requests a second of event time, from so many seconds ago to so many.
-fn lines(now_s: i64, ago: std::ops::Range<i64>, status: u16) -> Lines {
-    let line = |quarter: i64| {
-        let time = Time(1_000_000 * (now_s - ago.end) + 250_000 * quarter);
-        let line = format!(
-            "http {time} app/edge/50dc6c495c0c9188 192.0.2.1:2817 10.0.0.1:80 0.000 0.001 0.000 {status} {status} 34 366 \
-             \"GET http://shop.example.com:80/ HTTP/1.1\" \"curl/7.46.0\" - - \
-             arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/shop/73e2d6bc24d8a067 \"Root=1-2-3\" \"-\" \"-\" 0 \
-             {time} \"forward\" \"-\" \"-\" \"10.0.0.1:80\" \"{status}\" \"-\" \"-\""
-        );
-        (0, line.into_bytes())
-    };
-    (0..4 * (ago.end - ago.start)).map(line).collect()
-}
 
 /// The event that a record in binary mode is, by its headers.
 fn event(read: &Read) -> Outcome<Value> {
@@ -76,8 +60,8 @@ pub(crate) fn firing_then_resolved() -> Outcome {
     hook.answer(&[Answer::Status(503)]);
     let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
     // the minute after the incident moves the watermark past it; nothing is idle before the test goes on
-    scenario.client.produce(&scenario.topic, &lines(now_s, 660..720, 502))?;
-    scenario.client.produce(&scenario.topic, &lines(now_s, 600..660, 200))?;
+    scenario.client.produce(&scenario.topic, &shop(now_s, 660..720, 502))?;
+    scenario.client.produce(&scenario.topic, &shop(now_s, 600..660, 200))?;
     let mut process = scenario.run(&[], &[])?;
     let fires = |alerts: Vec<Value>| {
         let page = |a: &Value| a["labels"]["rule"] == "page-1h" && a["labels"]["slo"] == "availability";
@@ -108,7 +92,7 @@ pub(crate) fn firing_then_resolved() -> Outcome {
     assert!(alert["annotations"]["description"].as_str().is_some_and(|d| d.contains("requests")), "{alert}");
     process.kill()?;
 
-    scenario.client.produce(&scenario.topic, &lines(now_s, 120..600, 200))?;
+    scenario.client.produce(&scenario.topic, &shop(now_s, 120..600, 200))?;
     let mut process = scenario.run(&[], &[])?;
     eventually("the alert ends", PATIENCE, || {
         if let Some(status) = process.ended()? {
