@@ -34,6 +34,8 @@ mod servers;
 mod servers_slow;
 #[path = "formats/slow_text.rs"]
 mod slow_text;
+#[path = "formats/values_slow.rs"]
+mod values_slow;
 #[path = "formats/w3c_slow.rs"]
 mod w3c_slow;
 #[path = "formats/written.rs"]

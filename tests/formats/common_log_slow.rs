@@ -1,7 +1,7 @@
 //! The text of Traefik and Fastly, and CloudFront's JSON, the slow way. Shares nothing with the parsers but the reasons' names.
 
-use super::json_slow::{instant as read_instant, quantity};
 use super::slow_text::{Made, Refused, instant, outcome, regex, status};
+use super::values_slow::{instant as read_instant, quantity};
 use serde_json::Value;
 
 /// `host ident user [time] "request" status size`, and what follows.

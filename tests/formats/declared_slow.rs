@@ -3,8 +3,8 @@
 //!
 //! A table has a line for each field: `field kind name name ..`; of the names the first with a value counts.
 
-use super::json_slow;
 use super::slow_text::{Made, Refused, count, decimal, instant, regex, status};
+use super::values_slow;
 
 /// The line's cells: split at the separator, but where quotes stand within. Cells that begin with a quote run to the quote that
 /// the separator follows; spaces as separators may stand side by side.
@@ -44,19 +44,19 @@ fn moment(text: &[u8], form: &str) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?;
     let number = |scale| {
         let plain = text.starts_with(|c: char| c.is_ascii_digit());
-        let n = json_slow::quantity(text, scale, false).ok().filter(|_| plain)??;
+        let n = values_slow::quantity(text, scale, false).ok().filter(|_| plain)??;
         i64::try_from(n.as_u64()?).ok()
     };
     match form {
-        "rfc3339" => json_slow::iso(text),
+        "rfc3339" => values_slow::iso(text),
         "epoch_s" => number(6),
         "epoch_ms" => number(3),
         "epoch_us" => number(0),
         "epoch_ns" => number(-3),
         "clf" => {
-            regex(r"\A\[?[0-9]{1,2}/[A-Z]").is_match(text.as_bytes()).then(|| json_slow::instant(text))?
+            regex(r"\A\[?[0-9]{1,2}/[A-Z]").is_match(text.as_bytes()).then(|| values_slow::instant(text))?
         }
-        _ => json_slow::instant(text),
+        _ => values_slow::instant(text),
     }
 }
 
@@ -129,7 +129,7 @@ fn record_of<'l>(table: &str, cell: impl Fn(&str) -> Option<Given<'l>>) -> Resul
             "day" => {
                 let is_day = regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\z").is_match(text);
                 let midnight = format!("{}T00:00:00", String::from_utf8_lossy(text));
-                day = Some(json_slow::iso(&midnight).filter(|_| is_day).ok_or(refuse)?);
+                day = Some(values_slow::iso(&midnight).filter(|_| is_day).ok_or(refuse)?);
             }
             "clock" => time_of_day = Some(clock(text).ok_or(refuse)?),
             "end" if argument.is_empty() && text.get(2) == Some(&b':') => {

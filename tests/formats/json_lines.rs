@@ -1,7 +1,8 @@
 //! The JSON formats against the slow reader, and against a writer.
 
-use super::json_slow::{OBJECT, Spec, get, has, quantity};
+use super::json_slow::{OBJECT, Spec, get, has};
 use super::mutation::Mutation;
+use super::values_slow::quantity;
 use super::{cases, parser, read, sorted};
 use ninetail::core::record::Fields;
 use ninetail::core::settings::{Format, Layout};

@@ -174,10 +174,10 @@ pub(crate) fn utc(text: &[u8]) -> Option<i64> {
 
 /// The same of what resembles it: any zone, a space for the `T`, slashes.
 pub(crate) fn iso(text: &[u8]) -> Option<i64> {
-    super::json_slow::iso(std::str::from_utf8(text).ok()?)
+    super::values_slow::iso(std::str::from_utf8(text).ok()?)
 }
 
 /// RFC 3339 with six decimals, or none where they are 0; the last time that can be shown for later ones.
 pub(crate) fn instant(micros: i64) -> Value {
-    super::json_slow::shown(micros)
+    super::values_slow::shown(micros)
 }
