@@ -116,8 +116,8 @@ fn a_core_module_imports_only_what_stands_above_it() {
 
 #[test]
 fn edges_import_neither_one_another_nor_the_shell() {
-    // What every edge may use: crash points and metrics are handed to all.
-    let shared = ["crash", "metrics"];
+    // What every edge may use.
+    let shared = ["crash", "kafka", "metrics"];
     for (path, text) in sources("edges") {
         let own = module(&path, "edges");
         if own == "mod" || is_test(&path) {

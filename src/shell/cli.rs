@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Directive;
 
 /// Raw load-balancer logs in, exact error budgets out.
 ///
@@ -194,6 +195,9 @@ fn log_to_stderr(global: &GlobalArgs, live: bool, terminal: Terminal) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("NINETAIL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // all it says is that a consumer which we have closed cannot be closed again
+    let closed: Option<Directive> = "rdkafka::consumer::base_consumer=off".parse().ok();
+    let filter = closed.into_iter().fold(filter, EnvFilter::add_directive);
     let text = match global.log_format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Text => true,

@@ -372,7 +372,7 @@ fn begin(setup: &Setup) -> Result<Begin, RunError> {
         return Ok(Begin { journal, backfill: setup.backfill, takeover: None });
     };
     if !setup.take_over {
-        let place = if found.is_empty() { format!("{:?}", setup.events) } else { place() };
+        let place = if found.is_empty() { setup.events.to_string() } else { place() };
         let ours = "none: the state folder is empty".to_string();
         return Err(crate::edges::sink::parquet::RollupError::Foreign(Foreign::Other {
             place,

@@ -17,6 +17,7 @@ use crate::edges::source::{Ends, KafkaConfig};
 use crate::shell::clock::Clock;
 use crate::shell::error::RunError;
 use crate::shell::samples::Samples;
+use crate::shell::watch::Sighting;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,8 +60,10 @@ pub enum Order {
     },
 }
 
-/// What an ingest thread tells the engine's side.
+/// What ingest and watch threads tell the engine's side.
 pub enum Report {
+    /// What a watch has seen.
+    Seen(Sighting),
     /// A chunk, or nothing new but where partitions stand.
     Chunk(Box<Chunk>),
     /// `--until-end`: all partitions of this thread are at the end they had.

@@ -125,7 +125,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
         clock: options.clock,
     })?;
     restart(&mut committer, &clusters, options)?;
-    let (reports, chunks) = sync_channel(pipeline.bounds.queue_chunks_max);
+    let (reports, told) = sync_channel(pipeline.bounds.queue_chunks_max);
     options.metrics.queue_chunks_max.set(pipeline.bounds.queue_chunks_max as i64);
     let ends: Vec<Ends> = clusters.iter().map(|_| Ends::new()).collect();
     let samples = Arc::new(Samples::default());
@@ -153,8 +153,6 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
         };
         threads.push(spawn(&format!("ingest-{thread}"), move || ingest.run())?);
     }
-    drop(reports);
-    let (sightings, seen) = channel();
     let mut hints = Vec::new();
     for (number, cluster) in clusters.iter().enumerate() {
         let (hint, taken) = channel();
@@ -166,7 +164,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             ids: options.topic_ids,
             ends: ends[number].clone(),
             hints: taken,
-            sightings: sightings.clone(),
+            sightings: reports.clone(),
             control: control.clone(),
         };
         threads.push(spawn(&format!("watch-{number}"), move || {
@@ -175,6 +173,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
             }
         })?);
     }
+    drop(reports);
     // receivers are served until the last event was put out, not only until the stop
     let done = Arc::new(AtomicBool::new(false));
     if let Some(outbox) = committer.outbox() {
@@ -192,8 +191,7 @@ pub fn run(pipeline: &Pipeline, options: &Options) -> Result<(), RunError> {
     }
     let engine = EngineSide {
         committer,
-        chunks,
-        seen,
+        told,
         orders,
         hints,
         placed: BTreeMap::new(),
@@ -362,8 +360,7 @@ fn restart(
 
 struct EngineSide<'a> {
     committer: Committer,
-    chunks: Receiver<Report>,
-    seen: Receiver<Sighting>,
+    told: Receiver<Report>,
     orders: Vec<Sender<Order>>,
     hints: Vec<Sender<Hint>>,
     /// Which thread reads what.
@@ -387,8 +384,7 @@ impl EngineSide<'_> {
         let mut unread = Vec::new();
         loop {
             self.options.metrics.health.turn(self.options.clock.started().elapsed().as_micros() as i64);
-            self.place()?;
-            let entries = self.take_chunks()?;
+            let entries = self.take_reports()?;
             if !entries.is_empty() {
                 gauges::count(&self.options.metrics, &entries);
                 self.committer.commit(&entries)?;
@@ -432,12 +428,13 @@ impl EngineSide<'_> {
         stopped.map(|(partition, _)| format!("{}/{}", partition.topic, partition.number)).collect()
     }
 
-    /// Takes what has come, at most so much; waits a little for the first.
-    fn take_chunks(&mut self) -> Result<Vec<Entry>, RunError> {
+    /// Takes what has come, at most so many chunks; waits a little for the first.
+    fn take_reports(&mut self) -> Result<Vec<Entry>, RunError> {
         let mut entries = Vec::new();
-        let mut report = self.chunks.recv_timeout(TURN).ok();
+        let mut report = self.told.recv_timeout(TURN).ok();
         while let Some(taken) = report {
             match taken {
+                Report::Seen(sighting) => self.see(sighting)?,
                 Report::Chunk(chunk) => {
                     self.options.metrics.queue_chunks.dec();
                     entries.push(Entry::Chunk(*chunk));
@@ -450,35 +447,33 @@ impl EngineSide<'_> {
                     ended?;
                 }
             }
-            report = if entries.len() < CHUNKS_AT_ONCE_MAX { self.chunks.try_recv().ok() } else { None };
+            report = if entries.len() < CHUNKS_AT_ONCE_MAX { self.told.try_recv().ok() } else { None };
         }
         Ok(entries)
     }
 
-    /// Gives partitions that were found to threads; where the journal does not know them, their starts are
-    /// durable first.
-    fn place(&mut self) -> Result<(), RunError> {
-        while let Ok(sighting) = self.seen.try_recv() {
-            match sighting {
-                Sighting::Partitions(cluster, found) => self.place_partitions(cluster, found)?,
-                Sighting::Complete(cluster) => {
-                    self.complete.insert(cluster);
-                }
-                Sighting::Recreated { source, topic, id } => {
-                    let mine = |p: &&Partition| p.source == source && p.topic == topic;
-                    let partitions: Vec<Partition> = self.placed.keys().filter(mine).cloned().collect();
-                    partitions.iter().for_each(|partition| self.stop_if_recreated(partition, &id));
-                }
-                Sighting::Missing { brokers, topic } if self.options.until_end => {
-                    return Err(RunError::NoTopic { topic: topic.to_string(), brokers });
-                }
-                Sighting::Missing { .. } => {}
+    fn see(&mut self, sighting: Sighting) -> Result<(), RunError> {
+        match sighting {
+            Sighting::Partitions(cluster, found) => self.place(cluster, found)?,
+            Sighting::Complete(cluster) => {
+                self.complete.insert(cluster);
             }
+            Sighting::Recreated { source, topic, id } => {
+                let mine = |p: &&Partition| p.source == source && p.topic == topic;
+                let partitions: Vec<Partition> = self.placed.keys().filter(mine).cloned().collect();
+                partitions.iter().for_each(|partition| self.stop_if_recreated(partition, &id));
+            }
+            Sighting::Missing { brokers, topic } if self.options.until_end => {
+                return Err(RunError::NoTopic { topic: topic.to_string(), brokers });
+            }
+            Sighting::Missing { .. } => {}
         }
         Ok(())
     }
 
-    fn place_partitions(&mut self, cluster: usize, found: Vec<FoundPartition>) -> Result<(), RunError> {
+    /// Gives partitions that were found to threads; where the journal does not know them, their starts are
+    /// durable first.
+    fn place(&mut self, cluster: usize, found: Vec<FoundPartition>) -> Result<(), RunError> {
         let engine = self.committer.engine();
         let positions = engine.positions();
         let new: Vec<Start> = found

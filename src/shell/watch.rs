@@ -6,10 +6,11 @@ use crate::core::position::Partition;
 use crate::edges::sink::Control;
 use crate::edges::source::topics::{Found, StartAt, Topics};
 use crate::edges::source::{Ends, KafkaConfig, SourceError};
+use crate::shell::ingest::Report;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 /// Between two questions about ends.
@@ -87,7 +88,7 @@ pub struct Watch {
     /// Hints to commit; the channel's end ends the watch.
     pub hints: Receiver<Hint>,
     /// Where sightings go.
-    pub sightings: Sender<Sighting>,
+    pub sightings: SyncSender<Report>,
     /// Stop flag and log.
     pub control: Control,
 }
@@ -108,7 +109,7 @@ impl Watch {
                 let all = self.discover(&client, &mut seen, &mut missing);
                 if all && !complete {
                     complete = true;
-                    let _ = self.sightings.send(Sighting::Complete(self.cluster));
+                    self.tell(Sighting::Complete(self.cluster));
                 }
                 next_look = Instant::now() + if all { DISCOVER } else { DISCOVER_SOON };
             }
@@ -130,6 +131,11 @@ impl Watch {
                 return self.drain(&client);
             }
         }
+    }
+
+    /// False: nobody listens any more.
+    fn tell(&self, sighting: Sighting) -> bool {
+        self.sightings.send(Report::Seen(sighting)).is_ok()
     }
 
     /// After the stop: the last hint is the snapshot's.
@@ -162,7 +168,7 @@ impl Watch {
                         tracing::warn!(%topic, brokers = self.config.brokers, "the topic does not exist (yet)");
                     }
                     let brokers = self.config.brokers.clone();
-                    let _ = self.sightings.send(Sighting::Missing { brokers, topic });
+                    self.tell(Sighting::Missing { brokers, topic });
                 }
                 Err(error) => {
                     all = false;
@@ -180,7 +186,7 @@ impl Watch {
                 Ok(Some(id)) if watched.id.as_ref() != Some(&id) => {
                     watched.id = Some(id.clone());
                     let (source, topic) = (watched.source.clone(), watched.topic.clone());
-                    let _ = self.sightings.send(Sighting::Recreated { source, topic, id });
+                    let _ = self.sightings.send(Report::Seen(Sighting::Recreated { source, topic, id }));
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -229,8 +235,7 @@ impl Watch {
                 .collect()
         };
         watched.known = true;
-        let told = self.sightings.send(Sighting::Partitions(self.cluster, found));
-        if told.is_ok() {
+        if self.tell(Sighting::Partitions(self.cluster, found)) {
             seen.extend(new);
         }
         Ok(true)

@@ -2,7 +2,7 @@
 
 use crate::edges::sink::Control;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -110,49 +110,26 @@ pub(super) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> K
     Ok(if partitions.is_empty() { None } else { Some(partitions) })
 }
 
-/// Makes topics and reads their settings.
-pub(super) struct Topics {
-    admin: AdminClient<Quiet>,
-}
-
-impl Topics {
-    pub(super) fn new(properties: &BTreeMap<String, String>) -> KafkaResult<Topics> {
-        Ok(Topics { admin: config(properties).create_with_context(Quiet)? })
+/// Makes the topic if it is not there, with the broker's replication (and partitions, if None). Returns whether it made it.
+pub(super) fn ensure<C: ClientContext>(
+    client: &Client<C>,
+    properties: &BTreeMap<String, String>,
+    topic: &str,
+    partitions: Option<i32>,
+    settings: &[(&str, &str)],
+) -> KafkaResult<bool> {
+    if self::partitions(client, topic)?.is_some() {
+        return Ok(false);
     }
-
-    /// Makes the topic if it is not there, with the broker's replication (and partitions, if None).
-    /// Returns whether it made it.
-    pub(super) fn ensure(
-        &self,
-        topic: &str,
-        partitions: Option<i32>,
-        settings: &[(&str, &str)],
-    ) -> KafkaResult<bool> {
-        if self::partitions(self.admin.inner(), topic)?.is_some() {
-            return Ok(false);
-        }
-        let mut new = NewTopic::new(topic, partitions.unwrap_or(-1), TopicReplication::Fixed(-1));
-        new.config = settings.to_vec();
-        let options = AdminOptions::new()
-            .request_timeout(Some(REQUEST_TIMEOUT))
-            .operation_timeout(Some(REQUEST_TIMEOUT));
-        match block_on(self.admin.create_topics(&[new], &options))?.pop() {
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
-            Some(Err((_, code))) => Err(KafkaError::AdminOp(code)),
-            Some(Ok(_)) | None => Ok(true),
-        }
-    }
-
-    /// A topic's setting, None if the broker does not tell.
-    pub(super) fn setting(&self, topic: &str, name: &str) -> KafkaResult<Option<String>> {
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let found =
-            block_on(self.admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options))?.pop();
-        match found {
-            Some(Ok(resource)) => Ok(resource.get(name).and_then(|entry| entry.value.clone())),
-            Some(Err(code)) => Err(KafkaError::AdminOp(code)),
-            None => Ok(None),
-        }
+    let admin: AdminClient<Quiet> = config(properties).create_with_context(Quiet)?;
+    let mut new = NewTopic::new(topic, partitions.unwrap_or(-1), TopicReplication::Fixed(-1));
+    new.config = settings.to_vec();
+    let options =
+        AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT));
+    match block_on(admin.create_topics(&[new], &options))?.pop() {
+        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
+        Some(Err((_, code))) => Err(KafkaError::AdminOp(code)),
+        Some(Ok(_)) | None => Ok(true),
     }
 }
 

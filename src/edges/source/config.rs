@@ -3,9 +3,10 @@
 //! Invariant: nothing in the user's settings can make the client commit, reset or skip an offset by itself.
 
 use super::error::SourceError;
+use crate::edges::kafka::AssignConsumer;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::types::RDKafkaErrorCode;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -83,12 +84,12 @@ impl KafkaConfig {
     }
 
     /// A consumer that reads by `assign` alone.
-    pub(super) fn consumer(&self) -> Result<BaseConsumer<Logged>, SourceError> {
+    pub(super) fn consumer(&self) -> Result<AssignConsumer<Logged>, SourceError> {
         self.create(self.client_config())
     }
 
     /// A client that asks questions and reads nothing. It sees uncommitted offsets: its ends are high watermarks.
-    pub(super) fn asker(&self) -> Result<BaseConsumer<Logged>, SourceError> {
+    pub(super) fn asker(&self) -> Result<AssignConsumer<Logged>, SourceError> {
         let mut client = self.client();
         client.set("isolation.level", "read_uncommitted");
         self.create(client)
@@ -114,9 +115,8 @@ impl KafkaConfig {
         client
     }
 
-    fn create(&self, client: ClientConfig) -> Result<BaseConsumer<Logged>, SourceError> {
-        client
-            .create_with_context(Logged)
+    fn create(&self, client: ClientConfig) -> Result<AssignConsumer<Logged>, SourceError> {
+        AssignConsumer::new(&client, Logged)
             .map_err(|error| SourceError::Client { brokers: self.brokers.clone(), error: Box::new(error) })
     }
 }

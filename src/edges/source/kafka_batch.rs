@@ -14,6 +14,7 @@
 use super::config::{Logged, logged};
 use crate::core::envelope::Headers;
 use crate::core::time::Time;
+use crate::edges::kafka::AssignConsumer;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::types::RDKafkaRespErr;
@@ -29,7 +30,7 @@ const BATCH: usize = 1000;
 pub(super) struct BatchConsumer {
     queue: NonNull<sys::rd_kafka_queue_t>,
     messages: Vec<*mut sys::rd_kafka_message_t>,
-    consumer: BaseConsumer<Logged>,
+    consumer: AssignConsumer<Logged>,
 }
 
 // SAFETY: a librdkafka handle and its queues may be used from any thread; the pointers in `messages` are live only
@@ -170,7 +171,7 @@ impl Drop for Lent {
 
 impl BatchConsumer {
     /// Takes the consumer over. None without a group id (there is no consumer queue then).
-    pub(super) fn new(consumer: BaseConsumer<Logged>) -> Option<BatchConsumer> {
+    pub(super) fn new(consumer: AssignConsumer<Logged>) -> Option<BatchConsumer> {
         let native = consumer.client().native_ptr();
         // SAFETY: the handle is live as long as `consumer`, which outlives the queue (see `Drop`); `log` lives for ever.
         let queue = unsafe {

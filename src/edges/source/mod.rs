@@ -10,7 +10,6 @@ pub mod error;
 pub mod files;
 pub mod kafka;
 mod kafka_batch;
-mod topic_ids;
 pub mod topics;
 
 pub use config::KafkaConfig;

@@ -7,9 +7,9 @@
 use super::config::{KafkaConfig, Logged};
 use super::ends::{Answer, Ends};
 use super::error::SourceError;
-use super::topic_ids::topic_id;
 use crate::core::time::Time;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use crate::edges::kafka::{AssignConsumer, topic_id};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -59,7 +59,7 @@ pub enum Found {
 /// Asks one cluster.
 pub struct Topics {
     config: KafkaConfig,
-    client: BaseConsumer<Logged>,
+    client: AssignConsumer<Logged>,
 }
 
 impl Topics {
@@ -93,7 +93,7 @@ impl Topics {
     /// positions are none of its. None if there is no such topic or the brokers have no ids.
     /// librdkafka's mock cluster does not answer this; it times out.
     pub fn id(&self, topic: &str) -> Result<Option<Arc<str>>, SourceError> {
-        let id = topic_id(&self.client, topic, TIMEOUT);
+        let id = topic_id(self.client.client(), topic, TIMEOUT);
         id.map(|id| id.map(Arc::from)).map_err(|error| self.failed(format!("the id of topic {topic}"), error))
     }
 

@@ -62,7 +62,7 @@ impl KafkaEvents {
         let reading = format!("reading topic {}", target.state_topic);
         own(&sink.place(), owner, retry(control, &reading, || sink.read())?)?;
         let action = format!("preparing topics {} and {}", target.topic, target.state_topic);
-        retry(control, &action, || make_topics(target, control))?;
+        retry(control, &action, || make_topics(sink.reader()?.client(), target, control))?;
         let connecting = format!("starting transactions at topic {}", target.topic);
         let found = retry(control, &connecting, || sink.connect())?;
         if found.is_none() {
@@ -185,12 +185,16 @@ impl KafkaEvents {
 
     /// The progress as it is committed now.
     fn read(&mut self) -> Result<Option<Progress>, Trouble> {
+        self.reader()?.read()
+    }
+
+    fn reader(&mut self) -> Result<&mut ProgressReader, Trouble> {
         let reader = match self.reader.take() {
             Some(reader) => reader,
             None => ProgressReader::new(&self.target, &self.owner.pipeline)
                 .map_err(|e| refused("starting the reader of the progress", &e))?,
         };
-        self.reader.insert(reader).read()
+        Ok(self.reader.insert(reader))
     }
 
     /// What an error of the producer means.

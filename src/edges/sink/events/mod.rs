@@ -36,6 +36,18 @@ pub enum EventTarget {
     None,
 }
 
+/// The place where the progress is looked for.
+impl std::fmt::Display for EventTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            EventTarget::Kafka(target) => write!(f, "topic {}", target.state_topic),
+            EventTarget::File(path) => write!(f, "{}", path.display()),
+            EventTarget::Stdout => f.write_str("stdout"),
+            EventTarget::None => f.write_str("nowhere"),
+        }
+    }
+}
+
 /// Topics for events and how to reach them.
 #[derive(Clone, PartialEq)]
 pub struct KafkaTarget {

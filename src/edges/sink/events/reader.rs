@@ -3,12 +3,14 @@
 //! Invariant: only committed records count, and all that were committed when the read began; nothing is
 //! changed and nobody is fenced.
 
+use crate::edges::kafka::AssignConsumer;
 use crate::edges::sink::Control;
 use crate::edges::sink::events::progress::{Fold, Progress};
 use crate::edges::sink::events::trouble::{Trouble, refused, retry};
 use crate::edges::sink::events::{EventError, KafkaTarget};
 use crate::edges::sink::kafka::{Quiet, REQUEST_TIMEOUT, code, config, is_refusal, partitions};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::Client;
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -30,7 +32,7 @@ pub(super) fn peek(
 
 /// Reads the state topic to the end of what is committed, and on from there the next time.
 pub(super) struct ProgressReader {
-    consumer: BaseConsumer<Quiet>,
+    consumer: AssignConsumer<Quiet>,
     topic: String,
     pipeline: String,
     next: BTreeMap<i32, i64>,
@@ -39,7 +41,8 @@ pub(super) struct ProgressReader {
 
 impl ProgressReader {
     pub(super) fn new(target: &KafkaTarget, pipeline: &str) -> KafkaResult<ProgressReader> {
-        let consumer = config(&target.properties)
+        let mut config = config(&target.properties);
+        config
             // librdkafka wants a name to assign partitions; nothing is ever committed under it
             .set("group.id", format!("ninetail-{pipeline}-progress"))
             .set("enable.auto.commit", "false")
@@ -49,10 +52,15 @@ impl ProgressReader {
             .set("auto.offset.reset", "earliest")
             .set("check.crcs", "true")
             // a read ends with the answer that there is no more
-            .set("fetch.wait.max.ms", "5")
-            .create_with_context(Quiet)?;
+            .set("fetch.wait.max.ms", "5");
+        let consumer = AssignConsumer::new(&config, Quiet)?;
         let (topic, pipeline) = (target.state_topic.clone(), pipeline.to_owned());
         Ok(ProgressReader { consumer, topic, pipeline, next: BTreeMap::new(), fold: Fold::default() })
+    }
+
+    /// For other questions to the same brokers.
+    pub(super) fn client(&self) -> &Client<Quiet> {
+        self.consumer.client()
     }
 
     pub(super) fn read(&mut self) -> Result<Option<Progress>, Trouble> {

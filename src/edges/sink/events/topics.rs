@@ -2,10 +2,12 @@
 //!
 //! Invariant: nothing is published before the state topic is known to be compacted, or the broker cannot tell.
 
+use crate::edges::kafka::topic_setting;
 use crate::edges::sink::Control;
 use crate::edges::sink::events::trouble::{Trouble, refused};
 use crate::edges::sink::events::{EventError, KafkaTarget};
-use crate::edges::sink::kafka::{Topics, code, is_refusal};
+use crate::edges::sink::kafka::{REQUEST_TIMEOUT, code, ensure, is_refusal};
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::RDKafkaErrorCode;
 
 /// What the state topic must have, and gets when it is made.
@@ -19,10 +21,14 @@ const STATE_SETTINGS: [(&str, &str); 4] = [
 ];
 
 /// Makes the topics that are not there; refuses a state topic that would lose its records.
-pub(super) fn make_topics(target: &KafkaTarget, control: &Control) -> Result<(), Trouble> {
-    let topics = Topics::new(&target.properties).map_err(|e| refused("starting the admin client", &e))?;
+pub(super) fn make_topics<C: ClientContext>(
+    client: &Client<C>,
+    target: &KafkaTarget,
+    control: &Control,
+) -> Result<(), Trouble> {
     let made = |topic: &str, partitions, settings: &[(&str, &str)]| {
-        topics.ensure(topic, partitions, settings).map_err(|error| match code(&error) {
+        let made = ensure(client, &target.properties, topic, partitions, settings);
+        made.map_err(|error| match code(&error) {
             Some(code) if is_refusal(code) => refused(&format!("making topic {topic}"), &error),
             _ => Trouble::Passing(error),
         })
@@ -32,7 +38,7 @@ pub(super) fn make_topics(target: &KafkaTarget, control: &Control) -> Result<(),
         return Ok(());
     }
     let (name, wanted) = COMPACTED;
-    match topics.setting(&target.state_topic, name) {
+    match topic_setting(client, &target.state_topic, name, REQUEST_TIMEOUT) {
         Ok(Some(found)) if found != wanted => Err(Trouble::Final(EventError::Settings {
             topic: target.state_topic.clone(),
             difference: format!("its {name} is {found}, and must be {wanted}"),

@@ -1,0 +1,160 @@
+//! What brokers say of topics: the id that the cluster gave one, which is another after it was deleted and made anew, and
+//! its settings. With `source::kafka_batch` the only `unsafe` around Kafka: rust-rdkafka wraps neither DescribeTopics nor
+//! topic ids, and asks for settings with a client and a thread of their own, which it waits for at every start.
+//!
+//! Invariant: everything made here is given back here, also on the way out by an error.
+
+use rdkafka::bindings as sys;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::{RDKafka, RDKafkaErrorCode, RDKafkaRespErr};
+use std::ffi::{CStr, CString, c_char};
+use std::ptr::null_mut;
+use std::time::Duration;
+
+/// Gives something back to librdkafka when it goes out of scope.
+struct Given<T>(*mut T, unsafe extern "C" fn(*mut T));
+
+impl<T> Drop for Given<T> {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: made by librdkafka, owned by us, given back once, by the function that belongs to it.
+            unsafe { (self.1)(self.0) };
+        }
+    }
+}
+
+/// The topic's id as `kafka-topics --describe` shows it. None if there is no such topic or the broker has no ids (before 2.8).
+///
+/// # Errors
+/// If nobody answers within the timeout, or the answer is no.
+pub(in crate::edges) fn topic_id<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<Option<String>> {
+    let name = CString::new(topic)?;
+    let native = client.native_ptr();
+    // SAFETY: `names` and `name` outlive the request that reads them; results are borrowed from `event` and copied before
+    // it is given back; every pointer is checked before it is followed.
+    unsafe {
+        let mut names = [name.as_ptr()];
+        let collection = Given(
+            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len()),
+            sys::rd_kafka_TopicCollection_destroy,
+        );
+        let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        let event = ask(native, op, timeout, |options, queue| {
+            sys::rd_kafka_DescribeTopics(native, collection.0, options, queue);
+        })?;
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
+        if result.is_null() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        if topics.is_null() || count == 0 || (*topics).is_null() {
+            return Ok(None);
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(*topics);
+        if id.is_null() {
+            return Ok(None);
+        }
+        let zero = sys::rd_kafka_Uuid_most_significant_bits(id) == 0
+            && sys::rd_kafka_Uuid_least_significant_bits(id) == 0;
+        Ok(if zero { None } else { text(sys::rd_kafka_Uuid_base64str(id)) })
+    }
+}
+
+/// A topic's setting. None if the broker does not tell it.
+///
+/// # Errors
+/// If nobody answers within the timeout, or the answer is no.
+pub(in crate::edges) fn topic_setting<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    setting: &str,
+    timeout: Duration,
+) -> KafkaResult<Option<String>> {
+    let name = CString::new(topic)?;
+    let native = client.native_ptr();
+    // SAFETY: `name` and `resource` outlive the request that reads them; results are borrowed from `event` and copied
+    // before it is given back; every pointer is checked before it is followed.
+    unsafe {
+        let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+        let resource = Given(
+            sys::rd_kafka_ConfigResource_new(kind, name.as_ptr()),
+            sys::rd_kafka_ConfigResource_destroy,
+        );
+        let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
+        let event = ask(native, op, timeout, |options, queue| {
+            let mut resources = [resource.0];
+            sys::rd_kafka_DescribeConfigs(native, resources.as_mut_ptr(), resources.len(), options, queue);
+        })?;
+        let result = sys::rd_kafka_event_DescribeConfigs_result(event.0);
+        if result.is_null() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
+        if resources.is_null() || count == 0 || (*resources).is_null() {
+            return Ok(None);
+        }
+        refuse(sys::rd_kafka_ConfigResource_error(*resources))?;
+        let entries = sys::rd_kafka_ConfigResource_configs(*resources, &mut count);
+        if entries.is_null() || count == 0 {
+            return Ok(None);
+        }
+        let entries = std::slice::from_raw_parts(entries, count);
+        let found = entries.iter().filter(|entry| !entry.is_null()).find(|entry| {
+            text(sys::rd_kafka_ConfigEntry_name(**entry)).is_some_and(|found| found == setting)
+        });
+        Ok(found.and_then(|entry| text(sys::rd_kafka_ConfigEntry_value(*entry))))
+    }
+}
+
+/// Sends a request and waits for the event that answers it.
+///
+/// # Safety
+/// `native` is live, and `send` sends one request of that kind with the options and the queue it is given.
+unsafe fn ask(
+    native: *mut RDKafka,
+    op: sys::rd_kafka_admin_op_t,
+    timeout: Duration,
+    send: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+) -> KafkaResult<Given<sys::rd_kafka_event_t>> {
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the handle is live; options and queue are given back after the request was answered or gave up.
+    unsafe {
+        let queue = Given(sys::rd_kafka_queue_new(native), sys::rd_kafka_queue_destroy);
+        let options = Given(sys::rd_kafka_AdminOptions_new(native, op), sys::rd_kafka_AdminOptions_destroy);
+        sys::rd_kafka_AdminOptions_set_request_timeout(options.0, timeout_ms, null_mut(), 0);
+        send(options.0, queue.0);
+        // the request gives up at its timeout and says so in an event; a little later nobody will
+        let event = Given(
+            sys::rd_kafka_queue_poll(queue.0, timeout_ms.saturating_add(1000)),
+            sys::rd_kafka_event_destroy,
+        );
+        if event.0.is_null() {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
+        }
+        refuse(sys::rd_kafka_event_error(event.0))?;
+        Ok(event)
+    }
+}
+
+fn refuse(error: RDKafkaRespErr) -> KafkaResult<()> {
+    match error {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        error => Err(KafkaError::AdminOp(error.into())),
+    }
+}
+
+/// A copy of librdkafka's text, None if there is none.
+///
+/// # Safety
+/// `text` is null or a live C string.
+unsafe fn text(text: *const c_char) -> Option<String> {
+    // SAFETY: as asked of the caller.
+    if text.is_null() { None } else { Some(unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()) }
+}
