@@ -15,7 +15,7 @@
 //! A code is a quotient in as many ones as it is large, a zero, and `k` bits. A quotient of [`ESCAPE`] or more is that many ones
 //! and the value in 64 bits.
 
-use super::packed::{BLOCK, Counts, Entries, push, push_number, take_number};
+use super::packed::{BLOCK, Counts, Entries, Place, push, push_number, take_number};
 
 /// The slices of a block.
 pub(super) type Slices = [Counts; BLOCK as usize];
@@ -50,12 +50,6 @@ pub(super) fn decode(block: &[u8]) -> Slices {
         slices[usize::from(at)] = counts;
     }
     slices
-}
-
-/// The counts of one slice of a block.
-pub(super) fn get(block: &[u8], index: u8) -> Counts {
-    let found = Block::of(block).find(|(at, _)| *at >= index).filter(|(at, _)| *at == index);
-    found.map_or(Counts::NONE, |(_, counts)| counts)
 }
 
 fn rice(slices: &Slices) -> Option<Vec<u8>> {
@@ -235,23 +229,49 @@ pub(super) struct Coded<'a> {
 
 impl<'a> Block<'a> {
     pub(super) fn of(block: &'a [u8]) -> Block<'a> {
+        Block::from(block, Place::default())
+    }
+
+    /// From a place on that was reached before.
+    #[inline]
+    pub(super) fn from(block: &'a [u8], place: Place) -> Block<'a> {
         match block {
             [] => Block::Plain(Entries::of(&[])),
-            [0, entries @ ..] => Block::Plain(Entries::of(entries)),
+            [0, entries @ ..] => Block::Plain(Entries::from(entries, place)),
             [head, bad, rest @ ..] => {
                 let mut rest = rest;
                 let mut number = || take_number(&mut rest).unwrap_or_default();
                 let first = number();
                 let means = [first, first.wrapping_add(unzigzag(number()))];
                 Block::Coded(Coded {
-                    bits: Reader { bytes: rest, at: 0 },
+                    bits: Reader { bytes: rest, at: usize::from(place.at) },
                     line: Line::new(means),
                     good_k: u32::from(head - 1),
                     bad_k: (*bad != NO_BAD).then_some(u32::from(*bad)),
-                    index: 0,
+                    index: place.index,
                 })
             }
             [_] => Block::Plain(Entries::of(&[])),
+        }
+    }
+
+    /// The counts of a slice, and the place that a later slice is read from.
+    #[inline]
+    pub(super) fn find(mut self, index: u8) -> (Counts, Place) {
+        loop {
+            let place = self.place();
+            match self.next() {
+                Some((at, _)) if at < index => {}
+                Some((at, counts)) if at == index => return (counts, self.place()),
+                _ => return (Counts::NONE, place),
+            }
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Block::Plain(entries) => entries.place(),
+            Block::Coded(Coded { index, bits, .. }) => Place { index: *index, at: bits.at as u16 },
         }
     }
 }
@@ -314,7 +334,13 @@ mod tests {
         fn what_was_encoded_is_decoded(slices in slices(), index in 0u8..64) {
             let block = encode(&slices);
             prop_assert_eq!(decode(&block), slices);
-            prop_assert_eq!(get(&block, index), slices[usize::from(index)]);
+            prop_assert_eq!(Block::of(&block).find(index).0, slices[usize::from(index)]);
+            let mut place = Place::default();
+            for at in index..64 {
+                let (counts, next) = Block::from(&block, place).find(at);
+                prop_assert_eq!(counts, slices[usize::from(at)]);
+                place = next;
+            }
             if let Some(coded) = rice(&slices) {
                 prop_assert_eq!(decode(&coded), slices);
             }

@@ -5,7 +5,7 @@
 //! thousands of budgets has to fit.
 
 use super::coded::{self, Block};
-use super::packed::{self, BLOCK, Counts, Entries, patched, push};
+use super::packed::{self, BLOCK, Counts, Entries, Place, patched, push};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -19,6 +19,48 @@ pub struct History {
     sealed: VecDeque<Group>,
     /// The newest block.
     open: Option<Open>,
+    #[serde(skip)]
+    marks: Marks,
+}
+
+/// Where readers that go from slice to slice stand, so that they do not read a block from its beginning each time. They are
+/// neither kept nor compared: without them the same is read.
+#[derive(Clone, Eq, Debug, Default)]
+struct Marks(Box<[Mark]>);
+
+impl PartialEq for Marks {
+    fn eq(&self, _: &Marks) -> bool {
+        true
+    }
+}
+
+/// A reader's place, in the block whose number has these low bits: no two blocks of a history share them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Mark {
+    block: u32,
+    place: Place,
+}
+
+impl Marks {
+    /// The reader's place if it can go on from there.
+    fn place(&self, reader: usize, number: i64, index: u8) -> Place {
+        let mark = self.0.get(reader).filter(|mark| mark.block == number as u32 && mark.place.index <= index);
+        mark.map_or_else(Place::default, |mark| mark.place)
+    }
+
+    fn set(&mut self, reader: usize, number: i64, place: Place) {
+        if self.0.len() <= reader {
+            let mut marks = std::mem::take(&mut self.0).into_vec();
+            marks.resize(reader + 1, Mark::default());
+            self.0 = marks.into_boxed_slice();
+        }
+        self.0[reader] = Mark { block: number as u32, place };
+    }
+
+    /// A block has changed other than at its end.
+    fn clear(&mut self) {
+        self.0.fill(Mark::default());
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
@@ -47,11 +89,16 @@ impl History {
         }
         let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
         match &mut self.open {
-            Some(open) if open.number == number => open.add(index, counts),
+            Some(open) if open.number == number && index >= open.slices => open.append(index, counts),
+            Some(open) if open.number == number => {
+                open.packed = patched(&open.packed, index, counts);
+                self.marks.clear();
+            }
             Some(open) if open.number > number => self.patch(number, index, counts),
             _ => {
+                self.marks.clear();
                 let mut open = Open { number, slices: 0, packed: Vec::new() };
-                open.add(index, counts);
+                open.append(index, counts);
                 if let Some(full) = self.open.replace(open) {
                     let mut slices = [Counts::NONE; BLOCK as usize];
                     Entries::of(&full.packed).for_each(|(at, counts)| slices[usize::from(at)] = counts);
@@ -65,11 +112,24 @@ impl History {
     pub fn get(&self, slice: i64) -> Counts {
         let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
         match &self.open {
-            Some(open) if open.number == number => Entries::of(&open.packed)
-                .find(|(at, _)| *at >= index)
-                .filter(|(at, _)| *at == index)
-                .map_or(Counts::NONE, |e| e.1),
-            _ => coded::get(self.block(number), index),
+            Some(open) if open.number == number && index >= open.slices => Counts::NONE,
+            _ => self.block_from(number, Place::default()).find(index).0,
+        }
+    }
+
+    /// The same for a reader that goes on from slice to slice: it reads no block twice. Readers are numbered from 0.
+    pub fn read(&mut self, reader: usize, slice: i64) -> Counts {
+        let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
+        let place = self.marks.place(reader, number, index);
+        let (counts, next) = self.block_from(number, place).find(index);
+        self.marks.set(reader, number, next);
+        counts
+    }
+
+    fn block_from(&self, number: i64, place: Place) -> Block<'_> {
+        match &self.open {
+            Some(open) if open.number == number => Block::Plain(Entries::from(&open.packed, place)),
+            _ => Block::from(self.block(number), place),
         }
     }
 
@@ -109,13 +169,14 @@ impl History {
         }
         if self.open.as_ref().is_some_and(|o| o.number < number) {
             self.open = None;
+            self.marks.clear();
         }
     }
 
     /// Bytes that the packed blocks take.
     pub fn bytes(&self) -> usize {
         let sealed = self.sealed.iter().map(|g| g.coded.len() + size_of::<Group>()).sum::<usize>();
-        sealed + self.open.as_ref().map_or(0, |o| o.packed.capacity())
+        sealed + self.open.as_ref().map_or(0, |o| o.packed.capacity()) + size_of_val(&*self.marks.0)
     }
 
     /// A block that is no longer appended to; without bytes if there is none.
@@ -146,6 +207,7 @@ impl History {
         let mut slices = coded::decode(self.block(number));
         slices[usize::from(index)].add(counts);
         self.put(number, &coded::encode(&slices));
+        self.marks.clear();
     }
 }
 
@@ -182,11 +244,8 @@ impl Group {
 }
 
 impl Open {
-    fn add(&mut self, index: u8, counts: Counts) {
-        if index < self.slices {
-            self.packed = patched(&self.packed, index, counts);
-            return;
-        }
+    /// Adds a slice behind all that it has.
+    fn append(&mut self, index: u8, counts: Counts) {
         push(&mut self.packed, index - self.slices, counts);
         self.slices = index + 1;
     }
@@ -244,6 +303,28 @@ mod tests {
                 let got: Vec<_> = history.iter_from(from).collect();
                 let want: Vec<_> = naive.range(from..).map(|(s, c)| (*s, *c)).collect();
                 prop_assert_eq!(got, want);
+            }
+        }
+
+        #[test]
+        fn readers_that_go_on_read_what_was_added(steps in prop::collection::vec(
+            (0i64..40, 0u64..300, 0u64..3, prop_oneof![4 => Just(None), 1 => (0i64..250).prop_map(Some)]), 0..400)) {
+            // time goes on by 0 to 3 slices a step, some counts come late; two readers follow at their own distance
+            let (mut history, mut naive, mut now) = (History::default(), BTreeMap::<i64, Counts>::new(), 0);
+            for (forward, good, bad, late) in steps {
+                now += forward / 10;
+                for slice in [Some(now), late.map(|late| now - late)].into_iter().flatten() {
+                    history.add(slice, Counts { good, bad });
+                    naive.entry(slice).or_default().add(Counts { good, bad });
+                }
+                for (reader, behind) in [0, 70, 3].into_iter().enumerate() {
+                    let want = naive.get(&(now - behind)).copied().unwrap_or_default();
+                    prop_assert_eq!(history.read(reader, now - behind), want);
+                }
+                if forward == 39 {
+                    history.drop_before(now - 200);
+                    naive = naive.split_off(&((now - 200).div_euclid(BLOCK) * BLOCK));
+                }
             }
         }
     }

@@ -42,15 +42,35 @@ impl Counts {
     }
 }
 
+/// How far a block was read: the next slice, and the byte, or bit, that tells of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Place {
+    pub(super) index: u8,
+    /// Of a block's few thousand.
+    pub(super) at: u16,
+}
+
 /// The entries of a block that hold something: (index of the slice, counts).
 pub(super) struct Entries<'a> {
     packed: &'a [u8],
     index: u8,
+    /// Bytes of the block.
+    length: usize,
 }
 
 impl<'a> Entries<'a> {
     pub(super) fn of(packed: &'a [u8]) -> Entries<'a> {
-        Entries { packed, index: 0 }
+        Entries::from(packed, Place::default())
+    }
+
+    /// From a place on that was reached before.
+    pub(super) fn from(packed: &'a [u8], place: Place) -> Entries<'a> {
+        let rest = packed.get(usize::from(place.at)..).unwrap_or_default();
+        Entries { packed: rest, index: place.index, length: packed.len() }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        Place { index: self.index, at: (self.length - self.packed.len()) as u16 }
     }
 
     fn number(&mut self) -> Option<u64> {
@@ -61,6 +81,7 @@ impl<'a> Entries<'a> {
 impl Iterator for Entries<'_> {
     type Item = (u8, Counts);
 
+    #[inline]
     fn next(&mut self) -> Option<(u8, Counts)> {
         loop {
             let head = self.number()?;
