@@ -62,7 +62,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             measure("through our source", units, || done(ours(&config, &topic)));
         }
     }
-    quiet(&config, &format!("{topic}-quiet").into(), amount("NINETAIL_BENCH_QUIET_LINES", 100))
+    match amount("NINETAIL_BENCH_QUIET_LINES", 100) {
+        0 => Ok(()),
+        lines => quiet(&config, &format!("{topic}-quiet").into(), lines),
+    }
 }
 
 /// Writes one line at a time to a topic to which nothing else comes, and prints how long each took until it was counted.
