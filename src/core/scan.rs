@@ -20,7 +20,7 @@ mod x86;
 
 pub use escaping::Escaping;
 pub use near::{begins, first_of, last_of, marks};
-pub use replacing::{hex_byte, names, replace};
+pub use replacing::{Replacing, hex_byte, names};
 
 /// Most columns that are indexed; what a line has beyond them is ignored.
 pub const COLUMNS_MAX: usize = 48;

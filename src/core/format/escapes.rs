@@ -9,7 +9,7 @@
 
 use super::nginx_layout;
 use crate::core::record::{Field, Fields, Record, Value};
-use crate::core::scan::{first_of, hex_byte, names, replace};
+use crate::core::scan::{Replacing, first_of, hex_byte, names};
 use crate::core::settings::{Format, Input, Layout};
 
 /// How a server writes bytes that it cannot write as they are.
@@ -110,16 +110,27 @@ impl Escapes {
 
     /// Appends what the text stands for.
     fn append(self, text: &[u8], out: &mut Vec<u8>) {
+        let sign = self.sign();
         match self {
-            Escapes::Hex => replace(text, b'\\', &NONE, out, |text, room| byte(x(text), 4, b'\\', room)),
-            Escapes::Hash => {
-                replace(text, b'#', &NONE, out, |text, room| byte(hex_byte(&text[1..]), 3, b'#', room));
+            Escapes::Hex => {
+                let meaning = |text: &[u8], room: &mut [u8]| byte(x(text), 4, sign, room);
+                Replacing { sign, names: &NONE, quotes: false, meaning }.append(text, out);
             }
-            Escapes::C => replace(text, b'\\', &C, out, |text, room| byte(x(text), 4, b'\\', room)),
-            Escapes::Json => replace(text, b'\\', &JSON, out, |text, room| match code(text) {
-                Some(char) => (6, char.encode_utf8(room).len()),
-                None => byte(None, 0, b'\\', room),
-            }),
+            Escapes::Hash => {
+                let meaning = |text: &[u8], room: &mut [u8]| byte(hex_byte(&text[1..]), 3, sign, room);
+                Replacing { sign, names: &NONE, quotes: false, meaning }.append(text, out);
+            }
+            Escapes::C => {
+                let meaning = |text: &[u8], room: &mut [u8]| byte(x(text), 4, sign, room);
+                Replacing { sign, names: &C, quotes: true, meaning }.append(text, out);
+            }
+            Escapes::Json => {
+                let meaning = |text: &[u8], room: &mut [u8]| match code(text) {
+                    Some(char) => (6, char.encode_utf8(room).len()),
+                    None => byte(None, 0, sign, room),
+                };
+                Replacing { sign, names: &JSON, quotes: true, meaning }.append(text, out);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Texts: where they end, and what their escapes mean.
 
 use super::Malformed;
-use crate::core::scan::{Escaping, first_of, hex_byte, names, replace};
+use crate::core::scan::{Escaping, Replacing, first_of, hex_byte, names};
 
 /// The first quote or backslash from there on.
 #[inline(always)]
@@ -61,7 +61,7 @@ pub(super) fn escape(line: &[u8], at: usize) -> Result<usize, Malformed> {
 /// Appends the text with its escapes decoded. `\x22` is that byte, as servers write it; a backslash that
 /// begins no escape stands for itself.
 pub fn decode(text: &[u8], decoded: &mut Vec<u8>) {
-    replace(text, b'\\', &NAMES, decoded, unit);
+    Replacing { sign: b'\\', names: &NAMES, quotes: true, meaning: unit }.append(text, decoded);
 }
 
 static NAMES: [u8; 256] = names(b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");

@@ -48,21 +48,20 @@ impl<'a> Escaping<'a> {
     pub fn from(text: &'a [u8], at: usize) -> Escaping<'a> {
         Escaping { text, at, carried: 0 }
     }
+}
 
-    /// Backslashes in a row take the meaning of each other in pairs: whether one is the first or the second of a pair is told by
-    /// a subtraction, which borrows along the whole run.
-    #[inline(always)]
-    fn escaped(&mut self, backslashes: u64) -> u64 {
-        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
-        if backslashes == 0 {
-            return std::mem::take(&mut self.carried);
-        }
-        let may_escape = backslashes & !self.carried;
-        let ends = (may_escape << 1 | ODD).wrapping_sub(may_escape) ^ ODD;
-        let escaped = ends ^ (backslashes | self.carried);
-        self.carried = (ends & backslashes) >> 63;
-        escaped
+/// The bytes of a block that a sign takes the meaning of, and 1 if the last byte is a sign that takes it of the byte behind the
+/// block; `carried` is what the block before said of that. Signs in a row take the meaning of each other in pairs: whether one is the
+/// first or the second of a pair is told by a subtraction, which borrows along the whole run.
+#[inline(always)]
+pub(super) fn second_of_pairs(signs: u64, carried: u64) -> (u64, u64) {
+    const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+    if signs == 0 {
+        return (carried, 0);
     }
+    let may_escape = signs & !carried;
+    let ends = (may_escape << 1 | ODD).wrapping_sub(may_escape) ^ ODD;
+    (ends ^ (signs | carried), (ends & signs) >> 63)
 }
 
 impl Iterator for Escaping<'_> {
@@ -81,7 +80,7 @@ impl Iterator for Escaping<'_> {
             block.bytes[..rest.len()].copy_from_slice(rest);
         }
         self.at += BLOCK;
-        block.escaped = self.escaped(block.bits(b'\\'));
+        (block.escaped, self.carried) = second_of_pairs(block.bits(b'\\'), self.carried);
         Some(block)
     }
 }
