@@ -158,7 +158,8 @@ fn itself(sign: u8, room: &mut [u8]) -> (usize, usize) {
 /// `\x22`.
 #[inline(always)]
 fn x(text: &[u8]) -> Option<u8> {
-    hex_byte(text.get(1..)?.strip_prefix(b"x")?)
+    let [_, b'x', digits @ ..] = text.first_chunk::<4>()? else { return None };
+    hex_byte(digits)
 }
 
 /// `\u001F`, but for halves of a surrogate pair.

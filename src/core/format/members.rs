@@ -279,10 +279,10 @@ impl Members {
         for step in &order.steps {
             let (paths, rest) = later.split_at(usize::from(step.paths));
             later = rest;
-            let takes_any = rules[usize::from(step.rule)].takes_any_text;
+            let one_is_enough = paths.len() > 1 && rules[usize::from(step.rule)].takes_any_text;
             for path in paths.iter().map(|path| usize::from(*path)) {
                 walker.decode(line, path);
-                if takes_any && walker.text(line, path).and_then(request::value).is_some() {
+                if one_is_enough && walker.text(line, path).and_then(request::value).is_some() {
                     break;
                 }
             }
