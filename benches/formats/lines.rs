@@ -39,6 +39,8 @@ impl Sample {
         } else {
             hostile.push(("escapes", self.of(&format!("/{}", escapes(PATH.len())), &escapes(AGENT.len()))));
             hostile.push(("many escapes", self.of(&format!("/{}", escapes(1000)), &escapes(1000))));
+            let mixed = format!("ab{}", self.escape).repeat(200);
+            hostile.push(("mixed escapes", self.of(&format!("/{mixed}"), &mixed)));
         }
         if let Some(open) = self.template.strip_suffix('}').filter(|_| self.json) {
             let deep = format!("{open},\"x\":{}1{}}}", "[".repeat(100), "]".repeat(100));

@@ -235,7 +235,7 @@ impl Walker {
     }
 
     /// Decodes the text of a path, if it has escapes. From then on [`Walker::get`] gives it as text.
-    #[inline]
+    #[inline(always)]
     pub fn decode(&mut self, line: &[u8], path: usize) {
         if let Some(span) = self.spans.get_mut(path)
             && span.kind == Kind::Escaped

@@ -14,11 +14,13 @@
 
 mod escaping;
 mod near;
+mod replacing;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
 pub use escaping::Escaping;
-pub use near::{begins, copy_plain, first_of};
+pub use near::{begins, first_of, last_of, marks};
+pub use replacing::{Replacing, hex_byte, names};
 
 /// Most columns that are indexed; what a line has beyond them is ignored.
 pub const COLUMNS_MAX: usize = 48;

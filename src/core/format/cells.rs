@@ -45,8 +45,20 @@ impl Cells {
     /// Makes room for so many cells, all of them empty.
     #[inline(always)]
     pub(super) fn reset(&mut self, len: usize) {
+        self.make_room(len);
+        self.empty_from(0);
+    }
+
+    /// Makes room for so many cells, of which each must still be set.
+    #[inline(always)]
+    pub(super) fn make_room(&mut self, len: usize) {
         self.len = len.min(CELLS_MAX);
-        self.ranges[..self.len].fill((0, 0));
+    }
+
+    /// Empties the cells from that one on.
+    #[inline(always)]
+    pub(super) fn empty_from(&mut self, first: usize) {
+        self.ranges[first.min(self.len)..self.len].fill((0, 0));
     }
 
     /// Says where a cell lies.

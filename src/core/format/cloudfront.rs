@@ -185,7 +185,7 @@ impl Parser {
             }
             Some(b'{') => {
                 let (plan, wanted) = (&mut self.json_plan, wanted.union(TOLD_BY));
-                let (text, cells) = self.json.find(line, |cell| plan.is_read(cell, wanted))?;
+                let (text, cells) = self.json.find(line, wanted, |cell| plan.is_read(cell, wanted))?;
                 plan.read(text, cells, wanted, record)?;
             }
             Some(_) => {

@@ -9,9 +9,8 @@
 
 use super::nginx_layout;
 use crate::core::record::{Field, Fields, Record, Value};
-use crate::core::scan::copy_plain;
+use crate::core::scan::{Replacing, first_of, hex_byte, names};
 use crate::core::settings::{Format, Input, Layout};
-use memchr::memchr;
 
 /// How a server writes bytes that it cannot write as they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,25 +83,22 @@ impl Escapes {
     /// Takes the escapes out of the record's texts, so far as they are wanted.
     #[inline(always)]
     pub(super) fn take_out<'a>(self, decoded: &'a mut Decoded, wanted: Fields, record: &mut Record<'a>) {
-        let wanted = wanted.intersection(SENT);
-        let has = |field| record.text(field).is_some_and(|text| memchr(self.sign(), text).is_some());
-        if wanted != Fields::NONE && wanted.iter().any(has) {
-            self.decode(decoded, wanted, record);
+        let sign = [self.sign()];
+        let has = |field: &Field| record.text(*field).is_some_and(|text| first_of(text, 0, sign).is_some());
+        let escaped: Fields = wanted.intersection(SENT).iter().filter(has).collect();
+        if escaped != Fields::NONE {
+            self.decode(decoded, escaped, record);
         }
     }
 
     #[cold]
-    fn decode<'a>(self, decoded: &'a mut Decoded, wanted: Fields, record: &mut Record<'a>) {
+    fn decode<'a>(self, decoded: &'a mut Decoded, escaped: Fields, record: &mut Record<'a>) {
         let Decoded { bytes, places } = decoded;
         bytes.clear();
         places.clear();
-        for field in wanted.iter() {
-            if let Some(text) = record.text(field)
-                && memchr(self.sign(), text).is_some()
-            {
-                self.append(text, bytes);
-                places.push((field, bytes.len()));
-            }
+        for field in escaped.iter() {
+            self.append(record.text(field).unwrap_or_default(), bytes);
+            places.push((field, bytes.len()));
         }
         let bytes: &'a [u8] = bytes;
         let mut start = 0;
@@ -115,95 +111,73 @@ impl Escapes {
     /// Appends what the text stands for.
     fn append(self, text: &[u8], out: &mut Vec<u8>) {
         let sign = self.sign();
-        let (mut at, mut end) = (0, out.len());
-        // What an escape stands for is never longer.
-        out.resize(end + text.len(), 0);
-        while let Some(&first) = text.get(at) {
-            let (read, written) = if first != sign {
-                let plain = copy_plain(&text[at..], &mut out[end..], sign);
-                (plain, plain)
-            } else {
-                match self.one(&text[at + 1..]) {
-                    Some((Byte(byte), length)) => {
-                        out[end] = byte;
-                        (1 + length, 1)
-                    }
-                    Some((Char(char), length)) => (1 + length, char.encode_utf8(&mut out[end..]).len()),
-                    None => {
-                        out[end] = sign;
-                        (1, 1)
-                    }
-                }
-            };
-            (at, end) = (at + read, end + written);
-        }
-        out.truncate(end);
-    }
-
-    /// What the bytes behind a sign mean, and how many of them do.
-    #[inline]
-    fn one(self, text: &[u8]) -> Option<(Meaning, usize)> {
-        let named = |names: &[u8; 128]| {
-            let meaning = *names.get(usize::from(*text.first()?))?;
-            (meaning != 0).then_some((Byte(meaning), 1))
-        };
-        let x = || Some((Byte(hex(text.strip_prefix(b"x")?)?), 3));
         match self {
-            Escapes::Hash => Some((Byte(hex(text)?), 2)),
-            Escapes::Hex => x(),
-            Escapes::C => named(&C).or_else(x),
-            Escapes::Json => named(&JSON).or_else(|| {
-                let digits = text.strip_prefix(b"u")?.get(..4)?;
-                let (high, low) = (hex(digits)?, hex(&digits[2..])?);
-                Some((Char(char::from_u32(u32::from(high) << 8 | u32::from(low))?), 5))
-            }),
+            Escapes::Hex => {
+                let meaning = |text: &[u8], room: &mut [u8]| byte(x(text), 4, sign, room);
+                Replacing { sign, names: &NONE, quotes: false, meaning }.append(text, out);
+            }
+            Escapes::Hash => {
+                let meaning = |text: &[u8], room: &mut [u8]| byte(hex_byte(&text[1..]), 3, sign, room);
+                Replacing { sign, names: &NONE, quotes: false, meaning }.append(text, out);
+            }
+            Escapes::C => {
+                let meaning = |text: &[u8], room: &mut [u8]| byte(x(text), 4, sign, room);
+                Replacing { sign, names: &C, quotes: true, meaning }.append(text, out);
+            }
+            Escapes::Json => {
+                let meaning = |text: &[u8], room: &mut [u8]| match code(text) {
+                    Some(char) => (6, char.encode_utf8(room).len()),
+                    None => byte(None, 0, sign, room),
+                };
+                Replacing { sign, names: &JSON, quotes: true, meaning }.append(text, out);
+            }
         }
     }
 }
 
-/// The byte of two hexadecimal digits.
-#[inline]
-fn hex(digits: &[u8]) -> Option<u8> {
-    let [high, low, ..] = *digits else { return None };
-    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
-    (high < 16 && low < 16).then_some(high << 4 | low)
-}
-
-/// What a byte is as a hexadecimal digit; 16 if it is none.
-const DIGITS: [u8; 256] = {
-    let mut digits = [16; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
-        digits[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
-        digit += 1;
+/// Writes the byte that so many bytes mean, or the sign where they mean none; how much was read and written.
+#[inline(always)]
+fn byte(meaning: Option<u8>, len: usize, sign: u8, room: &mut [u8]) -> (usize, usize) {
+    match meaning {
+        Some(byte) => {
+            room[0] = byte;
+            (len, 1)
+        }
+        None => itself(sign, room),
     }
-    digits
-};
-
-/// What an escape means.
-enum Meaning {
-    Byte(u8),
-    Char(char),
 }
 
-use Meaning::{Byte, Char};
-
-/// What one letter behind a backslash means; 0 where it means nothing.
-const fn names(letters: &[u8], meanings: &[u8]) -> [u8; 128] {
-    let (mut names, mut i) = ([0; 128], 0);
-    while i < letters.len() {
-        names[letters[i] as usize] = meanings[i];
-        i += 1;
-    }
-    names
+/// Out of line, so that how far to go is guessed by a branch and need not wait for the digits.
+#[cold]
+#[inline(never)]
+fn itself(sign: u8, room: &mut [u8]) -> (usize, usize) {
+    room[0] = sign;
+    (1, 1)
 }
+
+/// `\x22`.
+#[inline(always)]
+fn x(text: &[u8]) -> Option<u8> {
+    let [_, b'x', digits @ ..] = text.first_chunk::<4>()? else { return None };
+    hex_byte(digits)
+}
+
+/// `\u001F`, but for halves of a surrogate pair.
+#[inline(always)]
+fn code(text: &[u8]) -> Option<char> {
+    let digits = text.get(1..6)?.strip_prefix(b"u")?;
+    let (high, low) = (hex_byte(digits)?, hex_byte(&digits[2..])?);
+    char::from_u32(u32::from(high) << 8 | u32::from(low))
+}
+
+/// Where no letter means anything.
+static NONE: [u8; 256] = names(b"", b"");
 
 /// Apache's, but for `\xhh`.
-static C: [u8; 128] = names(b"\"\\bnrtvf", b"\"\\\x08\n\r\t\x0b\x0c");
+static C: [u8; 256] = names(b"\"\\bnrtvf", b"\"\\\x08\n\r\t\x0b\x0c");
 
 /// JSON's, but for `\uhhhh`.
-static JSON: [u8; 128] = names(b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");
+static JSON: [u8; 256] = names(b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");
 
 #[cfg(test)]
 mod tests {

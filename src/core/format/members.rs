@@ -100,6 +100,8 @@ struct Rule {
     guess: bool,
     /// It fills its own field and no other that a later rule may add to.
     is_one_field: bool,
+    /// Any text is a value of it.
+    takes_any_text: bool,
     fills: Fields,
 }
 
@@ -174,7 +176,8 @@ impl Rule {
             As::Durations(_) => Fields::of(&[field, Field::UpstreamLatencyLast, Field::UpstreamLatencyList]),
             _ => Fields::NONE.with(field),
         };
-        Rule { field, read, paths, guess, is_one_field, fills }
+        let takes_any_text = matches!(read, As::Text | As::Request | As::Uri | As::Authority | As::Address);
+        Rule { field, read, paths, guess, is_one_field, takes_any_text, fills }
     }
 }
 
@@ -263,9 +266,28 @@ impl Members {
             self.put_in_order(wanted);
         }
         if self.walker.has_escapes() {
-            self.order.paths.iter().for_each(|path| self.walker.decode(line, usize::from(*path)));
+            self.decode(line);
         }
         Ok(())
+    }
+
+    /// Decodes the texts that are looked at: of a rule that takes any text only the first with a value is.
+    #[cold]
+    fn decode(&mut self, line: &[u8]) {
+        let Members { walker, order, rules, .. } = self;
+        let mut later = &order.paths[..];
+        for step in &order.steps {
+            let (paths, rest) = later.split_at(usize::from(step.paths));
+            later = rest;
+            let one_is_enough = paths.len() > 1 && rules[usize::from(step.rule)].takes_any_text;
+            for path in paths.iter().map(|path| usize::from(*path)) {
+                walker.decode(line, path);
+                if one_is_enough && walker.text(line, path).and_then(request::value).is_some() {
+                    break;
+                }
+            }
+        }
+        later.iter().for_each(|path| walker.decode(line, usize::from(*path)));
     }
 
     /// From now on these fields are wanted.

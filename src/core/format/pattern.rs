@@ -12,8 +12,7 @@ use crate::core::format::list::list_end;
 use crate::core::format::operators::begins;
 use crate::core::format::reading::{Place, Reading, Seen, Written, fill_cut_request};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
-use crate::core::scan::first_of;
-use memchr::memchr;
+use crate::core::scan::{first_of, marks};
 use std::ops::Range;
 
 /// How a variable's end is found.
@@ -70,6 +69,9 @@ struct Step {
     stop: Box<[u8]>,
     /// Nothing becomes of its text, as far as is wanted.
     is_passed: bool,
+    /// How many from this one on are passed and end at one byte each, and the bytes, two at most, that they end at.
+    run: usize,
+    run_bytes: [u8; 2],
 }
 
 /// A compiled format string.
@@ -118,6 +120,8 @@ impl Pattern {
                         label: labels.field(&variable.name),
                         stop: Box::default(),
                         is_passed: false,
+                        run: 0,
+                        run_bytes: [0; 2],
                     });
                     before = Some(variable);
                 }
@@ -205,6 +209,10 @@ impl Pattern {
             step.is_passed =
                 !step.reading.is_read(wanted) && step.label.is_none_or(|label| !wanted.has(label));
         }
+        for i in 0..self.steps.len() {
+            let (run, bytes) = run(&self.steps[i..], self.escapes);
+            (self.steps[i].run, self.steps[i].run_bytes) = (run, bytes);
+        }
         self.wanted = Some(wanted);
     }
 
@@ -216,7 +224,7 @@ impl Pattern {
         seen: &mut Seen<'a>,
         record: &mut Record<'a>,
     ) -> Result<(), Reason> {
-        let Some(rest) = line.strip_prefix(&*self.prefix) else {
+        if !begins(line, &self.prefix) {
             return Err(if line.is_empty() {
                 Reason::Empty
             } else if self.prefix.starts_with(line) {
@@ -224,9 +232,17 @@ impl Pattern {
             } else {
                 Reason::NotThisFormat
             });
-        };
-        let mut at = line.len() - rest.len();
-        for (i, step) in self.steps.iter().enumerate() {
+        }
+        let (mut at, mut next_step) = (self.prefix.len(), 0);
+        while let Some(step) = self.steps.get(next_step) {
+            let i = next_step;
+            if step.run >= RUN_MIN
+                && let Some(next) = pass(&self.steps[i..i + step.run], step.run_bytes, line, at)
+            {
+                (at, next_step) = (next, i + step.run);
+                continue;
+            }
+            next_step += 1;
             let Some((end, next)) = step.ends(line, at, self.escapes) else {
                 if i >= self.needed && seen.is_record() {
                     if step.reading == Reading::Request {
@@ -265,6 +281,46 @@ impl Pattern {
     }
 }
 
+/// Fewer steps are not worth a block of bytes.
+const RUN_MIN: usize = 3;
+
+/// How many of the steps, from the first on, are passed and end at one byte each, of two different ones at most.
+fn run(steps: &[Step], escapes: bool) -> (usize, [u8; 2]) {
+    let mut bytes: Option<[u8; 2]> = None;
+    let in_run = |step: &&Step| match *step.stop {
+        [byte] if step.is_passed && step.extent == Extent::Plain && !(byte == b'"' && escapes) => {
+            let [one, other] = bytes.unwrap_or([byte; 2]);
+            let known = byte == one || byte == other;
+            if !known && one == other || bytes.is_none() {
+                bytes = Some([one, byte]);
+                return true;
+            }
+            known
+        }
+        _ => false,
+    };
+    (steps.iter().take_while(in_run).count(), bytes.unwrap_or_default())
+}
+
+/// Where the step behind these begins, if it is within one block: where the bytes that they end at stand there in that order and
+/// no other one of them between, each step ends at its own.
+#[inline(always)]
+fn pass(steps: &[Step], bytes: [u8; 2], line: &[u8], at: usize) -> Option<usize> {
+    let mut ends = marks(line, at, bytes)?;
+    let mut next = at;
+    for step in steps {
+        if ends == 0 {
+            return None;
+        }
+        next = at + ends.trailing_zeros() as usize;
+        if line.get(next) != step.stop.first() {
+            return None;
+        }
+        ends &= ends - 1;
+    }
+    Some(next + 1)
+}
+
 impl Step {
     /// Where the variable ends that begins at `at`, and where the next one begins. None if the literal
     /// behind it is nowhere.
@@ -273,7 +329,7 @@ impl Step {
         let rest = &line[at..];
         let Some(&first) = self.stop.first() else {
             let len = match self.extent {
-                Extent::Slash => memchr(b'/', rest)?,
+                Extent::Slash => first_of(rest, 0, *b"/")?,
                 _ if self.reading.is_word() => list_end(rest),
                 _ => rest.len(),
             };
@@ -283,7 +339,7 @@ impl Step {
             Extent::Plain | Extent::Slash => 0,
             Extent::List => list_end(rest).min(rest.len()),
             Extent::Block => match rest.first() {
-                Some(b'{') => memchr(b'}', rest)? + 1,
+                Some(b'{') => first_of(rest, 0, *b"}")? + 1,
                 _ => {
                     let stop = self.stop.strip_prefix(b" ").unwrap_or(&self.stop);
                     return rest.starts_with(stop).then_some((at, at + stop.len()));

@@ -2,28 +2,26 @@
 //!
 //! Invariant: a long run of them costs hardly more than any other text.
 
-use crate::core::scan::Escaping;
-use memchr::memchr;
+use crate::core::scan::{Escaping, first_of};
 
 /// The first quote that no backslash takes the meaning of, and that a space or the end follows.
 #[inline(always)]
 pub(super) fn close(text: &[u8]) -> Option<usize> {
-    let first = memchr(b'"', text)?;
+    let first = first_of(text, 0, *b"\"")?;
     let is_plain = first == 0 || text[first - 1] != b'\\';
     if is_plain && text.get(first + 1).is_none_or(|b| *b == b' ') {
         Some(first)
     } else {
-        close_behind(text, first)
+        // From the backslashes on that stand before it.
+        close_behind(text, first - text[..first].iter().rev().take_while(|b| **b == b'\\').count())
     }
 }
 
-/// The same where it is not the first quote.
+/// The same from a byte on that no backslash takes the meaning of.
 #[cold]
 #[inline(never)]
-fn close_behind(text: &[u8], first: usize) -> Option<usize> {
-    // From the backslashes on that stand before the first quote.
-    let run = text[..first].iter().rev().take_while(|b| **b == b'\\').count();
-    Escaping::from(text, first - run).find_map(|block| {
+fn close_behind(text: &[u8], from: usize) -> Option<usize> {
+    for block in Escaping::from(text, from) {
         let mut quotes = block.bits(b'"') & !block.escaped;
         while quotes != 0 {
             let close = block.at + quotes.trailing_zeros() as usize;
@@ -32,8 +30,8 @@ fn close_behind(text: &[u8], first: usize) -> Option<usize> {
             }
             quotes &= quotes - 1;
         }
-        None
-    })
+    }
+    None
 }
 
 #[cfg(test)]

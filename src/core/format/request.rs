@@ -3,7 +3,7 @@
 //! Invariant: parts are slices of the line as they stood; a part that cannot be told is absent and
 //! never makes up another.
 
-use memchr::{memchr, memchr2, memrchr};
+use crate::core::scan::{first_of, last_of};
 
 /// The parts of a request line.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -20,14 +20,16 @@ pub(super) struct Request<'a> {
 /// stands between is the target, whatever is in it. With fewer than two spaces nothing can be told.
 #[inline(always)]
 pub(super) fn request(text: &[u8]) -> Request<'_> {
-    let (Some(first), Some(last)) = (memchr(b' ', text), memrchr(b' ', text)) else {
+    let (Some(first), Some(last)) = (first_of(text, 0, *b" "), last_of(text, b' ')) else {
         return Request::default();
     };
     if first == last {
         return Request::default();
     }
     let method = value(&text[..first]);
-    Request { method, protocol: value(&text[last + 1..]), ..target(&text[first + 1..last]) }
+    let mark = first_of(text, first + 1, *b"?").filter(|mark| *mark < last).map(|mark| mark - first - 1);
+    let parts = parts(&text[first + 1..last], mark);
+    Request { method, protocol: value(&text[last + 1..]), ..parts }
 }
 
 /// `-` and nothing mean that there is no value.
@@ -39,14 +41,21 @@ pub(super) fn value(text: &[u8]) -> Option<&[u8]> {
 /// Takes the target apart: `scheme://authority/path?query`, or a path alone, or `*`.
 #[inline(always)]
 pub(super) fn target(text: &[u8]) -> Request<'_> {
+    parts(text, first_of(text, 0, *b"?"))
+}
+
+/// The same, where the first question mark is known.
+#[inline(always)]
+fn parts(text: &[u8], mark: Option<usize>) -> Request<'_> {
     if let [b'/', ..] = text {
-        return path_and_query(text);
+        return path_and_query(text, mark);
     }
     let Some(authority) = after_scheme(text) else {
         let path = Some(text).filter(|text| *text == b"*");
         return Request { path, ..Request::default() };
     };
-    let end = memchr2(b'/', b'?', authority).unwrap_or(authority.len());
+    let end = first_of(authority, 0, *b"/?").unwrap_or(authority.len());
+    let before = text.len() - authority.len() + end;
     let (authority, rest) = authority.split_at(end);
     // `http://host:80-` and `http://host:80-/`: the load balancer writes `-` for a target that it could
     // not read; what may follow is not the client's.
@@ -57,7 +66,9 @@ pub(super) fn target(text: &[u8]) -> Request<'_> {
         _ => (authority, rest),
     };
     let (host, port) = port(authority);
-    Request { host: value(without_brackets(host)), port, ..path_and_query(rest) }
+    // Neither a scheme nor what it is parted by has a question mark.
+    let mark = mark.map(|mark| mark - before).filter(|mark| *mark < rest.len());
+    Request { host: value(without_brackets(host)), port, ..path_and_query(rest, mark) }
 }
 
 /// What follows `scheme://`.
@@ -71,8 +82,8 @@ fn after_scheme(text: &[u8]) -> Option<&[u8]> {
 }
 
 #[inline(always)]
-fn path_and_query(text: &[u8]) -> Request<'_> {
-    let (path, query) = match memchr(b'?', text) {
+fn path_and_query(text: &[u8], mark: Option<usize>) -> Request<'_> {
+    let (path, query) = match mark {
         Some(mark) => (&text[..mark], &text[mark + 1..]),
         None => (text, &[][..]),
     };
@@ -89,7 +100,7 @@ fn path_and_query(text: &[u8]) -> Request<'_> {
 /// belongs to the host.
 #[inline(always)]
 pub(super) fn port(text: &[u8]) -> (&[u8], Option<u16>) {
-    let Some(colon) = memrchr(b':', text) else { return (text, None) };
+    let Some(colon) = last_of(text, b':') else { return (text, None) };
     let digits = &text[colon + 1..];
     let number = digits.iter().try_fold(0u32, |n, digit| match digit {
         b'0'..=b'9' if n < 10_000 => Some(n * 10 + u32::from(digit - b'0')),

@@ -53,6 +53,9 @@ pub(super) enum Role {
 const NEEDED: Fields =
     Fields::of(&[Field::ClientLatency, Field::UpstreamLatency, Field::BytesReceived, Field::BytesSent]);
 
+const URL: Fields = Fields::of(&[Field::Path, Field::Query]);
+const HOST: Fields = Fields::of(&[Field::Host, Field::Port]);
+
 /// Fields that are filled whether they are wanted or not.
 const ALWAYS: Fields =
     NEEDED.union(Fields::of(&[Field::Time, Field::Status, Field::ClientGone, Field::Websocket]));
@@ -374,13 +377,22 @@ fn put<'a>(
         }
         Role::Request => {
             let Request { method, host, port, path, query, protocol } = request(text);
-            let parts = [(Field::Method, method), (Field::Host, host), (Field::Path, path)];
-            for (field, part) in parts.into_iter().chain([(Field::Query, query), (Field::Protocol, protocol)])
-            {
-                set_some(record, field, part);
+            if wanted.has(Field::Method) {
+                set_some(record, Field::Method, method);
             }
-            if let Some(port) = port {
-                record.set(Field::Port, Value::Integer(port.into()));
+            if wanted.has(Field::Protocol) {
+                set_some(record, Field::Protocol, protocol);
+            }
+            // Of what another cell may tell too, both or none.
+            if wanted.any(URL) {
+                set_some(record, Field::Path, path);
+                set_some(record, Field::Query, query);
+            }
+            if wanted.any(HOST) {
+                set_some(record, Field::Host, host);
+                if let Some(port) = port {
+                    record.set(Field::Port, Value::Integer(port.into()));
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Texts: where they end, and what their escapes mean.
 
 use super::Malformed;
-use crate::core::scan::{Escaping, copy_plain, first_of};
+use crate::core::scan::{Escaping, Replacing, first_of, hex_byte, names};
 
 /// The first quote or backslash from there on.
 #[inline(always)]
@@ -17,9 +17,14 @@ pub(super) fn escaped_end(line: &[u8], backslash: usize) -> Option<usize> {
         // Up to the first one.
         let within = (quotes & quotes.wrapping_neg()).wrapping_sub(1);
         let escaped = block.escaped & within;
-        let mut long = block.bits(b'u') & escaped;
-        if escaped & !(long | block.one_of(*b"\"\\/bfnrt")) != 0 {
-            return None;
+        // Quotes and backslashes are what clients mostly send; only where there is more the rest is looked at.
+        let others = escaped & !(block.bits(b'"') | block.bits(b'\\'));
+        let mut long = 0;
+        if others != 0 {
+            long = others & block.bits(b'u');
+            if others & !(long | block.one_of(*b"/bfnrt")) != 0 {
+                return None;
+            }
         }
         while long != 0 {
             let digits = line.get(block.at + long.trailing_zeros() as usize + 1..)?.first_chunk::<4>()?;
@@ -56,74 +61,36 @@ pub(super) fn escape(line: &[u8], at: usize) -> Result<usize, Malformed> {
 /// Appends the text with its escapes decoded. `\x22` is that byte, as servers write it; a backslash that
 /// begins no escape stands for itself.
 pub fn decode(text: &[u8], decoded: &mut Vec<u8>) {
-    let (mut at, mut end) = (0, decoded.len());
-    // What an escape stands for is never longer.
-    decoded.resize(end + text.len(), 0);
-    while let Some(&byte) = text.get(at) {
-        if byte != b'\\' {
-            let plain = copy_plain(&text[at..], &mut decoded[end..], b'\\');
-            (at, end) = (at + plain, end + plain);
-        } else if let Some(&letter) = text.get(at + 1)
-            && let meaning @ 1.. = NAMES[usize::from(letter)]
-        {
-            decoded[end] = meaning;
-            (at, end) = (at + 2, end + 1);
-        } else {
-            let (read, unit) = unit(&text[at..]);
-            let mut room = [0; 4];
-            let bytes = match unit {
-                Unit::Byte(byte) => {
-                    room[0] = byte;
-                    &room[..1]
-                }
-                Unit::Char(char) => char.encode_utf8(&mut room).as_bytes(),
-            };
-            decoded[end..end + bytes.len()].copy_from_slice(bytes);
-            (at, end) = (at + read, end + bytes.len());
-        }
+    Replacing { sign: b'\\', names: &NAMES, quotes: true, meaning: unit }.append(text, decoded);
+}
+
+static NAMES: [u8; 256] = names(b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");
+
+/// What an escape of more than one letter means, or none.
+fn unit(text: &[u8], room: &mut [u8]) -> (usize, usize) {
+    if let Some(first) = code(text) {
+        let (read, char) = character(text, first);
+        return (read, char.encode_utf8(room).len());
     }
-    decoded.truncate(end);
+    let byte = text.get(1..).and_then(|rest| hex_byte(rest.strip_prefix(b"x")?));
+    room[0] = byte.unwrap_or(b'\\');
+    (if byte.is_some() { 4 } else { 1 }, 1)
 }
 
-/// What one letter behind a backslash means; 0 where it means nothing by itself.
-const NAMES: [u8; 256] = {
-    let (letters, meanings) = (b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");
-    let (mut names, mut i) = ([0; 256], 0);
-    while i < letters.len() {
-        names[letters[i] as usize] = meanings[i];
-        i += 1;
-    }
-    names
-};
-
-enum Unit {
-    Byte(u8),
-    Char(char),
-}
-
-/// What the escape at the start means, which is none of one letter, and how long it is.
-fn unit(text: &[u8]) -> (usize, Unit) {
-    let hex = match text.get(1) {
-        Some(b'u') => hex(text, 2, 4).map(|first| character(text, first)),
-        Some(b'x') => hex(text, 2, 2).map(|byte| (4, Unit::Byte(byte as u8))),
-        _ => None,
-    };
-    hex.unwrap_or((1, Unit::Byte(b'\\')))
-}
-
-/// `\u0041`, or the two of a surrogate pair.
-fn character(text: &[u8], first: u32) -> (usize, Unit) {
+/// `\u0041`, or the two of a surrogate pair: how long they are, and the character.
+fn character(text: &[u8], first: u32) -> (usize, char) {
     if let 0xd800..=0xdbff = first
-        && text.get(6..8) == Some(b"\\u")
-        && let Some(second @ 0xdc00..=0xdfff) = hex(text, 8, 4)
+        && text[6..].starts_with(b"\\u")
+        && let Some(second @ 0xdc00..=0xdfff) = code(&text[6..])
     {
-        let code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-        return (12, Unit::Char(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER)));
+        let both = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
+        return (12, char::from_u32(both).unwrap_or(char::REPLACEMENT_CHARACTER));
     }
-    (6, Unit::Char(char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER)))
+    (6, char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER))
 }
 
-/// So many hexadecimal digits from there.
-fn hex(text: &[u8], at: usize, digits: usize) -> Option<u32> {
-    text.get(at..at + digits)?.iter().try_fold(0, |n, digit| Some(n << 4 | char::from(*digit).to_digit(16)?))
+/// What the four digits of `\u0041` write.
+fn code(text: &[u8]) -> Option<u32> {
+    let digits = text.get(1..6)?.strip_prefix(b"u")?;
+    Some(u32::from(hex_byte(digits)?) << 8 | u32::from(hex_byte(&digits[2..])?))
 }

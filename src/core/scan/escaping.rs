@@ -17,26 +17,28 @@ pub struct Escaping<'a> {
     carried: u64,
 }
 
-/// So many bytes of a text, and zeros behind its end.
+/// So many bytes of a text, and nothing behind its end.
 pub struct Block {
     /// Where it begins.
     pub at: usize,
     /// The bytes that a backslash takes the meaning of.
     pub escaped: u64,
     bytes: [u8; BLOCK],
+    /// How many of the bytes stand before it.
+    before: u32,
 }
 
 impl Block {
     /// The bytes that are this one.
     #[inline(always)]
     pub fn bits(&self, byte: u8) -> u64 {
-        bits(&self.bytes, [byte])
+        bits(&self.bytes, [byte]) >> self.before
     }
 
     /// The bytes that are one of these.
     #[inline(always)]
     pub fn one_of<const N: usize>(&self, bytes: [u8; N]) -> u64 {
-        bits(&self.bytes, bytes)
+        bits(&self.bytes, bytes) >> self.before
     }
 }
 
@@ -46,21 +48,20 @@ impl<'a> Escaping<'a> {
     pub fn from(text: &'a [u8], at: usize) -> Escaping<'a> {
         Escaping { text, at, carried: 0 }
     }
+}
 
-    /// Backslashes in a row take the meaning of each other in pairs: whether one is the first or the second of a pair is told by
-    /// a subtraction, which borrows along the whole run.
-    #[inline(always)]
-    fn escaped(&mut self, backslashes: u64) -> u64 {
-        const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
-        if backslashes == 0 {
-            return std::mem::take(&mut self.carried);
-        }
-        let may_escape = backslashes & !self.carried;
-        let ends = (may_escape << 1 | ODD).wrapping_sub(may_escape) ^ ODD;
-        let escaped = ends ^ (backslashes | self.carried);
-        self.carried = (ends & backslashes) >> 63;
-        escaped
+/// The bytes of a block that a sign takes the meaning of, and 1 if the last byte is a sign that takes it of the byte behind the
+/// block; `carried` is what the block before said of that. Signs in a row take the meaning of each other in pairs: whether one is the
+/// first or the second of a pair is told by a subtraction, which borrows along the whole run.
+#[inline(always)]
+pub(super) fn second_of_pairs(signs: u64, carried: u64) -> (u64, u64) {
+    const ODD: u64 = 0xaaaa_aaaa_aaaa_aaaa;
+    if signs == 0 {
+        return (carried, 0);
     }
+    let may_escape = signs & !carried;
+    let ends = (may_escape << 1 | ODD).wrapping_sub(may_escape) ^ ODD;
+    (ends ^ (signs | carried), (ends & signs) >> 63)
 }
 
 impl Iterator for Escaping<'_> {
@@ -70,16 +71,16 @@ impl Iterator for Escaping<'_> {
     fn next(&mut self) -> Option<Block> {
         let at = self.at;
         let rest = self.text.get(at..).filter(|rest| !rest.is_empty())?;
-        let bytes = match rest.first_chunk::<BLOCK>() {
-            Some(bytes) => *bytes,
-            None => {
-                let mut padded = [0; BLOCK];
-                padded[..rest.len()].copy_from_slice(rest);
-                padded
-            }
-        };
+        let mut block = Block { at, escaped: 0, bytes: [0; BLOCK], before: 0 };
+        if let Some(bytes) = rest.first_chunk() {
+            block.bytes = *bytes;
+        } else if let Some(bytes) = self.text.last_chunk() {
+            (block.bytes, block.before) = (*bytes, (BLOCK - rest.len()) as u32);
+        } else {
+            block.bytes[..rest.len()].copy_from_slice(rest);
+        }
         self.at += BLOCK;
-        let escaped = self.escaped(bits(&bytes, *b"\\"));
-        Some(Block { at, escaped, bytes })
+        (block.escaped, self.carried) = second_of_pairs(block.bits(b'\\'), self.carried);
+        Some(block)
     }
 }

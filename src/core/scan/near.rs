@@ -22,22 +22,6 @@ pub fn first_of<const N: usize>(line: &[u8], mut at: usize, wanted: [u8; N]) -> 
     first_of_last(line, at, wanted)
 }
 
-/// Copies what the text begins with, which is no `sign`, up to the next one or less far. Returns how much that is; what it leaves
-/// behind that is anything. There must be room for the whole text.
-#[inline(always)]
-pub fn copy_plain(text: &[u8], copy: &mut [u8], sign: u8) -> usize {
-    match (text.first_chunk::<BLOCK>(), copy.first_chunk_mut::<BLOCK>()) {
-        (Some(block), Some(copy)) => {
-            *copy = *block;
-            (one_of(block, [sign]) | 1 << BLOCK).trailing_zeros() as usize
-        }
-        _ => {
-            copy[0] = text[0];
-            1
-        }
-    }
-}
-
 /// The same in the last bytes, of which there are fewer than a block.
 #[inline(never)]
 fn first_of_last<const N: usize>(line: &[u8], at: usize, wanted: [u8; N]) -> Option<usize> {
@@ -49,6 +33,26 @@ fn first_of_last<const N: usize>(line: &[u8], at: usize, wanted: [u8; N]) -> Opt
         }
         None => rest.iter().position(|byte| wanted.contains(byte)).map(|found| at + found),
     }
+}
+
+/// The last place of the byte in the text.
+#[inline(always)]
+pub fn last_of(text: &[u8], byte: u8) -> Option<usize> {
+    let mut end = text.len();
+    while let Some(block) = text.get(..end).and_then(<[u8]>::last_chunk::<BLOCK>) {
+        let hits = one_of(block, [byte]);
+        if hits != 0 {
+            return Some(end - BLOCK + hits.ilog2() as usize);
+        }
+        end -= BLOCK;
+    }
+    text.iter().take(end).rposition(|b| *b == byte)
+}
+
+/// A bit for each of the 64 bytes from there on that is one of these. None if there are fewer.
+#[inline(always)]
+pub fn marks<const N: usize>(line: &[u8], at: usize, wanted: [u8; N]) -> Option<u64> {
+    Some(bits(line.get(at..)?.first_chunk::<64>()?, wanted))
 }
 
 /// Whether the first `len` bytes of the text stand there.
@@ -108,6 +112,7 @@ mod tests {
             prop_assert_eq!(first_of(line, from, *b"\""), slowly(b"\""));
             prop_assert_eq!(first_of(line, from, *b"\"\\"), slowly(b"\"\\"));
             prop_assert_eq!(first_of(line, from, *b" b\""), slowly(b" b\""));
+            prop_assert_eq!(last_of(line, b'b'), line.iter().rposition(|byte| *byte == b'b'));
         }
 
         #[test]

@@ -1,7 +1,7 @@
 //! The walk with the vectors of x86-64: the one file of the core with `unsafe`.
 //!
-//! Invariant: the intrinsics run only after the processor was asked for every feature they need. They read only the 64
-//! bytes of the array they are given, and write only the slots that they are lent.
+//! Invariant: the intrinsics run only after the processor was asked for every feature they need. They read only the bytes
+//! of the array they are given, and write only the slots that they are lent.
 #![allow(unsafe_code)]
 
 use super::{Block, Columns, Shape};
@@ -76,6 +76,26 @@ pub(super) fn equal(a: &[u8; 16], b: &[u8; 16]) -> u32 {
     unsafe {
         let (a, b) = (_mm_loadu_si128(a.as_ptr().cast()), _mm_loadu_si128(b.as_ptr().cast()));
         _mm_movemask_epi8(_mm_cmpeq_epi8(a, b)).cast_unsigned()
+    }
+}
+
+/// Copies the bytes whose bits are set, side by side. Returns false if the processor has not what it takes, and nothing was done.
+#[inline(always)]
+pub(super) fn keep(bytes: &[u8; 64], kept: u64, room: &mut [u8; 64]) -> bool {
+    let able = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vbmi2");
+    if able {
+        // SAFETY: the features of `keep_avx512` were just detected.
+        unsafe { keep_avx512(bytes, kept, room) }
+    }
+    able
+}
+
+#[target_feature(enable = "avx512f,avx512vbmi2")]
+fn keep_avx512(bytes: &[u8; 64], kept: u64, room: &mut [u8; 64]) {
+    // SAFETY: the load and the store are unaligned ones of the whole arrays.
+    unsafe {
+        let block = _mm512_loadu_si512(bytes.as_ptr().cast());
+        _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi8(kept, block));
     }
 }
 

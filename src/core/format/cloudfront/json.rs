@@ -6,13 +6,15 @@
 use crate::core::format::cells::{CELLS_MAX, Cells};
 use crate::core::format::members::rejected;
 use crate::core::json::{Raw, Walker};
-use crate::core::record::Reason;
+use crate::core::record::{Fields, Reason};
 
 /// Finds the values of its keys.
 #[derive(Debug)]
 pub(super) struct JsonCells {
+    keys: Box<[String]>,
+    /// Finds those that are read where these fields are wanted.
     walker: Walker,
-    keys: usize,
+    wanted: Option<Fields>,
     /// A line with escapes, and values without them.
     decoded: Vec<u8>,
     cells: Cells,
@@ -20,28 +22,34 @@ pub(super) struct JsonCells {
 
 impl JsonCells {
     pub(super) fn new(keys: &[&str]) -> JsonCells {
-        let keys = &keys[..keys.len().min(CELLS_MAX)];
-        let walker = Walker::new(keys.iter().copied());
-        JsonCells { walker, keys: keys.len(), decoded: Vec::new(), cells: Cells::new() }
+        let keys = keys.iter().take(CELLS_MAX).map(|key| (*key).to_owned()).collect();
+        let walker = Walker::new([]);
+        JsonCells { keys, walker, wanted: None, decoded: Vec::new(), cells: Cells::new() }
     }
 
-    /// The values of the line's keys, and the bytes in which they lie. Escapes are taken out of the cells that are read.
+    /// From now on these fields are wanted.
+    #[cold]
+    fn want(&mut self, wanted: Fields, is_read: impl Fn(usize) -> bool) {
+        let keys = self.keys.iter().enumerate();
+        self.walker = Walker::of_some(keys.map(|(cell, key)| is_read(cell).then_some(key.as_str())));
+        self.wanted = Some(wanted);
+    }
+
+    /// The values of the line's keys, so far as they are read where these fields are wanted, and the bytes in which they lie; without
+    /// their escapes.
     pub(super) fn find<'a>(
         &'a mut self,
         line: &'a [u8],
+        wanted: Fields,
         is_read: impl Fn(usize) -> bool,
     ) -> Result<(&'a [u8], &'a Cells), Reason> {
-        let JsonCells { walker, keys, decoded, cells } = self;
-        walker.walk(line).map_err(|error| rejected(error, line))?;
-        cells.reset(*keys);
-        if walker.has_escapes() {
-            for i in 0..walker.present().len() {
-                let key = usize::from(walker.present()[i]);
-                if is_read(key) {
-                    walker.decode(line, key);
-                }
-            }
+        if self.wanted != Some(wanted) {
+            self.want(wanted, is_read);
         }
+        let JsonCells { keys, walker, decoded, cells, .. } = self;
+        walker.walk(line).map_err(|error| rejected(error, line))?;
+        cells.reset(keys.len());
+        walker.decode_all(line);
         // Cells lie in one run of bytes: what was decoded, if anything was, stands behind the line.
         let mut behind: &[u8] = &[];
         for &key in walker.present() {
@@ -72,7 +80,7 @@ mod tests {
     use serde_json::Value;
 
     fn read(json: &mut JsonCells, line: &[u8]) -> Option<(String, String)> {
-        let (text, cells) = json.find(line, |_| true).ok()?;
+        let (text, cells) = json.find(line, Fields::NONE, |_| true).ok()?;
         let get = |cell| String::from_utf8_lossy(cells.get(text, cell)).into_owned();
         Some((get(0), get(1)))
     }
