@@ -181,14 +181,25 @@ impl History {
 
     /// A block that is no longer appended to; without bytes if there is none.
     fn block(&self, number: i64) -> &[u8] {
-        let group = self.sealed.binary_search_by_key(&number.div_euclid(GROUP), |group| group.number);
-        group.map_or(&[], |i| self.sealed[i].block(number.rem_euclid(GROUP) as usize))
+        self.place(number.div_euclid(GROUP))
+            .map_or(&[], |i| self.sealed[i].block(number.rem_euclid(GROUP) as usize))
+    }
+
+    /// Where the group is, or belongs. Without a pause longer than a group, as many are before it as its number says: a search
+    /// would look at several that are in no cache.
+    fn place(&self, number: i64) -> Result<usize, usize> {
+        let first = self.sealed.front().map_or(number, |group| group.number);
+        let likely = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
+        if self.sealed.get(likely).is_some_and(|group| group.number == number) {
+            return Ok(likely);
+        }
+        self.sealed.binary_search_by_key(&number, |group| group.number)
     }
 
     /// Puts a block in the place that it has among the sealed ones.
     fn put(&mut self, number: i64, block: &[u8]) {
         let of = number.div_euclid(GROUP);
-        let i = match self.sealed.binary_search_by_key(&of, |group| group.number) {
+        let i = match self.place(of) {
             Ok(i) => i,
             Err(i) => {
                 let group = Group { number: of, ends: [0; GROUP as usize], coded: Box::default() };
