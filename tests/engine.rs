@@ -148,7 +148,7 @@ fn replays_are_dropped_and_holes_refused() {
 }
 
 #[test]
-fn many_cells_are_cut_before_the_border() {
+fn a_long_way_is_cut_border_by_border() {
     const SERVICES: u32 = 2_000;
     const SLICES: i64 = 20;
     let mut entries = opening(1);
@@ -171,11 +171,14 @@ fn many_cells_are_cut_before_the_border() {
         engine.apply(position, entry, &mut out).expect("applies");
     }
     let rows: Vec<usize> = out.cuts.iter().map(|cut| cut.requests.len()).collect();
-    // until they are too many, slices wait whole
-    assert!(rows.len() > 1 && rows.iter().all(|rows| *rows <= (1 << 14) + SERVICES as usize), "{rows:?}");
+    assert!(rows.len() > 1 && rows.iter().all(|rows| *rows < (1 << 14) + 5 * SERVICES as usize), "{rows:?}");
     assert_eq!(rows.iter().sum::<usize>(), SLICES as usize * SERVICES as usize);
     assert!(out.cuts.iter().map(|cut| cut.number).eq(1..=rows.len() as u64));
-    assert!(out.cuts.iter().all(|cut| cut.requests.iter().all(|r| r.slice_start < cut.watermark)));
+    let (last, before) = out.cuts.split_last().expect("cuts");
+    assert!(before.iter().all(|cut| cut.watermark.seconds() % 300 == 0), "at borders");
+    assert!(
+        before.iter().chain([last]).all(|cut| cut.requests.iter().all(|r| r.slice_start < cut.watermark))
+    );
 }
 
 #[test]
