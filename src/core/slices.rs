@@ -164,16 +164,14 @@ impl Slices {
         let closed = std::mem::replace(&mut self.waiting, later);
         let corrections = std::mem::take(&mut self.corrections);
         self.cut_below = self.cut_below.map(|_| below);
-        let counts = closed.values().chain(corrections.values());
-        let rows = counts.map(|counts| counts.cells.len().max(counts.splits.len())).sum();
         let mut cut = Cut {
             number: border.number,
             watermark: border.watermark,
             slice: border.slice,
             position: border.position,
             dimensions: columns(closed.values().chain(corrections.values()), &border.dimensions),
-            requests: Vec::with_capacity(rows),
-            slis: Vec::with_capacity(rows),
+            requests: Vec::new(),
+            slis: Vec::new(),
             quality: Vec::new(),
             rejects: Vec::new(),
             coarse: Vec::new(),

@@ -1,4 +1,4 @@
-//! When what was counted becomes rows: at borders of the watermark, where much waits, and by order.
+//! When what was counted becomes rows: at borders of the watermark, and by order.
 //!
 //! Invariant: cuts are numbered without holes. Lines that belong to no slice are told too: with the slice that closes
 //! next, or, where none is to close, with the next cut.
@@ -11,7 +11,7 @@ use crate::core::slices::Border;
 use crate::core::tiers::Until;
 use crate::core::time::{SECOND_US, Slice, Time};
 
-/// Cells that wait closed before they are cut, wherever the border is: the rows of a cut are in memory at once.
+/// Cells that wait closed before they are cut at the next border, however far the watermark has gone beyond it.
 const CLOSED_CELLS_MAX: usize = 1 << 14;
 
 impl Engine {
@@ -31,11 +31,11 @@ impl Engine {
         }
     }
 
-    /// Cuts where that much has closed that the rows up to the border would be too many at once.
+    /// Cuts at a border on the way, where that much has closed that the rows of all borders would be too many at once.
     pub(super) fn cut_if_much(&mut self, pass: &mut Pass<'_>) {
         let Some(below) = self.next_close else { return };
-        if self.slices.cells(below) > CLOSED_CELLS_MAX {
-            let border = pass.settings.slice.start(below);
+        let border = pass.settings.slice.start(below);
+        if last_border(border, pass.settings) == border && self.slices.cells(below) > CLOSED_CELLS_MAX {
             self.border = self.border.max(Some(border));
             self.cut(below, border, false, pass);
         }

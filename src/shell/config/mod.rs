@@ -485,7 +485,7 @@ pub struct SinksFile {
 pub struct RollupsFile {
     /// Folder of the tables.
     pub path: Option<At<String>>,
-    /// How often rows are cut to files; a multiple of the slice. Default: 5m. Where thousands of services have rows, more often.
+    /// How often rows are cut to files; a multiple of the slice. Default: 5m.
     pub cut: Option<At<DurationText>>,
     /// Fields that rows of `requests_` are broken down by, such as `[route, method]`: one column each behind
     /// `service`, where dots of a name are underscores. Default: none.
