@@ -105,7 +105,7 @@ const LOAD: f64 = 150_000.0 * 60.0;
 
 fn month(_: &mut Criterion) {
     let services = support::amount("NINETAIL_BENCH_MONTH", 10_000) as usize;
-    let filled = (support::amount("NINETAIL_BENCH_FILLED", 100) as usize).min(services);
+    let filled = (support::amount("NINETAIL_BENCH_FILLED", 100) as usize).clamp(1, services);
     let names: Vec<Arc<str>> = (0..services).map(|i| format!("service-{i:05}").into()).collect();
     let harmonic: f64 = (1..=10_000).map(|rank| 1.0 / f64::from(rank)).sum();
     // of ten thousand ranks as many as are filled, evenly

@@ -9,7 +9,6 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Directive;
 
 /// Raw load-balancer logs in, exact error budgets out.
 ///
@@ -196,8 +195,10 @@ fn log_to_stderr(global: &GlobalArgs, live: bool, terminal: Terminal) {
     };
     let filter = EnvFilter::try_from_env("NINETAIL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // all it says is that a consumer which we have closed cannot be closed again
-    let closed: Option<Directive> = "rdkafka::consumer::base_consumer=off".parse().ok();
-    let filter = closed.into_iter().fold(filter, EnvFilter::add_directive);
+    let filter = match "rdkafka::consumer::base_consumer=off".parse() {
+        Ok(closed) => filter.add_directive(closed),
+        Err(_) => filter,
+    };
     let text = match global.log_format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Text => true,

@@ -53,10 +53,8 @@ pub(in crate::edges) fn topic_id<C: ClientContext>(
         }
         let mut count = 0;
         let topics = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        if topics.is_null() || count == 0 || (*topics).is_null() {
-            return Ok(None);
-        }
-        let id = sys::rd_kafka_TopicDescription_topic_id(*topics);
+        let Some(topic) = first(topics, count) else { return Ok(None) };
+        let id = sys::rd_kafka_TopicDescription_topic_id(topic);
         if id.is_null() {
             return Ok(None);
         }
@@ -97,11 +95,9 @@ pub(in crate::edges) fn topic_setting<C: ClientContext>(
         }
         let mut count = 0;
         let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
-        if resources.is_null() || count == 0 || (*resources).is_null() {
-            return Ok(None);
-        }
-        refuse(sys::rd_kafka_ConfigResource_error(*resources))?;
-        let entries = sys::rd_kafka_ConfigResource_configs(*resources, &mut count);
+        let Some(resource) = first(resources, count) else { return Ok(None) };
+        refuse(sys::rd_kafka_ConfigResource_error(resource))?;
+        let entries = sys::rd_kafka_ConfigResource_configs(resource, &mut count);
         if entries.is_null() || count == 0 {
             return Ok(None);
         }
@@ -141,6 +137,19 @@ unsafe fn ask(
         refuse(sys::rd_kafka_event_error(event.0))?;
         Ok(event)
     }
+}
+
+/// The first of an answer's results, None if there is none.
+///
+/// # Safety
+/// `all` is null or points to so many pointers.
+unsafe fn first<T>(all: *mut *const T, count: usize) -> Option<*const T> {
+    if all.is_null() || count == 0 {
+        return None;
+    }
+    // SAFETY: as asked of the caller.
+    let first = unsafe { *all };
+    (!first.is_null()).then_some(first)
 }
 
 fn refuse(error: RDKafkaRespErr) -> KafkaResult<()> {

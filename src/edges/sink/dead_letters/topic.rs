@@ -6,7 +6,7 @@
 use crate::edges::sink::Control;
 use crate::edges::sink::dead_letters::file::LetterFile;
 use crate::edges::sink::dead_letters::{Letter, LetterCounts, LetterError};
-use crate::edges::sink::kafka::{REQUEST_TIMEOUT, config, ensure};
+use crate::edges::sink::kafka::{config, ensure};
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Message, OwnedHeaders};
@@ -148,10 +148,7 @@ impl LetterTopic {
 
     /// Makes the topic if it is not there. If that fails the letters find out.
     fn make(&self) {
-        let client = self.producer.client();
-        // the question connects to a broker that librdkafka has learned of: else it looks for one again in 500 ms
-        let made = ensure(client, &self.properties, &self.topic, None, &[])
-            .and_then(|_| client.fetch_watermarks(&self.topic, 0, REQUEST_TIMEOUT));
+        let made = ensure(self.producer.client(), &self.properties, &self.topic, None, &[]);
         if let Err(error) = made {
             (self.control.log)(&format!("making topic {}: {error}", self.topic));
         }
