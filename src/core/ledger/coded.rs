@@ -1,4 +1,4 @@
-//! How a block of 64 slices is kept once it is full: in about as many bits as its counts differ from one another.
+//! How a block of 128 slices is kept once it is full: in about as many bits as its counts differ from one another.
 //!
 //! Invariant: decoding gives what was encoded, whatever the counts are, and the same counts are always the same bytes.
 //!
@@ -115,7 +115,7 @@ impl Line {
 
     /// Through the middles of the halves; below 0 it wraps, and so does the distance.
     fn at(self, index: u8) -> u64 {
-        (self.first + ((self.rise * (2 * i64::from(index) - (HALF as i64 - 1))) >> 6)) as u64
+        (self.first + ((self.rise * (2 * i64::from(index) - (HALF as i64 - 1))) >> BLOCK.ilog2())) as u64
     }
 }
 
@@ -331,12 +331,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_encoded_is_decoded(slices in slices(), index in 0u8..64) {
+        fn what_was_encoded_is_decoded(slices in slices(), index in 0..BLOCK as u8) {
             let block = encode(&slices);
             prop_assert_eq!(decode(&block), slices);
             prop_assert_eq!(Block::of(&block).find(index).0, slices[usize::from(index)]);
             let mut place = Place::default();
-            for at in index..64 {
+            for at in index..BLOCK as u8 {
                 let (counts, next) = Block::from(&block, place).find(at);
                 prop_assert_eq!(counts, slices[usize::from(at)]);
                 place = next;
@@ -362,8 +362,8 @@ mod tests {
             *slice =
                 Counts { good: 1_000 + at as u64 + u64::from(sum) / 4 - 190, bad: u64::from(at % 5 == 0) };
         }
-        let (block, plain) = (encode(&slices), 64 * 2 + 13);
-        assert!(block.len() <= 80, "{} bytes, {plain} as entries", block.len());
+        let (block, plain) = (encode(&slices), 128 * 2 + 26);
+        assert!(block.len() <= 140, "{} bytes, {plain} as entries", block.len());
         // one that is mostly silent stays as it is
         let mut quiet = [Counts::NONE; BLOCK as usize];
         quiet[40] = Counts { good: 900, bad: 0 };

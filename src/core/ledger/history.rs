@@ -1,8 +1,9 @@
-//! Good and bad by slice, exact, over the longest window: 64 slices a block, 32 blocks a group.
+//! Good and bad by slice, exact, over the longest window: 128 slices a block, 16 blocks a group.
 //!
 //! Invariant: what was added to a slice is what is read of it, until the slice is dropped. The newest block is appended to;
 //! older ones are coded ([`super::coded`]), and a group of them is one piece of memory, for a month of minutes of tens of
-//! thousands of budgets has to fit.
+//! thousands of budgets has to fit. Where its blocks begin is each history's own, so that not all of them fill up, and are
+//! coded, as the same slice closes.
 
 use super::coded::{self, Block};
 use super::packed::{self, BLOCK, Counts, Entries, Place, patched, push};
@@ -10,11 +11,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// Blocks in a group.
-const GROUP: i64 = 32;
+const GROUP: i64 = 16;
 
 /// Counts by slice number.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
 pub struct History {
+    /// Blocks begin so many slices before the multiples of their length.
+    shift: u8,
     /// Blocks that are no longer appended to, ascending; no group is empty.
     sealed: VecDeque<Group>,
     /// The newest block.
@@ -82,12 +85,34 @@ struct Open {
 }
 
 impl History {
+    /// An empty one; `seed` says where its blocks begin.
+    pub fn new(seed: u8) -> History {
+        History { shift: seed % BLOCK as u8, ..History::default() }
+    }
+
+    /// Takes all out.
+    pub fn take(&mut self) -> History {
+        let empty = History::new(self.shift);
+        std::mem::replace(self, empty)
+    }
+
+    /// The number of the block that the slice lies in, and its place there.
+    fn at(&self, slice: i64) -> (i64, u8) {
+        let shifted = slice.saturating_add(i64::from(self.shift));
+        (shifted.div_euclid(BLOCK), shifted.rem_euclid(BLOCK) as u8)
+    }
+
+    /// The slice at a place in a block.
+    fn slice(&self, number: i64, index: u8) -> i64 {
+        number * BLOCK + i64::from(index) - i64::from(self.shift)
+    }
+
     /// Adds to a slice.
     pub fn add(&mut self, slice: i64, counts: Counts) {
         if counts.is_none() {
             return;
         }
-        let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
+        let (number, index) = self.at(slice);
         match &mut self.open {
             Some(open) if open.number == number && index >= open.slices => open.append(index, counts),
             Some(open) if open.number == number => {
@@ -110,7 +135,7 @@ impl History {
 
     /// The counts of a slice.
     pub fn get(&self, slice: i64) -> Counts {
-        let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
+        let (number, index) = self.at(slice);
         match &self.open {
             Some(open) if open.number == number && index >= open.slices => Counts::NONE,
             _ => self.block_from(number, Place::default()).find(index).0,
@@ -119,7 +144,7 @@ impl History {
 
     /// The same for a reader that goes on from slice to slice: it reads no block twice. Readers are numbered from 0.
     pub fn read(&mut self, reader: usize, slice: i64) -> Counts {
-        let (number, index) = (slice.div_euclid(BLOCK), slice.rem_euclid(BLOCK) as u8);
+        let (number, index) = self.at(slice);
         let place = self.marks.place(reader, number, index);
         let (counts, next) = self.block_from(number, place).find(index);
         self.marks.set(reader, number, next);
@@ -135,17 +160,16 @@ impl History {
 
     /// All slices from this one on that hold something, ascending.
     pub fn iter_from(&self, slice: i64) -> impl Iterator<Item = (i64, Counts)> + '_ {
-        let first = slice.div_euclid(BLOCK);
+        let first = self.at(slice).0;
         let groups = self.sealed.partition_point(|group| group.number < first.div_euclid(GROUP));
         let sealed = self.sealed.range(groups..).flat_map(move |group| {
             let blocks = (0..GROUP).map(|at| (group.number * GROUP + at, at as usize));
-            blocks.filter(move |(number, _)| *number >= first).flat_map(|(number, at)| {
-                Block::of(group.block(at))
-                    .map(move |(index, counts)| (number * BLOCK + i64::from(index), counts))
+            blocks.filter(move |(number, _)| *number >= first).flat_map(move |(number, at)| {
+                Block::of(group.block(at)).map(move |(index, counts)| (self.slice(number, index), counts))
             })
         });
         let open = self.open.iter().flat_map(|open| {
-            Entries::of(&open.packed).map(|(index, counts)| (open.number * BLOCK + i64::from(index), counts))
+            Entries::of(&open.packed).map(|(index, counts)| (self.slice(open.number, index), counts))
         });
         sealed.chain(open).skip_while(move |(at, _)| *at < slice)
     }
@@ -157,7 +181,7 @@ impl History {
 
     /// Forgets the blocks that lie wholly before the slice.
     pub fn drop_before(&mut self, slice: i64) {
-        let number = slice.div_euclid(BLOCK);
+        let number = self.at(slice).0;
         while self.sealed.front().is_some_and(|group| (group.number + 1) * GROUP <= number) {
             self.sealed.pop_front();
         }
@@ -271,34 +295,34 @@ mod tests {
     #[test]
     fn a_busy_slice_takes_two_bytes() {
         let mut history = History::default();
-        for slice in 0..64 {
+        for slice in 0..BLOCK {
             history.add(slice, Counts { good: 8191, bad: 0 });
         }
-        assert_eq!(history.open.as_ref().unwrap().packed.len(), 128);
-        history.add(1_000_000, Counts { good: 0, bad: 1 });
+        assert_eq!(history.open.as_ref().unwrap().packed.len(), 256);
+        history.add(10_000 * BLOCK, Counts { good: 0, bad: 1 });
         assert_eq!(history.open.as_ref().unwrap().packed, [1, 1]);
         assert_eq!(history.sealed.len(), 1);
-        assert_eq!(history.iter_from(64).next(), Some((1_000_000, Counts { good: 0, bad: 1 })));
+        assert_eq!(history.iter_from(BLOCK).next(), Some((10_000 * BLOCK, Counts { good: 0, bad: 1 })));
     }
 
     #[test]
     fn dropped_blocks_are_gone() {
         let mut history = History::default();
-        for slice in [0, 64, 128] {
+        for slice in [0, BLOCK, 2 * BLOCK] {
             history.add(slice, Counts { good: 1, bad: 0 });
         }
-        history.drop_before(127);
+        history.drop_before(2 * BLOCK - 1);
         assert_eq!(history.get(0), Counts::NONE);
-        assert_eq!(history.get(64).good, 1);
+        assert_eq!(history.get(BLOCK).good, 1);
         history.drop_before(1000);
         assert_eq!(history, History::default());
     }
 
     proptest! {
         #[test]
-        fn reads_what_was_added(adds in prop::collection::vec(
+        fn reads_what_was_added(seed: u8, adds in prop::collection::vec(
             (-100i64..400, prop_oneof![0u64..3, 0u64..100_000, Just(1 << 60)], prop_oneof![Just(0u64), 0u64..1000]), 0..200)) {
-            let (mut history, mut naive) = (History::default(), BTreeMap::<i64, Counts>::new());
+            let (mut history, mut naive) = (History::new(seed), BTreeMap::<i64, Counts>::new());
             for (slice, good, bad) in adds {
                 // far below 2^63, as counts are
                 let counts = Counts { good: if naive.contains_key(&slice) { good >> 8 } else { good }, bad };
@@ -318,10 +342,10 @@ mod tests {
         }
 
         #[test]
-        fn readers_that_go_on_read_what_was_added(steps in prop::collection::vec(
+        fn readers_that_go_on_read_what_was_added(seed: u8, steps in prop::collection::vec(
             (0i64..40, 0u64..300, 0u64..3, prop_oneof![4 => Just(None), 1 => (0i64..250).prop_map(Some)]), 0..400)) {
             // time goes on by 0 to 3 slices a step, some counts come late; two readers follow at their own distance
-            let (mut history, mut naive, mut now) = (History::default(), BTreeMap::<i64, Counts>::new(), 0);
+            let (mut history, mut naive, mut now) = (History::new(seed), BTreeMap::<i64, Counts>::new(), 0);
             for (forward, good, bad, late) in steps {
                 now += forward / 10;
                 for slice in [Some(now), late.map(|late| now - late)].into_iter().flatten() {
@@ -334,7 +358,8 @@ mod tests {
                 }
                 if forward == 39 {
                     history.drop_before(now - 200);
-                    naive = naive.split_off(&((now - 200).div_euclid(BLOCK) * BLOCK));
+                    let (number, _) = history.at(now - 200);
+                    naive = naive.split_off(&history.slice(number, 0));
                 }
             }
         }

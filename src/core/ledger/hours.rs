@@ -24,10 +24,11 @@ pub(super) const REVISED_S: i64 = 2 * Grain::Hour.seconds();
 /// The widest DECIMAL(18,6).
 const WIDEST: i128 = 999_999_999_999_999_999;
 
-/// Rows that no cut has taken yet, by hour, service, SLO and group.
+/// Rows that no cut has taken yet.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
 pub(super) struct Hours {
-    waiting: BTreeMap<(Time, Arc<str>, Arc<str>, Option<Arc<str>>), BudgetRow>,
+    /// By the hour's start; ascending by service, SLO and group, as they come at an hour's end.
+    waiting: BTreeMap<Time, Vec<BudgetRow>>,
     /// Start of the latest hour that a cut has taken rows of.
     taken: Option<Time>,
     /// Whether anything closed or was corrected since a forced cut told of the open hour.
@@ -205,8 +206,15 @@ impl Hour<'_> {
 impl Hours {
     /// A later row of the same hour goes in place of the one that waits.
     fn put(&mut self, row: BudgetRow) {
-        let key = (row.slice_start, row.service.clone(), row.slo.clone(), row.group.clone());
-        self.waiting.insert(key, row);
+        let rows = self.waiting.entry(row.slice_start).or_default();
+        if rows.last().is_none_or(|last| budget(last) < budget(&row)) {
+            rows.push(row);
+            return;
+        }
+        match rows.binary_search_by(|held| budget(held).cmp(&budget(&row))) {
+            Ok(i) => rows[i] = row,
+            Err(i) => rows.insert(i, row),
+        }
     }
 }
 
@@ -228,17 +236,15 @@ impl Ledger {
             }
         }
         let below = if forced { Time(i64::MAX) } else { Grain::Hour.floor(below) };
-        let later = self.hours.waiting.split_off(&(below, "".into(), "".into(), None));
+        let later = self.hours.waiting.split_off(&below);
         let over = std::mem::replace(&mut self.hours.waiting, later);
-        let mut rows: Vec<BudgetRow> = over.into_values().collect();
+        let mut rows: Vec<BudgetRow> = over.into_values().flatten().collect();
         for row in &mut rows {
             let again = self.hours.taken.is_some_and(|taken| row.slice_start <= taken);
             row.revision = if again { number } else { 0 };
         }
         self.hours.taken = rows.last().map(|row| row.slice_start).max(self.hours.taken);
-        rows.sort_by(|a, b| {
-            (&a.service, &a.slo, &a.group, a.slice_start).cmp(&(&b.service, &b.slo, &b.group, b.slice_start))
-        });
+        rows.sort_by(|a, b| (budget(a), a.slice_start).cmp(&(budget(b), b.slice_start)));
         rows
     }
 }
@@ -256,6 +262,11 @@ impl Definition {
             _ => Cow::Borrowed(self),
         }
     }
+}
+
+/// The budget that a row is of: service, SLO and group.
+fn budget(row: &BudgetRow) -> (&str, &str, Option<&str>) {
+    (&row.service, &row.slo, row.group.as_deref())
 }
 
 fn clamped(value: Millionths) -> i64 {

@@ -133,6 +133,8 @@ pub enum LedgerError {
 struct Account {
     /// Index of its rule in the configuration in force.
     rule: Option<u16>,
+    /// Where the blocks of its histories begin ([`History::new`]): another place for most services.
+    seed: u8,
     /// Ascending by name and group.
     series: Vec<Series>,
 }
@@ -310,7 +312,7 @@ impl Ledger {
     }
 
     /// Closes all slices up to the context's as empty ones: the same outcome as closing one by one, without
-    /// looking at slices that cannot change anything.
+    /// looking at slices that cannot change anything. The first close of all is of one slice: the ledger begins with it.
     ///
     /// # Errors
     /// A slice that is not after the last one, or that no configuration decides.
@@ -488,7 +490,8 @@ impl Account {
         let i = match self.find(&definition.slo.name, group.map(|g| &**g)) {
             Ok(i) => i,
             Err(i) => {
-                self.series.insert(i, Series::new((slo, group.cloned()), definition, now, mask()));
+                self.series
+                    .insert(i, Series::new((slo, group.cloned()), definition, (now, self.seed), mask()));
                 i
             }
         };
@@ -504,7 +507,8 @@ fn account<'a>(
 ) -> &'a mut Account {
     // no entry(): the name is cloned only where it is new
     if !accounts.contains_key(service) {
-        accounts.insert(service.clone(), Account { rule, series: Vec::new() });
+        let seed = service.bytes().fold(0u8, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte));
+        accounts.insert(service.clone(), Account { rule, seed, series: Vec::new() });
     }
     accounts.get_mut(service).expect("it was put there")
 }

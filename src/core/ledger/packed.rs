@@ -1,4 +1,4 @@
-//! How a block of 64 slices is packed while it is appended to, and for good where it is mostly empty.
+//! How a block of 128 slices is packed while it is appended to, and for good where it is mostly empty.
 //!
 //! Invariant: unpacking gives what was packed, and every block of the same counts is the same bytes.
 //!
@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Slices in a block.
-pub(super) const BLOCK: i64 = 64;
+pub(super) const BLOCK: i64 = 128;
 
 /// Good and bad requests.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]

@@ -140,7 +140,7 @@ impl Series {
     pub(super) fn new(
         (slo, group): (u16, Option<Arc<str>>),
         definition: &Definition,
-        now: Slice,
+        (now, seed): (Slice, u8),
         mask: Option<u16>,
     ) -> Series {
         Series {
@@ -149,7 +149,7 @@ impl Series {
             slo,
             generation: definition.generation,
             from: definition.from,
-            history: History::default(),
+            history: History::new(seed),
             maintenance: History::default(),
             left_out: History::default(),
             mask,
@@ -284,7 +284,7 @@ impl Series {
     /// Other units are excluded than before, of those that are remembered too: their requests change sides.
     pub(super) fn split_anew(&mut self, d: &Definition, (old, mask): (&Mask, &Mask), border: Slice) {
         let settled = d.completed(Slice(border.0 - 1));
-        let (counted, excluded) = (std::mem::take(&mut self.history), std::mem::take(&mut self.maintenance));
+        let (counted, excluded) = (self.history.take(), self.maintenance.take());
         let mut all: Vec<(i64, Counts, bool)> =
             counted.iter_from(i64::MIN).map(|(u, c)| (u, c, true)).collect();
         all.extend(excluded.iter_from(i64::MIN).map(|(u, c)| (u, c, false)));

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 /// How many snapshots are kept.
 pub(super) const KEPT: usize = 2;
 
-const MAGIC: &[u8; 8] = b"NTSNAP05";
+const MAGIC: &[u8; 8] = b"NTSNAP06";
 const SUFFIX: &str = ".snapshot";
 const LEVEL: i32 = 1;
 /// Magic, checksum, position, journal id, length of the state; what follows is the state, compressed. The checksum is of
