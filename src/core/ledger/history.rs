@@ -1,4 +1,4 @@
-//! Good and bad by slice, exact, over the longest window: 128 slices a block, 16 blocks a group.
+//! Good and bad by slice, exact, over the longest window: 128 slices a block, some kilobytes of blocks a group.
 //!
 //! Invariant: what was added to a slice is what is read of it, until the slice is dropped. The newest block is appended to;
 //! older ones are coded ([`super::coded`]), and a group of them is one piece of memory, for a month of minutes of tens of
@@ -10,15 +10,19 @@ use super::packed::{self, BLOCK, Counts, Entries, Place, patched, push};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Blocks in a group.
-const GROUP: i64 = 16;
+/// The most blocks from the first to the last of a group.
+const GROUP: i64 = 32;
+/// A group is appended to up to so many bytes: allocators have a size of theirs for it, and little of it stays unused.
+const GROUP_BYTES: usize = 2560;
+/// So large it may become by what comes late.
+const GROUP_BYTES_MAX: usize = 2 * GROUP_BYTES;
 
 /// Counts by slice number.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug, Default)]
 pub struct History {
     /// Blocks begin so many slices before the multiples of their length.
     shift: u8,
-    /// Blocks that are no longer appended to, ascending; no group is empty.
+    /// Blocks that are no longer appended to, ascending; no group is empty, and none holds a block from the next one's first on.
     sealed: VecDeque<Group>,
     /// The newest block.
     open: Option<Open>,
@@ -26,8 +30,8 @@ pub struct History {
     marks: Marks,
 }
 
-/// Where readers that go from slice to slice stand, so that they do not read a block from its beginning each time. They are
-/// neither kept nor compared: without them the same is read.
+/// Where readers that go from slice to slice stand, so that they neither look for a block nor read it from its beginning each
+/// time. They are neither kept nor compared: without them the same is read.
 #[derive(Clone, Eq, Debug, Default)]
 struct Marks(Box<[Mark]>);
 
@@ -37,39 +41,48 @@ impl PartialEq for Marks {
     }
 }
 
-/// A reader's place, in the block whose number has these low bits: no two blocks of a history share them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// A place in the block whose number has these low bits: no two blocks of a history share them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Mark {
     block: u32,
+    /// Index of its group, and where it lies there; all 0 for the open block.
+    group: u16,
+    start: u16,
+    end: u16,
     place: Place,
+}
+
+impl Mark {
+    /// Behind every slice.
+    const NONE: Mark = Mark { block: 0, group: 0, start: 0, end: 0, place: Place { index: u8::MAX, at: 0 } };
 }
 
 impl Marks {
     /// The reader's place if it can go on from there.
-    fn place(&self, reader: usize, number: i64, index: u8) -> Place {
-        let mark = self.0.get(reader).filter(|mark| mark.block == number as u32 && mark.place.index <= index);
-        mark.map_or_else(Place::default, |mark| mark.place)
+    fn get(&self, reader: usize, number: i64, index: u8) -> Option<Mark> {
+        self.0.get(reader).filter(|mark| mark.block == number as u32 && mark.place.index <= index).copied()
     }
 
-    fn set(&mut self, reader: usize, number: i64, place: Place) {
+    fn set(&mut self, reader: usize, mark: Mark) {
         if self.0.len() <= reader {
             let mut marks = std::mem::take(&mut self.0).into_vec();
-            marks.resize(reader + 1, Mark::default());
+            marks.resize(reader + 1, Mark::NONE);
             self.0 = marks.into_boxed_slice();
         }
-        self.0[reader] = Mark { block: number as u32, place };
+        self.0[reader] = mark;
     }
 
-    /// A block has changed other than at its end.
+    /// Blocks have moved, or have changed other than at their ends.
     fn clear(&mut self) {
-        self.0.fill(Mark::default());
+        self.0.fill(Mark::NONE);
     }
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Debug)]
 struct Group {
-    number: i64,
-    /// Where each block ends; one that holds nothing ends where it begins.
+    /// Number of its first block.
+    first: i64,
+    /// Where each block ends, from that one on; one that holds nothing ends where it begins.
     ends: [u16; GROUP as usize],
     #[serde(with = "packed::bytes")]
     coded: Box<[u8]>,
@@ -138,32 +151,50 @@ impl History {
         let (number, index) = self.at(slice);
         match &self.open {
             Some(open) if open.number == number && index >= open.slices => Counts::NONE,
-            _ => self.block_from(number, Place::default()).find(index).0,
+            _ => self.begin(number).map_or(Counts::NONE, |mark| self.block_from(mark).find(index).0),
         }
     }
 
     /// The same for a reader that goes on from slice to slice: it reads no block twice. Readers are numbered from 0.
     pub fn read(&mut self, reader: usize, slice: i64) -> Counts {
         let (number, index) = self.at(slice);
-        let place = self.marks.place(reader, number, index);
-        let (counts, next) = self.block_from(number, place).find(index);
-        self.marks.set(reader, number, next);
+        let mark = self.marks.get(reader, number, index).or_else(|| self.begin(number));
+        let Some(mark) = mark else { return Counts::NONE };
+        let (counts, place) = self.block_from(mark).find(index);
+        self.marks.set(reader, Mark { place, ..mark });
         counts
     }
 
-    fn block_from(&self, number: i64, place: Place) -> Block<'_> {
+    /// Where the block begins, if there is one.
+    fn begin(&self, number: i64) -> Option<Mark> {
+        let (block, place) = (number as u32, Place::default());
+        if self.open.as_ref().is_some_and(|open| open.number == number) {
+            return Some(Mark { block, group: 0, start: 0, end: 0, place });
+        }
+        let i = self.group(number)?;
+        let (start, end) = self.sealed[i].bounds((number - self.sealed[i].first) as usize);
+        Some(Mark { block, group: i as u16, start: start as u16, end: end as u16, place })
+    }
+
+    /// The rest of a block.
+    fn block_from(&self, mark: Mark) -> Block<'_> {
         match &self.open {
-            Some(open) if open.number == number => Block::Plain(Entries::from(&open.packed, place)),
-            _ => Block::from(self.block(number), place),
+            Some(open) if open.number as u32 == mark.block => {
+                Block::Plain(Entries::from(&open.packed, mark.place))
+            }
+            _ => {
+                let group = &self.sealed[usize::from(mark.group)];
+                Block::from(&group.coded[usize::from(mark.start)..usize::from(mark.end)], mark.place)
+            }
         }
     }
 
     /// All slices from this one on that hold something, ascending.
     pub fn iter_from(&self, slice: i64) -> impl Iterator<Item = (i64, Counts)> + '_ {
         let first = self.at(slice).0;
-        let groups = self.sealed.partition_point(|group| group.number < first.div_euclid(GROUP));
+        let groups = self.sealed.partition_point(|group| group.first + GROUP <= first);
         let sealed = self.sealed.range(groups..).flat_map(move |group| {
-            let blocks = (0..GROUP).map(|at| (group.number * GROUP + at, at as usize));
+            let blocks = (0..GROUP).map(|at| (group.first + at, at as usize));
             blocks.filter(move |(number, _)| *number >= first).flat_map(move |(number, at)| {
                 Block::of(group.block(at)).map(move |(index, counts)| (self.slice(number, index), counts))
             })
@@ -182,13 +213,17 @@ impl History {
     /// Forgets the blocks that lie wholly before the slice.
     pub fn drop_before(&mut self, slice: i64) {
         let number = self.at(slice).0;
-        while self.sealed.front().is_some_and(|group| (group.number + 1) * GROUP <= number) {
-            self.sealed.pop_front();
-        }
-        if let Some(group) = self.sealed.front_mut() {
-            group.drop_blocks(number - group.number * GROUP);
-            if group.coded.is_empty() {
+        while let Some(front) = self.sealed.front_mut().filter(|front| front.first < number) {
+            let dropped = front.drop_blocks((number - front.first).min(GROUP) as usize);
+            let is_empty = front.coded.is_empty();
+            if is_empty {
                 self.sealed.pop_front();
+            }
+            if dropped {
+                self.marks.clear();
+            }
+            if !is_empty {
+                break;
             }
         }
         if self.open.as_ref().is_some_and(|o| o.number < number) {
@@ -203,43 +238,48 @@ impl History {
         sealed + self.open.as_ref().map_or(0, |o| o.packed.capacity()) + size_of_val(&*self.marks.0)
     }
 
-    /// A block that is no longer appended to; without bytes if there is none.
-    fn block(&self, number: i64) -> &[u8] {
-        self.place(number.div_euclid(GROUP))
-            .map_or(&[], |i| self.sealed[i].block(number.rem_euclid(GROUP) as usize))
-    }
-
-    /// Where the group is, or belongs. Without a pause longer than a group, as many are before it as its number says: a search
-    /// would look at several that are in no cache.
-    fn place(&self, number: i64) -> Result<usize, usize> {
-        let first = self.sealed.front().map_or(number, |group| group.number);
-        let likely = usize::try_from(number.saturating_sub(first)).unwrap_or(usize::MAX);
-        if self.sealed.get(likely).is_some_and(|group| group.number == number) {
-            return Ok(likely);
-        }
-        self.sealed.binary_search_by_key(&number, |group| group.number)
+    /// Index of the group that the block is in, or would be.
+    fn group(&self, number: i64) -> Option<usize> {
+        let i = self.sealed.partition_point(|group| group.first <= number).checked_sub(1)?;
+        (number < self.sealed[i].first + GROUP).then_some(i)
     }
 
     /// Puts a block in the place that it has among the sealed ones.
     fn put(&mut self, number: i64, block: &[u8]) {
-        let of = number.div_euclid(GROUP);
-        let i = match self.place(of) {
-            Ok(i) => i,
-            Err(i) => {
-                let group = Group { number: of, ends: [0; GROUP as usize], coded: Box::default() };
-                if self.sealed.len() == self.sealed.capacity() {
-                    self.sealed.reserve_exact(2); // a month is two dozen: doubling would waste a third
-                }
-                self.sealed.insert(i, group);
-                i
+        if let Some(i) = self.group(number) {
+            let group = &mut self.sealed[i];
+            let at = (number - group.first) as usize;
+            let (start, end) = group.bounds(at);
+            let is_last = start == group.coded.len();
+            let max = if is_last { GROUP_BYTES } else { GROUP_BYTES_MAX };
+            if start == 0 || group.coded.len() - (end - start) + block.len() <= max {
+                group.put(at, block);
+                return;
             }
-        };
-        self.sealed[i].put(number.rem_euclid(GROUP) as usize, block);
+            let rest = group.split_off(at);
+            if !is_last {
+                self.insert(i + 1, rest);
+                self.sealed[i + 1].put(0, block);
+                return;
+            }
+        }
+        let i = self.sealed.partition_point(|group| group.first < number);
+        self.insert(i, Group { first: number, ends: [0; GROUP as usize], coded: Box::default() });
+        self.sealed[i].put(0, block);
+    }
+
+    fn insert(&mut self, i: usize, group: Group) {
+        if self.sealed.len() == self.sealed.capacity() {
+            self.sealed.reserve_exact(2); // a month is two dozen: doubling would waste a third
+        }
+        self.sealed.insert(i, group);
     }
 
     /// Adds to a slice of a block that is sealed, or that never was.
     fn patch(&mut self, number: i64, index: u8, counts: Counts) {
-        let mut slices = coded::decode(self.block(number));
+        let block = self.group(number).map(|i| &self.sealed[i]);
+        let block = block.map_or(&[][..], |group| group.block((number - group.first) as usize));
+        let mut slices = coded::decode(block);
         slices[usize::from(index)].add(counts);
         self.put(number, &coded::encode(&slices));
         self.marks.clear();
@@ -247,17 +287,20 @@ impl History {
 }
 
 impl Group {
-    fn start(&self, at: usize) -> usize {
-        at.checked_sub(1).map_or(0, |before| usize::from(self.ends[before]))
+    /// Where a block begins and ends.
+    fn bounds(&self, at: usize) -> (usize, usize) {
+        let start = at.checked_sub(1).map_or(0, |before| usize::from(self.ends[before]));
+        (start, usize::from(self.ends[at]))
     }
 
     fn block(&self, at: usize) -> &[u8] {
-        self.coded.get(self.start(at)..usize::from(self.ends[at])).unwrap_or_default()
+        let (start, end) = self.bounds(at);
+        &self.coded[start..end]
     }
 
-    /// Puts other bytes in place of a block. So many blocks of any counts are less than 2^16 bytes.
+    /// Puts other bytes in place of a block. [`GROUP_BYTES_MAX`] and a block of any counts are less than 2^16 bytes.
     fn put(&mut self, at: usize, block: &[u8]) {
-        let (start, end) = (self.start(at), usize::from(self.ends[at]));
+        let (start, end) = self.bounds(at);
         let mut coded = Vec::with_capacity(self.coded.len() + block.len() - (end - start));
         coded.extend_from_slice(&self.coded[..start]);
         coded.extend_from_slice(block);
@@ -267,14 +310,29 @@ impl Group {
         self.ends[at..].iter_mut().for_each(moved);
     }
 
-    /// Forgets its first blocks.
-    fn drop_blocks(&mut self, count: i64) {
-        let Some(last) = usize::try_from(count).ok().and_then(|count| count.checked_sub(1)) else { return };
-        let dropped = self.ends[last.min(GROUP as usize - 1)];
+    /// Takes the blocks from this one on out of it.
+    fn split_off(&mut self, at: usize) -> Group {
+        let (start, _) = self.bounds(at);
+        let mut rest =
+            Group { first: self.first + at as i64, ends: self.ends, coded: self.coded[start..].into() };
+        rest.ends.rotate_left(at);
+        let whole = rest.coded.len() as u16;
+        let (own, behind) = rest.ends.split_at_mut(GROUP as usize - at);
+        own.iter_mut().for_each(|end| *end -= start as u16);
+        behind.fill(whole);
+        self.coded = self.coded[..start].into();
+        self.ends[at..].fill(start as u16);
+        rest
+    }
+
+    /// Forgets its first blocks; whether there was anything in them.
+    fn drop_blocks(&mut self, count: usize) -> bool {
+        let (_, dropped) = self.bounds(count - 1);
         if dropped > 0 {
-            self.coded = self.coded[usize::from(dropped)..].into();
-            self.ends.iter_mut().for_each(|end| *end = end.saturating_sub(dropped));
+            self.coded = self.coded[dropped..].into();
+            self.ends.iter_mut().for_each(|end| *end = end.saturating_sub(dropped as u16));
         }
+        dropped > 0
     }
 }
 
@@ -361,6 +419,45 @@ mod tests {
                     let (number, _) = history.at(now - 200);
                     naive = naive.split_off(&history.slice(number, 0));
                 }
+            }
+        }
+
+        #[test]
+        fn groups_fill_up_and_part(
+            seed: u8,
+            slices in 1i64..6_000,
+            late in prop::collection::vec((0i64..6_000, prop_oneof![1 => Just(1u64), 3 => any::<u64>().prop_map(|n| n >> 2)]), 0..200),
+            dropped in 0i64..5_000,
+        ) {
+            let (mut history, mut naive) = (History::new(seed), BTreeMap::<i64, Counts>::new());
+            let mut add = |history: &mut History, slice: i64, good: u64| {
+                let counts = Counts { good, bad: good & 1 };
+                history.add(slice, counts);
+                naive.entry(slice).or_default().add(counts);
+            };
+            for slice in 0..slices {
+                // half of them wide, so that a group holds some blocks only
+                add(&mut history, slice, (slice as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> if slice % 2048 < 1024 { 34 } else { 60 });
+            }
+            late.into_iter().for_each(|(slice, good)| add(&mut history, slice.min(slices), good >> 8));
+            history.drop_before(dropped);
+            for pair in history.sealed.iter().zip(history.sealed.iter().skip(1)) {
+                let (group, next) = pair;
+                prop_assert!(group.first < next.first && !group.coded.is_empty());
+                let last = (0..GROUP as usize).rfind(|at| !group.block(*at).is_empty());
+                prop_assert!(last.is_some_and(|at| group.first + (at as i64) < next.first));
+                prop_assert!(group.coded.len() <= GROUP_BYTES_MAX + 3_000);
+            }
+            let (number, _) = history.at(dropped);
+            naive = naive.split_off(&history.slice(number, 0));
+            naive.retain(|_, counts| !counts.is_none());
+            let got: Vec<_> = history.iter_from(i64::MIN).collect();
+            let want: Vec<_> = naive.iter().map(|(s, c)| (*s, *c)).collect();
+            prop_assert_eq!(got, want);
+            for slice in (0..6_000).step_by(7) {
+                let want = naive.get(&slice).copied().unwrap_or_default();
+                prop_assert_eq!(history.get(slice), want);
+                prop_assert_eq!(history.read(0, slice), want);
             }
         }
     }
