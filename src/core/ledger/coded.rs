@@ -4,14 +4,18 @@
 //!
 //! Requests of one service are much the same from minute to minute. So the good ones are told as their distance from a line through
 //! the means of the block's halves, the bad ones as they are, both in Rice codes: a thousand requests a minute, give or take their
-//! own noise, take nine bits, where bytes would take sixteen and more. Blocks that this does not suit, of services that are
-//! mostly silent, stay as [`super::packed`] has them, whichever is shorter.
+//! own noise, take nine bits, where bytes would take sixteen and more. Where few slices have bad ones, how far it is to the next of
+//! them is told instead of a zero for each. Blocks that this does not suit, of services that are mostly silent, stay as
+//! [`super::packed`] has them, whichever is shorter.
 //!
 //! ```text
 //! 0         the entries of `packed`
-//! 1 + k     a Rice-coded block: k of the good; then k of the bad, or NO_BAD; the mean of the first half, LEB128, and how far
-//!           from it that of the second is; then the codes, slice by slice, the lowest bit first
+//! 1 + k     a Rice-coded block: k of the good; then k of the bad, or SPARSE + k of the distances, or NO_BAD; the mean of the first
+//!           half, LEB128, and how far from it that of the second is; then the codes, slice by slice, the lowest bit first
 //! ```
+//! A slice's codes are that of its good ones and that of its bad ones. Where these are sparse, the block begins with how many slices
+//! have none before one that does; only there they are told, less one and with k = 0, and behind them how many follow without.
+//!
 //! A code is a quotient in as many ones as it is large, a zero, and `k` bits. A quotient of [`ESCAPE`] or more is that many ones
 //! and the value in 64 bits.
 
@@ -21,6 +25,7 @@ use super::packed::{BLOCK, Counts, Entries, Place, push, push_number, take_numbe
 pub(super) type Slices = [Counts; BLOCK as usize];
 
 const NO_BAD: u8 = 0xff;
+const SPARSE: u8 = 0x80;
 const ESCAPE: u32 = 24;
 /// Means that the line is computed for; larger ones stay in bytes.
 const MEAN_MAX: u64 = 1 << 40;
@@ -64,32 +69,100 @@ fn rice(slices: &Slices) -> Option<Vec<u8>> {
     let good: Vec<u64> = (0..slices.len()).map(distance).collect();
     let bad: Vec<u64> = slices.iter().map(|counts| counts.bad).collect();
     let good_k = parameter(&good);
-    let bad_k = bad.iter().any(|bad| *bad > 0).then(|| parameter(&bad));
-    let mut out = vec![1 + good_k as u8, bad_k.map_or(NO_BAD, |k| k as u8)];
+    let how = Bad::shortest(&bad);
+    let mut out = vec![1 + good_k as u8, how.byte()];
     push_number(&mut out, means[0]);
     push_number(&mut out, zigzag(means[1].wrapping_sub(means[0])));
     let mut bits = Writer { out, held: 0, count: 0 };
+    let mut gaps = gaps(&bad).into_iter();
+    let mut gap = |bits: &mut Writer| match how {
+        Bad::Sparse { k } => bits.rice(gaps.next().unwrap_or_default(), k),
+        Bad::None | Bad::Each { .. } => {}
+    };
+    gap(&mut bits);
     for (good, bad) in good.into_iter().zip(bad) {
         bits.rice(good, good_k);
-        if let Some(k) = bad_k {
-            bits.rice(bad, k);
+        match how {
+            Bad::Each { k } => bits.rice(bad, k),
+            Bad::Sparse { .. } if bad > 0 => {
+                bits.rice(bad - 1, 0);
+                gap(&mut bits);
+            }
+            Bad::None | Bad::Sparse { .. } => {}
         }
     }
     Some(bits.end())
+}
+
+/// How the bad requests of a block are told.
+#[derive(Clone, Copy)]
+enum Bad {
+    None,
+    /// Of each slice.
+    Each {
+        k: u32,
+    },
+    /// Of those that have some.
+    Sparse {
+        k: u32,
+    },
+}
+
+impl Bad {
+    fn shortest(bad: &[u64]) -> Bad {
+        let gaps = gaps(bad);
+        if gaps.len() == 1 {
+            return Bad::None;
+        }
+        let (each, sparse) = (parameter(bad), parameter(&gaps));
+        let some: u64 = bad.iter().filter(|bad| **bad > 0).map(|bad| length(bad - 1, 0)).sum();
+        if some + total(&gaps, sparse) < total(bad, each) {
+            Bad::Sparse { k: sparse }
+        } else {
+            Bad::Each { k: each }
+        }
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Bad::None => NO_BAD,
+            Bad::Each { k } => k as u8,
+            Bad::Sparse { k } => SPARSE + k as u8,
+        }
+    }
+
+    fn of(byte: u8) -> Bad {
+        match byte {
+            NO_BAD => Bad::None,
+            SPARSE.. => Bad::Sparse { k: u32::from(byte - SPARSE) },
+            k => Bad::Each { k: u32::from(k) },
+        }
+    }
+}
+
+/// How many slices without bad requests lie before each that has some, and behind the last.
+fn gaps(bad: &[u64]) -> Vec<u64> {
+    bad.split(|bad| *bad > 0).map(|gap| gap.len() as u64).collect()
 }
 
 /// The parameter under which the values take the fewest bits, the smallest of several.
 fn parameter(values: &[u64]) -> u32 {
     let mean = values.iter().map(|v| u128::from(*v)).sum::<u128>() / values.len() as u128;
     let near = (u128::BITS - mean.leading_zeros()).min(60);
-    let bits = |k: u32| -> u64 {
-        let of = |value: &u64| match value >> k {
-            quotient if quotient < u64::from(ESCAPE) => quotient + 1 + u64::from(k),
-            _ => u64::from(ESCAPE) + 64,
-        };
-        values.iter().map(of).sum()
-    };
-    (near.saturating_sub(3)..=near).min_by_key(|k| bits(*k)).unwrap_or(0)
+    (near.saturating_sub(3)..=near).min_by_key(|k| total(values, *k)).unwrap_or(0)
+}
+
+/// Bits that the values take.
+fn total(values: &[u64], k: u32) -> u64 {
+    values.iter().map(|value| length(*value, k)).sum()
+}
+
+/// Bits that a value takes.
+fn length(value: u64, k: u32) -> u64 {
+    match value >> k {
+        quotient if quotient < u64::from(ESCAPE) => quotient + 1 + u64::from(k),
+        _ => u64::from(ESCAPE) + 64,
+    }
 }
 
 const fn zigzag(value: u64) -> u64 {
@@ -223,8 +296,10 @@ pub(super) struct Coded<'a> {
     bits: Reader<'a>,
     line: Line,
     good_k: u32,
-    bad_k: Option<u32>,
+    bad: Bad,
     index: u8,
+    /// The next slice with bad requests, where they are sparse.
+    next: u8,
 }
 
 impl<'a> Block<'a> {
@@ -243,13 +318,18 @@ impl<'a> Block<'a> {
                 let mut number = || take_number(&mut rest).unwrap_or_default();
                 let first = number();
                 let means = [first, first.wrapping_add(unzigzag(number()))];
-                Block::Coded(Coded {
+                let mut coded = Coded {
                     bits: Reader { bytes: rest, at: usize::from(place.at) },
                     line: Line::new(means),
                     good_k: u32::from(head - 1),
-                    bad_k: (*bad != NO_BAD).then_some(u32::from(*bad)),
+                    bad: Bad::of(*bad),
                     index: place.index,
-                })
+                    next: place.next,
+                };
+                if let (0, Bad::Sparse { k }) = (place.at, coded.bad) {
+                    coded.next = coded.bits.rice(k) as u8;
+                }
+                Block::Coded(coded)
             }
             [_] => Block::Plain(Entries::of(&[])),
         }
@@ -271,7 +351,9 @@ impl<'a> Block<'a> {
     fn place(&self) -> Place {
         match self {
             Block::Plain(entries) => entries.place(),
-            Block::Coded(Coded { index, bits, .. }) => Place { index: *index, at: bits.at as u16 },
+            Block::Coded(Coded { index, next, bits, .. }) => {
+                Place { index: *index, next: *next, at: bits.at as u16 }
+            }
         }
     }
 }
@@ -284,7 +366,15 @@ impl Iterator for Coded<'_> {
             let index = self.index;
             let distance = unzigzag(self.bits.rice(self.good_k));
             let good = self.line.at(index).wrapping_add(distance);
-            let bad = self.bad_k.map_or(0, |k| self.bits.rice(k));
+            let bad = match self.bad {
+                Bad::Each { k } => self.bits.rice(k),
+                Bad::Sparse { k } if index == self.next => {
+                    let bad = self.bits.rice(0).wrapping_add(1);
+                    self.next = index.wrapping_add(1).wrapping_add(self.bits.rice(k) as u8);
+                    bad
+                }
+                Bad::None | Bad::Sparse { .. } => 0,
+            };
             self.index += 1;
             if good != 0 || bad != 0 {
                 return Some((index, Counts { good, bad }));

@@ -107,6 +107,8 @@ impl Hour<'_> {
     /// Ends the hour with its slice: a row for each budget, and rows in place of those that late counts have changed since.
     pub(super) fn end(&self, accounts: &mut BTreeMap<Arc<str>, Account>, hours: &mut Hours) {
         let oldest = self.slice.0 - REVISED_S / i64::from(self.length.0);
+        let hour = hours.waiting.entry(Grain::Hour.floor(self.length.start(self.slice))).or_default();
+        hour.reserve_exact(accounts.values().map(|account| account.series.len()).sum());
         for (service, account) in accounts {
             for series in &mut account.series {
                 series.hours.retain(|decided| decided.slice.0 >= oldest);
@@ -238,7 +240,9 @@ impl Ledger {
         let below = if forced { Time(i64::MAX) } else { Grain::Hour.floor(below) };
         let later = self.hours.waiting.split_off(&below);
         let over = std::mem::replace(&mut self.hours.waiting, later);
-        let mut rows: Vec<BudgetRow> = over.into_values().flatten().collect();
+        let mut over = over.into_values();
+        let mut rows = over.next().unwrap_or_default();
+        over.for_each(|hour| rows.extend(hour));
         for row in &mut rows {
             let again = self.hours.taken.is_some_and(|taken| row.slice_start <= taken);
             row.revision = if again { number } else { 0 };

@@ -46,6 +46,8 @@ impl Counts {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Place {
     pub(super) index: u8,
+    /// The next slice that a sparse block of [`super::coded`] tells bad ones of.
+    pub(super) next: u8,
     /// Of a block's few thousand.
     pub(super) at: u16,
 }
@@ -70,7 +72,7 @@ impl<'a> Entries<'a> {
     }
 
     pub(super) fn place(&self) -> Place {
-        Place { index: self.index, at: (self.length - self.packed.len()) as u16 }
+        Place { index: self.index, next: 0, at: (self.length - self.packed.len()) as u16 }
     }
 
     fn number(&mut self) -> Option<u64> {
