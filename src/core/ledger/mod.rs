@@ -505,12 +505,10 @@ fn account<'a>(
     service: &Arc<str>,
     rule: Option<u16>,
 ) -> &'a mut Account {
-    // no entry(): the name is cloned only where it is new
-    if !accounts.contains_key(service) {
+    accounts.entry(service.clone()).or_insert_with(|| {
         let seed = service.bytes().fold(0u8, |seed, byte| seed.wrapping_mul(31).wrapping_add(byte));
-        accounts.insert(service.clone(), Account { rule, seed, series: Vec::new() });
-    }
-    accounts.get_mut(service).expect("it was put there")
+        Account { rule, seed, series: Vec::new() }
+    })
 }
 
 /// The service's series of that SLO, if there is one.
