@@ -114,22 +114,22 @@ impl Escapes {
         match self {
             Escapes::Hex => {
                 let meaning = |text: &[u8], room: &mut [u8]| byte(x(text), 4, sign, room);
-                Replacing { sign, names: &NONE, quotes: false, meaning }.append(text, out);
+                Replacing { sign, names: &NONE, quotes: false, hex: true, meaning }.append(text, out);
             }
             Escapes::Hash => {
                 let meaning = |text: &[u8], room: &mut [u8]| byte(hex_byte(&text[1..]), 3, sign, room);
-                Replacing { sign, names: &NONE, quotes: false, meaning }.append(text, out);
+                Replacing { sign, names: &NONE, quotes: false, hex: false, meaning }.append(text, out);
             }
             Escapes::C => {
                 let meaning = |text: &[u8], room: &mut [u8]| byte(x(text), 4, sign, room);
-                Replacing { sign, names: &C, quotes: true, meaning }.append(text, out);
+                Replacing { sign, names: &C, quotes: true, hex: true, meaning }.append(text, out);
             }
             Escapes::Json => {
                 let meaning = |text: &[u8], room: &mut [u8]| match code(text) {
                     Some(char) => (6, char.encode_utf8(room).len()),
                     None => byte(None, 0, sign, room),
                 };
-                Replacing { sign, names: &JSON, quotes: true, meaning }.append(text, out);
+                Replacing { sign, names: &JSON, quotes: true, hex: false, meaning }.append(text, out);
             }
         }
     }

@@ -61,7 +61,7 @@ pub(super) fn escape(line: &[u8], at: usize) -> Result<usize, Malformed> {
 /// Appends the text with its escapes decoded. `\x22` is that byte, as servers write it; a backslash that
 /// begins no escape stands for itself.
 pub fn decode(text: &[u8], decoded: &mut Vec<u8>) {
-    Replacing { sign: b'\\', names: &NAMES, quotes: true, meaning: unit }.append(text, decoded);
+    Replacing { sign: b'\\', names: &NAMES, quotes: true, hex: true, meaning: unit }.append(text, decoded);
 }
 
 static NAMES: [u8; 256] = names(b"\"\\/bfnrt", b"\"\\/\x08\x0c\n\r\t");

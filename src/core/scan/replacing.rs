@@ -1,5 +1,6 @@
 //! A text without its escapes: what is plain is copied sixteen bytes at a time, up to the next sign that an escape begins with, which
-//! is looked for 64 at a time; where the signs of 64 bytes escape but quotes and signs, they are left out all at once.
+//! is looked for 64 at a time; where the signs of 64 bytes escape but quotes and signs, or begin but bytes in hexadecimal, these are
+//! replaced all at once.
 //!
 //! Invariant: nothing is written but what stood there and what the escapes mean, in that order; many of them, in a row or with other
 //! bytes between, cost little more than the same number of bytes without.
@@ -22,6 +23,8 @@ pub struct Replacing<M> {
     pub names: &'static [u8; 256],
     /// Behind a sign, quotes and signs mean themselves.
     pub quotes: bool,
+    /// Behind a sign, `x` and two digits mean a byte.
+    pub hex: bool,
     /// Anything else: is given what stands from the sign on, and room for as much. Returns how many bytes it has read, at least
     /// one, and how many it has written, no more than those.
     pub meaning: M,
@@ -55,35 +58,25 @@ impl<M: Fn(&[u8], &mut [u8]) -> (usize, usize)> Replacing<M> {
                     &padded
                 }
             };
-            (at, end) = match self.quotes_alone(block, rest.len(), &mut room[end..]) {
+            let signs = block.first_chunk().map_or(0, |block| bits(block, [self.sign]));
+            (at, end) = match self.at_once(block, signs, rest.len().min(BLOCK), &mut room[end..]) {
                 Some((read, written)) => (at + read, end + written),
-                None => self.one_by_one(text, at, block, room, end),
+                None => self.one_by_one(text, at, (block, signs), room, end),
             };
         }
         out.truncate(start + end);
     }
 
-    /// If some bytes of the block, of which the text has so many at most, are escaped, and all of them are quotes or signs: how much
-    /// was read, and written.
+    /// If there are some signs in the block, of which the text has so many bytes, and all are of one kind: how much was read, and
+    /// written.
     #[inline(always)]
-    fn quotes_alone(&self, block: &Padded, len: usize, room: &mut [u8]) -> Option<(usize, usize)> {
+    fn at_once(&self, block: &Padded, signs: u64, len: usize, room: &mut [u8]) -> Option<(usize, usize)> {
+        if signs & signs.wrapping_sub(1) == 0 {
+            return None;
+        }
         let (bytes, room) = (block.first_chunk()?, room.first_chunk_mut()?);
-        let signs = bits(bytes, [self.sign]);
-        let (escaped, _) = second_of_pairs(signs, 0);
-        let escapes = signs & !escaped;
-        if !self.quotes || escapes & escapes.wrapping_sub(1) == 0 {
-            return None;
-        }
-        // What an escape at the end belongs to comes later.
-        let len = len.min(BLOCK);
-        let len = len - (escapes >> (len - 1) & 1) as usize;
-        let within = u64::MAX >> (BLOCK - len);
-        if escaped & within & !(signs | bits(bytes, [b'"'])) != 0 {
-            return None;
-        }
-        let kept = within & !escapes;
-        keep(bytes, kept, room);
-        Some((len, kept.count_ones() as usize))
+        let quotes = if self.quotes { quotes_alone(bytes, signs, len, room) } else { None };
+        quotes.or_else(|| if self.hex { hex_alone(bytes, signs, len, room) } else { None })
     }
 
     /// The text from the block on, which begins there, to its end at least.
@@ -92,12 +85,11 @@ impl<M: Fn(&[u8], &mut [u8]) -> (usize, usize)> Replacing<M> {
         &self,
         text: &[u8],
         base: usize,
-        block: &Padded,
+        (block, mut signs): (&Padded, u64),
         room: &mut [u8],
         mut end: usize,
     ) -> (usize, usize) {
         let mut at = base;
-        let mut signs = block.first_chunk().map_or(0, |block| bits(block, [self.sign]));
         while signs != 0 {
             let next = base + signs.trailing_zeros() as usize;
             signs &= signs - 1;
@@ -129,6 +121,68 @@ impl<M: Fn(&[u8], &mut [u8]) -> (usize, usize)> Replacing<M> {
             }
         }
         (at, end)
+    }
+}
+
+/// If nothing but quotes and signs is escaped.
+#[inline(always)]
+fn quotes_alone(
+    bytes: &[u8; BLOCK],
+    signs: u64,
+    len: usize,
+    room: &mut [u8; BLOCK],
+) -> Option<(usize, usize)> {
+    let (escaped, _) = second_of_pairs(signs, 0);
+    let escapes = signs & !escaped;
+    // What an escape at the end belongs to comes later.
+    let len = len - (escapes >> (len - 1) & 1) as usize;
+    let within = u64::MAX >> (BLOCK - len);
+    if escaped & within & !(signs | bits(bytes, [b'"'])) != 0 {
+        return None;
+    }
+    let kept = within & !escapes;
+    keep(bytes, kept, room);
+    Some((len, kept.count_ones() as usize))
+}
+
+/// If behind every sign there are an `x` and two hexadecimal digits.
+#[inline(always)]
+fn hex_alone(bytes: &[u8; BLOCK], signs: u64, len: usize, room: &mut [u8; BLOCK]) -> Option<(usize, usize)> {
+    // One at the end whose digits are not all in the block comes later.
+    let last = signs.ilog2() as usize;
+    let len = if last + 3 < len { len } else { last };
+    let within = u64::MAX >> (BLOCK - len);
+    let signs = signs & within;
+    if signs & !(bits(bytes, [b'x']) >> 1) != 0 {
+        return None;
+    }
+    let mut digits = *bytes;
+    digits.iter_mut().for_each(|byte| *byte = digit(*byte));
+    let is_digit = !bits(&digits, [NO_DIGIT]);
+    if signs & !(is_digit >> 2 & is_digit >> 3) != 0 {
+        return None;
+    }
+    let sign = bytes[signs.trailing_zeros() as usize];
+    let mut replaced = *bytes;
+    for (i, byte) in replaced[..BLOCK - 3].iter_mut().enumerate() {
+        let value = digits[i + 2] << 4 | digits[i + 3];
+        *byte = if *byte == sign { value } else { *byte };
+    }
+    let kept = within & !(signs << 1 | signs << 2 | signs << 3);
+    keep(&replaced, kept, room);
+    Some((len, kept.count_ones() as usize))
+}
+
+/// What a byte is as a hexadecimal digit; without a table, so that many are told at once.
+#[inline(always)]
+const fn digit(byte: u8) -> u8 {
+    let (number, letter) = (byte.wrapping_sub(b'0'), (byte | 0x20).wrapping_sub(b'a'));
+    if number < 10 {
+        number
+    } else if letter < 6 {
+        letter + 10
+    } else {
+        NO_DIGIT
     }
 }
 
@@ -192,12 +246,10 @@ const NO_DIGIT: u8 = 16;
 
 /// What a byte is as a hexadecimal digit.
 static DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        digits[b"0123456789abcdef"[digit] as usize] = digit as u8;
-        digits[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
-        digit += 1;
+    let (mut digits, mut byte) = ([0; 256], 0);
+    while byte < 256 {
+        digits[byte] = digit(byte as u8);
+        byte += 1;
     }
     digits
 };
@@ -223,7 +275,7 @@ mod tests {
 
     fn replaced(names: &'static [u8; 256], quotes: bool, before: &str, text: &str) -> String {
         let mut out = before.as_bytes().to_vec();
-        Replacing { sign: b'%', names, quotes, meaning }.append(text.as_bytes(), &mut out);
+        Replacing { sign: b'%', names, quotes, hex: false, meaning }.append(text.as_bytes(), &mut out);
         out.escape_ascii().to_string()
     }
 
@@ -261,6 +313,29 @@ mod tests {
                 }
             }
             prop_assert_eq!(replaced(&NAMES, true, "", &text), expected.escape_default().to_string());
+        }
+
+        #[test]
+        fn bytes_in_hexadecimal(text in "(%x[0-9a-fA-F]{2}|%x4|%|x|[0-9a-g]{1,20}|(%x2[0-9a-g]){1,30}|([a-z]{0,3}%x4[1-9]){1,20}){0,40}") {
+            let meaning = |text: &[u8], room: &mut [u8]| {
+                let byte = text.strip_prefix(b"%x").and_then(hex_byte);
+                room[0] = byte.unwrap_or(b'%');
+                (if byte.is_some() { 4 } else { 1 }, 1)
+            };
+            let replaced = |hex: bool| {
+                let mut out = Vec::new();
+                Replacing { sign: b'%', names: &[0; 256], quotes: false, hex, meaning }.append(text.as_bytes(), &mut out);
+                out.escape_ascii().to_string()
+            };
+            let (mut expected, mut rest) = (Vec::new(), text.as_bytes());
+            while let Some(byte) = rest.first() {
+                let value = rest.get(..4).filter(|four| four.starts_with(b"%x"));
+                let value = value.and_then(|four| u8::from_str_radix(std::str::from_utf8(&four[2..]).ok()?, 16).ok());
+                expected.push(value.unwrap_or(*byte));
+                rest = &rest[if value.is_some() { 4 } else { 1 }..];
+            }
+            prop_assert_eq!(replaced(true), expected.escape_ascii().to_string());
+            prop_assert_eq!(replaced(false), expected.escape_ascii().to_string());
         }
 
         #[test]

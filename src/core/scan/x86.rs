@@ -82,12 +82,50 @@ pub(super) fn equal(a: &[u8; 16], b: &[u8; 16]) -> u32 {
 /// Copies the bytes whose bits are set, side by side. Returns false if the processor has not what it takes, and nothing was done.
 #[inline(always)]
 pub(super) fn keep(bytes: &[u8; 64], kept: u64, room: &mut [u8; 64]) -> bool {
-    let able = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vbmi2");
-    if able {
+    if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vbmi2") {
         // SAFETY: the features of `keep_avx512` were just detected.
         unsafe { keep_avx512(bytes, kept, room) }
+        return true;
+    }
+    let able = is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("popcnt");
+    if able {
+        // SAFETY: the features of `keep_ssse3` were just detected.
+        unsafe { keep_ssse3(bytes, kept, room) }
     }
     able
+}
+
+/// Which of eight bytes are kept, by their bits.
+static KEPT: [[u8; 8]; 256] = {
+    let (mut kept, mut bits) = ([[0; 8]; 256], 0);
+    while bits < 256 {
+        let (mut i, mut end) = (0, 0);
+        while i < 8 {
+            if bits >> i & 1 == 1 {
+                kept[bits][end] = i as u8;
+                end += 1;
+            }
+            i += 1;
+        }
+        bits += 1;
+    }
+    kept
+};
+
+#[target_feature(enable = "ssse3,popcnt")]
+fn keep_ssse3(bytes: &[u8; 64], kept: u64, room: &mut [u8; 64]) {
+    let mut end = 0;
+    for (eight, kept) in bytes.as_chunks::<8>().0.iter().zip(kept.to_le_bytes()) {
+        // So far no more than eight of each eight: there is room for eight more.
+        let Some(room) = room.get_mut(end..).and_then(|room| room.first_chunk_mut::<8>()) else { return };
+        // SAFETY: loads and store are unaligned ones of the whole arrays.
+        unsafe {
+            let order = _mm_loadl_epi64(KEPT[usize::from(kept)].as_ptr().cast());
+            let eight = _mm_loadl_epi64(eight.as_ptr().cast());
+            _mm_storel_epi64(room.as_mut_ptr().cast(), _mm_shuffle_epi8(eight, order));
+        }
+        end += kept.count_ones() as usize;
+    }
 }
 
 #[target_feature(enable = "avx512f,avx512vbmi2")]
