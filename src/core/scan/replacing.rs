@@ -34,6 +34,12 @@ impl<M: Fn(&[u8], &mut [u8]) -> (usize, usize)> Replacing<M> {
     /// Appends the text with its escapes replaced.
     #[inline(always)]
     pub fn append(&self, text: &[u8], out: &mut Vec<u8>) {
+        if text.len() <= COPIED {
+            let mut room = [0; COPIED];
+            let end = self.short(text, &mut room);
+            out.extend_from_slice(&room[..end]);
+            return;
+        }
         let start = out.len();
         // What an escape stands for is never longer; a copy may write more than is kept.
         out.resize(start + text.len() + BLOCK, 0);
@@ -42,13 +48,8 @@ impl<M: Fn(&[u8], &mut [u8]) -> (usize, usize)> Replacing<M> {
         while at < text.len() {
             let rest = &text[at..];
             if rest.len() < COPIED {
-                // A few bytes are not worth a block of them.
-                if rest[0] != self.sign {
-                    room[end] = rest[0];
-                    (at, end) = (at + 1, end + 1);
-                }
-                (at, end) = self.in_a_row(text, at, room, end);
-                continue;
+                end += self.short(rest, &mut room[end..]);
+                break;
             }
             let padded;
             let block = match rest.first_chunk() {
@@ -65,6 +66,20 @@ impl<M: Fn(&[u8], &mut [u8]) -> (usize, usize)> Replacing<M> {
             };
         }
         out.truncate(start + end);
+    }
+
+    /// A few bytes are not worth a block of them. Returns how many were written.
+    #[inline(always)]
+    fn short(&self, text: &[u8], room: &mut [u8]) -> usize {
+        let (mut at, mut end) = (0, 0);
+        while let Some(byte) = text.get(at) {
+            if *byte != self.sign {
+                room[end] = *byte;
+                (at, end) = (at + 1, end + 1);
+            }
+            (at, end) = self.in_a_row(text, at, room, end);
+        }
+        end
     }
 
     /// If there are some signs in the block, of which the text has so many bytes, and all are of one kind: how much was read, and
