@@ -271,7 +271,7 @@ fn a_bad_slice_of_half_a_day() {
 #[test]
 fn slices_of_groups_and_of_the_whole() {
     let budgeting = timeslices(300, "99");
-    let whole = Slo { budgeting: budgeting.clone(), ..slo("whole", "99", 720 * 60, vec![]) };
+    let whole = Slo { budgeting, ..slo("whole", "99", 720 * 60, vec![]) };
     let per = Some(Per { field: "route".into(), groups_max: 10 });
     let routes = Slo { budgeting, per, ..slo("routes", "99", 720 * 60, vec![]) };
     let mut bench = Bench::new(vec![whole, routes]);
