@@ -107,8 +107,11 @@ impl Hour<'_> {
     /// Ends the hour with its slice: a row for each budget, and rows in place of those that late counts have changed since.
     pub(super) fn end(&self, accounts: &mut BTreeMap<Arc<str>, Account>, hours: &mut Hours) {
         let oldest = self.slice.0 - REVISED_S / i64::from(self.length.0);
-        let hour = hours.waiting.entry(Grain::Hour.floor(self.length.start(self.slice))).or_default();
-        hour.reserve_exact(accounts.values().map(|account| account.series.len()).sum());
+        let budgets = accounts.values().map(|account| account.series.len()).sum();
+        if budgets > 0 {
+            let hour = Grain::Hour.floor(self.length.start(self.slice));
+            hours.waiting.entry(hour).or_default().reserve_exact(budgets);
+        }
         for (service, account) in accounts {
             for series in &mut account.series {
                 series.hours.retain(|decided| decided.slice.0 >= oldest);
