@@ -7,7 +7,7 @@
 //! as good at the mean rate so far: the error rate is `b / (t·N/n)`, the burn rate that over `1 − objective`.
 //! A whole SLO window's burn rate is the share of its budget that is consumed.
 
-use crate::core::decimal::{Decimal, Ratio, cmp_products};
+use crate::core::decimal::{Decimal, Ratio, cmp_products, product};
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -91,6 +91,9 @@ impl Window {
     pub fn share(&self, bad: u64, objective: Decimal) -> Option<Millionths> {
         if self.is_blank() {
             return None;
+        }
+        if bad == 0 {
+            return Some(Millionths(0));
         }
         let (above, below) = self.fraction(bad, objective);
         Some(Millionths::of(above as i128, below))
@@ -187,10 +190,6 @@ pub fn allowed_seconds(window_s: u64, objective: Decimal) -> Millionths {
     Millionths::of(wide(&[window_s, allowed(objective)]) as i128, WHOLE as u128)
 }
 
-fn product(factors: &[u64]) -> Option<u128> {
-    factors.iter().try_fold(1u128, |product, factor| product.checked_mul(*factor as u128))
-}
-
 /// The product, held at what an `i128` can take: only shown, and 2^127 requests are never counted.
 fn wide(factors: &[u64]) -> u128 {
     product(factors).unwrap_or(u128::MAX).min(i128::MAX as u128)
@@ -204,8 +203,11 @@ impl Millionths {
     /// `above / below`, rounded down to six places.
     pub fn of(above: i128, below: u128) -> Millionths {
         let below = below.clamp(1, i128::MAX as u128) as i128;
-        let (whole, rest) = (above.div_euclid(below), above.rem_euclid(below));
+        if let Some(scaled) = above.checked_mul(1_000_000) {
+            return Millionths(scaled.div_euclid(below));
+        }
         // the rest is below the divisor; where a million of it overflows, the lowest bits go first
+        let (whole, rest) = (above.div_euclid(below), above.rem_euclid(below));
         let fraction = match rest.checked_mul(1_000_000) {
             Some(scaled) => scaled / below,
             None => rest / (below / 1_000_000).max(1),

@@ -81,11 +81,19 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 /// Compares two products of up to six factors each, exactly: cross-multiplication never overflows.
 pub fn cmp_products(a: &[u64], b: &[u64]) -> Ordering {
-    product(a).cmp(&product(b))
+    match (product(a), product(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        _ => limbs(a).cmp(&limbs(b)),
+    }
+}
+
+/// The product; None where it is wider than 128 bits.
+pub fn product(factors: &[u64]) -> Option<u128> {
+    factors.iter().try_fold(1u128, |product, factor| product.checked_mul(u128::from(*factor)))
 }
 
 /// The product as limbs, most significant first (so that comparing arrays compares numbers).
-fn product(factors: &[u64]) -> [u64; 6] {
+fn limbs(factors: &[u64]) -> [u64; 6] {
     assert!(factors.len() <= 6, "at most six factors");
     let mut limbs = [0u64; 6];
     limbs[5] = 1;
@@ -103,6 +111,15 @@ fn product(factors: &[u64]) -> [u64; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn narrow_and_wide_products_agree(a in prop::array::uniform2(0..u64::MAX), b in prop::array::uniform2(0..u64::MAX)) {
+            prop_assert_eq!(cmp_products(&a, &b), limbs(&a).cmp(&limbs(&b)));
+            prop_assert_eq!(product(&a).map(|wide| [(wide >> 64) as u64, wide as u64]), Some([limbs(&a)[4], limbs(&a)[5]]));
+        }
+    }
 
     #[test]
     fn decimals_read_and_print() {

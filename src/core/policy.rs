@@ -67,7 +67,7 @@ mod tests {
         ];
         for (bad, want) in cases {
             let window = Window { good: 1_000_000 - bad, bad, slices: 7, seen: 7 };
-            assert_eq!(policy[tier(&policy, &window, percent("99")) as usize].name, want, "{bad}");
+            assert_eq!(policy[tier(&policy, &window, percent("99")) as usize].name.as_ref(), want, "{bad}");
         }
         assert_eq!(tier(&policy, &Window::default(), percent("99")), 0);
     }

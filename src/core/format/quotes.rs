@@ -2,14 +2,13 @@
 //!
 //! Invariant: a long run of them costs hardly more than any other text.
 
-use crate::core::scan::{Escaping, first_of};
+use crate::core::scan::{Escaping, first_before};
 
 /// The first quote that no backslash takes the meaning of, and that a space or the end follows.
 #[inline(always)]
 pub(super) fn close(text: &[u8]) -> Option<usize> {
-    let first = first_of(text, 0, *b"\"")?;
-    let is_plain = first == 0 || text[first - 1] != b'\\';
-    if is_plain && text.get(first + 1).is_none_or(|b| *b == b' ') {
+    let first = first_before(text, b'"', b' ')?;
+    if first == 0 || text[first - 1] != b'\\' {
         Some(first)
     } else {
         // From the backslashes on that stand before it.

@@ -9,7 +9,7 @@ use super::mask::Masks;
 use super::series::{Finding, Observation, Series};
 use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account, known};
 use crate::core::event::Event;
-use crate::core::time::{Slice, SliceLength, Time};
+use crate::core::time::{Grain, Slice, SliceLength, Time};
 
 impl Ledger {
     /// The first slice from `next` on whose close may change anything though it brings nothing.
@@ -114,6 +114,12 @@ impl Ledger {
         };
         let (replay, end) = (publisher.replay(), publisher.end);
         let leaves_history = phase.decides_alerts() && self.in_history && !replay;
+        let ends_hour = configuration.hours && slice == last_of_hour(slice, length);
+        let hour = (ends_hour && phase.decides_budget()).then(|| {
+            let budgets = self.accounts.values().map(|account| account.series.len()).sum();
+            self.hours.expect(Grain::Hour.floor(length.start(slice)), budgets);
+            Hour { configuration, seen, length, slice, alerted: !phase.decides_alerts() }
+        });
         self.accounts.retain(|service, account| {
             let rule = account.rule;
             account.series.retain_mut(|series| {
@@ -138,17 +144,16 @@ impl Ledger {
                 if decides {
                     series.schedule(definition, seen, slice, phase);
                 }
-                !(decides && phase.decides_budget() && series.is_spent(definition, slice))
+                let lives_on = !(decides && phase.decides_budget() && series.is_spent(definition, slice));
+                match &hour {
+                    Some(hour) if lives_on => hour.end(service, series, &mut self.hours),
+                    None if ends_hour => AlertsEnd::note(series, slice),
+                    _ => {}
+                }
+                lives_on
             });
             !account.series.is_empty()
         });
-        if phase == Phase::Alerts && configuration.hours && slice == last_of_hour(slice, length) {
-            AlertsEnd::note(&mut self.accounts, slice);
-        }
-        if phase.decides_budget() && configuration.hours && slice == last_of_hour(slice, length) {
-            let alerted = !phase.decides_alerts();
-            Hour { configuration, seen, length, slice, alerted }.end(&mut self.accounts, &mut self.hours);
-        }
         self.observed_from = context.observed_from;
         if phase.decides_budget() {
             (self.closed, self.unread, self.recovered) = (Some(slice), context.unread, false);

@@ -250,7 +250,7 @@ impl Publisher<'_> {
                 consumed_ratio: text(window.rate(objective)),
                 remaining_ratio: text(window.remaining(objective)),
                 exhausted: window.is_exhausted(objective),
-                policy: definition.slo.policy.get(usize::from(tier)).map(|tier| tier.name.clone()),
+                policy: definition.slo.policy.get(usize::from(tier)).map(|tier| tier.name.to_string()),
                 verdict: (of == Of::Period).then(|| verdict(definition, &window)),
             }
         };
@@ -472,9 +472,9 @@ fn policy_facts(definition: &Definition, finding: Finding) -> Option<PolicyFacts
     let Finding::Policy { from, .. } = finding else { return None };
     let now = policy_tier(definition, finding)?;
     Some(PolicyFacts {
-        tier: now.name.clone(),
+        tier: now.name.to_string(),
         action: now.action.clone(),
-        previous: definition.slo.policy.get(from as usize).map(|tier| tier.name.clone()),
+        previous: definition.slo.policy.get(from as usize).map(|tier| tier.name.to_string()),
     })
 }
 

@@ -34,9 +34,13 @@ pub struct History {
 const AHEAD: usize = 4;
 
 /// Where readers that go from slice to slice stand, and what they come to next, so that they neither look for a block nor read it
-/// from its beginning each time. They are neither kept nor compared: without them the same is read.
+/// from its beginning each time; and what was forgotten last. They are neither kept nor compared: without them the same is read.
 #[derive(Clone, Eq, Debug, Default)]
-struct Marks(Box<[Mark]>);
+struct Marks {
+    readers: Box<[Mark]>,
+    /// No block before this one is there.
+    kept: Option<i64>,
+}
 
 impl PartialEq for Marks {
     fn eq(&self, _: &Marks) -> bool {
@@ -78,21 +82,22 @@ impl Mark {
 impl Marks {
     /// The reader's mark in the block.
     fn get(&self, reader: usize, number: i64) -> Option<&Mark> {
-        self.0.get(reader).filter(|mark| mark.block == number as u32)
+        self.readers.get(reader).filter(|mark| mark.block == number as u32)
     }
 
     fn set(&mut self, reader: usize, mark: Mark) {
-        if self.0.len() <= reader {
-            let mut marks = std::mem::take(&mut self.0).into_vec();
+        if self.readers.len() <= reader {
+            let mut marks = std::mem::take(&mut self.readers).into_vec();
             marks.resize(reader + 1, Mark::NONE);
-            self.0 = marks.into_boxed_slice();
+            self.readers = marks.into_boxed_slice();
         }
-        self.0[reader] = mark;
+        self.readers[reader] = mark;
     }
 
     /// Blocks have moved, or have changed other than at their ends.
     fn clear(&mut self) {
-        self.0.fill(Mark::NONE);
+        self.readers.fill(Mark::NONE);
+        self.kept = None;
     }
 }
 
@@ -250,6 +255,9 @@ impl History {
     /// Forgets the blocks that lie wholly before the slice.
     pub fn drop_before(&mut self, slice: i64) {
         let number = self.at(slice).0;
+        if self.marks.kept.is_some_and(|kept| number <= kept) {
+            return;
+        }
         while let Some(front) = self.sealed.front_mut().filter(|front| front.first < number) {
             let dropped = front.drop_blocks((number - front.first).min(GROUP) as usize);
             let is_empty = front.coded.is_empty();
@@ -267,12 +275,13 @@ impl History {
             self.open = None;
             self.marks.clear();
         }
+        self.marks.kept = Some(number);
     }
 
     /// Bytes that the packed blocks take.
     pub fn bytes(&self) -> usize {
         let sealed = self.sealed.iter().map(|g| g.coded.len() + size_of::<Group>()).sum::<usize>();
-        sealed + self.open.as_ref().map_or(0, |o| o.packed.capacity()) + size_of_val(&*self.marks.0)
+        sealed + self.open.as_ref().map_or(0, |o| o.packed.capacity()) + size_of_val(&*self.marks.readers)
     }
 
     /// Index of the group that the block is in, or would be.

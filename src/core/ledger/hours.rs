@@ -5,10 +5,11 @@
 //! earlier one, with the counts that the hour turned out to have, and the state that was decided, for that has been told. Older
 //! hours stay as they are; what came for them shows in the hours after.
 
+use super::Ledger;
 use super::definition::{Configuration, Definition};
+use super::packed::Counts;
 use super::series::{Observation, Series};
 use super::sums::Sums;
-use super::{Account, Ledger};
 use crate::core::budgeting;
 use crate::core::burn::Millionths;
 use crate::core::rollup::{BudgetRow, BurnRow};
@@ -61,12 +62,10 @@ impl AlertsEnd {
         AlertsEnd { slice, firing, frozen: series.frozen }
     }
 
-    /// Takes note of all that is not quiet at the end of the hour whose alerts have just been decided.
-    pub(super) fn note(accounts: &mut BTreeMap<Arc<str>, Account>, slice: Slice) {
-        for series in accounts.values_mut().flat_map(|account| &mut account.series) {
-            if !series.alerts.is_quiet() || series.frozen.is_some() {
-                series.alerted_hours.push(AlertsEnd::of(series, slice));
-            }
+    /// Takes note of what is not quiet at the end of the hour whose alerts have just been decided.
+    pub(super) fn note(series: &mut Series, slice: Slice) {
+        if !series.alerts.is_quiet() || series.frozen.is_some() {
+            series.alerted_hours.push(AlertsEnd::of(series, slice));
         }
     }
 }
@@ -104,37 +103,28 @@ pub(super) struct Hour<'a> {
 }
 
 impl Hour<'_> {
-    /// Ends the hour with its slice: a row for each budget, and rows in place of those that late counts have changed since.
-    pub(super) fn end(&self, accounts: &mut BTreeMap<Arc<str>, Account>, hours: &mut Hours) {
+    /// Ends a budget's hour with its slice: its row, and rows in place of those that late counts have changed since.
+    pub(super) fn end(&self, service: &Arc<str>, series: &mut Series, hours: &mut Hours) {
         let oldest = self.slice.0 - REVISED_S / i64::from(self.length.0);
-        let budgets = accounts.values().map(|account| account.series.len()).sum();
-        if budgets > 0 {
-            let hour = Grain::Hour.floor(self.length.start(self.slice));
-            hours.waiting.entry(hour).or_default().reserve_exact(budgets);
-        }
-        for (service, account) in accounts {
-            for series in &mut account.series {
-                series.hours.retain(|decided| decided.slice.0 >= oldest);
-                if let Some(late) = series.late.take() {
-                    for decided in series.hours.iter().filter(|decided| decided.slice >= late) {
-                        hours.put(self.revised(service, series, decided));
-                    }
-                }
-                hours.put(self.row(service, series));
-                series.hours.push(HourEnd::of(series, self.slice, self.alerted));
-                series.alerted_hours.retain(|alerts| alerts.slice > self.slice);
+        series.hours.retain(|decided| decided.slice.0 >= oldest);
+        if let Some(late) = series.late.take() {
+            for decided in series.hours.iter().filter(|decided| decided.slice >= late) {
+                hours.put(self.revised(service, series, decided));
             }
         }
+        let decided = HourEnd::of(series, self.slice, self.alerted);
+        hours.put(self.row(service, series, &decided));
+        series.hours.push(decided);
+        series.alerted_hours.retain(|alerts| alerts.slice > self.slice);
     }
 
     /// How the budget stands at the end of the slice.
-    fn row(&self, service: &Arc<str>, series: &Series) -> BudgetRow {
+    fn row(&self, service: &Arc<str>, series: &Series, decided: &HourEnd) -> BudgetRow {
         let definition = &self.configuration.definitions[series.slo as usize];
         // alerts look at more than has closed where they are decided early
         let early = self.configuration.early;
         let sums = early.then(|| series.sums_at(self.slice, self.slice, definition, early));
-        let decided = HourEnd::of(series, self.slice, self.alerted);
-        self.told(service, series, definition, &decided, sums.as_ref())
+        self.told(service, series, definition, decided, sums.as_ref())
     }
 
     /// How it stood at the end of an earlier hour, with what has come since.
@@ -156,6 +146,7 @@ impl Hour<'_> {
         let (slice, length, objective) = (decided.slice, self.length, d.slo.objective);
         let window = |i: usize| series.window_of(sums, i, d, self.seen, slice);
         let requests = |i: usize| sums.map_or_else(|| series.requests(i, d), |sums| sums.requests(i));
+        let counted = requests(d.budget());
         let budget = series.budget_of(sums, d, self.seen, slice);
         let whole = budgeting::whole(&d.slo.budgeting).unwrap_or(1).into();
         let bad = i128::from(budget.bad) * 1_000_000;
@@ -169,12 +160,12 @@ impl Hour<'_> {
             Some(period) => (period.start, period.end),
             None => (rolled.plus_seconds(-i64::try_from(window_s).unwrap_or(i64::MAX)), rolled),
         };
-        let burns = d.tier_windows().map(|i| BurnRow {
-            window_s: d.length(i).unwrap_or(0) as u64 * d.unit_s(length),
-            good: requests(i).good,
-            bad: requests(i).bad,
-            rate: window(i).rate(objective).map(clamped),
-        });
+        let mut burns = Vec::with_capacity(d.tier_windows().count());
+        burns.extend(d.tier_windows().map(|i| {
+            let Counts { good, bad } = requests(i);
+            let window_s = d.length(i).unwrap_or(0) as u64 * d.unit_s(length);
+            BurnRow { window_s, good, bad, rate: window(i).rate(objective).map(clamped) }
+        }));
         let firing = decided.firing.iter().filter_map(|tier| d.slo.tiers.get(usize::from(*tier)));
         BudgetRow {
             service: service.clone(),
@@ -189,8 +180,8 @@ impl Hour<'_> {
             calendar: d.slo.calendar.as_ref().map(|calendar| calendar.unit.name().into()),
             window_start,
             window_end,
-            good: requests(d.budget()).good,
-            bad: requests(d.budget()).bad,
+            good: counted.good,
+            bad: counted.bad,
             slices: budget.slices,
             seen: budget.seen,
             read: series.observed(d.budget(), d, self.seen, slice),
@@ -199,16 +190,23 @@ impl Hour<'_> {
             remaining: allowed.map(|allowed| in_units(allowed.saturating_sub(bad))),
             consumed_ratio: budget.rate(objective).map(clamped),
             remaining_ratio: budget.remaining(objective).map(clamped),
-            burns: burns.collect(),
+            burns: burns.into(),
             firing: firing.map(|tier| tier.name.clone()).collect(),
             exhausted_since: decided.exhausted,
             frozen_since: decided.frozen,
-            policy: d.slo.policy.get(usize::from(decided.policy)).map(|tier| tier.name.as_str().into()),
+            policy: d.slo.policy.get(usize::from(decided.policy)).map(|tier| tier.name.clone()),
         }
     }
 }
 
 impl Hours {
+    /// Makes room for the rows of an hour.
+    pub(super) fn expect(&mut self, hour: Time, budgets: usize) {
+        if budgets > 0 {
+            self.waiting.entry(hour).or_default().reserve_exact(budgets);
+        }
+    }
+
     /// A later row of the same hour goes in place of the one that waits.
     fn put(&mut self, row: BudgetRow) {
         let rows = self.waiting.entry(row.slice_start).or_default();
@@ -237,7 +235,10 @@ impl Ledger {
             // a forced cut closes all that alerts have been decided of
             let hour = Hour { configuration, seen, length, slice, alerted: false };
             for (service, account) in &self.accounts {
-                account.series.iter().for_each(|series| self.hours.put(hour.row(service, series)));
+                for series in &account.series {
+                    let decided = HourEnd::of(series, slice, hour.alerted);
+                    self.hours.put(hour.row(service, series, &decided));
+                }
             }
         }
         let below = if forced { Time(i64::MAX) } else { Grain::Hour.floor(below) };

@@ -35,6 +35,33 @@ fn first_of_last<const N: usize>(line: &[u8], at: usize, wanted: [u8; N]) -> Opt
     }
 }
 
+/// The first place of the byte that the next one follows, or the end.
+#[inline(always)]
+pub fn first_before(text: &[u8], byte: u8, next: u8) -> Option<usize> {
+    let mut at = 0;
+    while let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
+        let (Some(block), Some(behind)) = (bytes.first_chunk(), bytes.last_chunk()) else { break };
+        let hits = one_of(block, [byte]);
+        // Most blocks have none.
+        if hits != 0 {
+            let hits = hits & one_of(behind, [next]);
+            if hits != 0 {
+                return Some(at + hits.trailing_zeros() as usize);
+            }
+        }
+        at += BLOCK;
+    }
+    let rest = text.get(at..)?;
+    match text.last_chunk::<BLOCK>() {
+        Some(block) => {
+            let hits = one_of(block, [byte]) & (one_of(block, [next]) >> 1 | 1 << (BLOCK - 1));
+            let hits = hits >> (BLOCK - rest.len());
+            (hits != 0).then(|| at + hits.trailing_zeros() as usize)
+        }
+        None => (0..rest.len()).find(|i| rest[*i] == byte && rest.get(i + 1).is_none_or(|b| *b == next)),
+    }
+}
+
 /// The last place of the byte in the text.
 #[inline(always)]
 pub fn last_of(text: &[u8], byte: u8) -> Option<usize> {
@@ -112,6 +139,8 @@ mod tests {
             prop_assert_eq!(first_of(line, from, *b"\""), slowly(b"\""));
             prop_assert_eq!(first_of(line, from, *b"\"\\"), slowly(b"\"\\"));
             prop_assert_eq!(first_of(line, from, *b" b\""), slowly(b" b\""));
+            let ends = |at: &usize| line[*at] == b'"' && line.get(at + 1).is_none_or(|next| *next == b' ');
+            prop_assert_eq!(first_before(line, b'"', b' '), (0..line.len()).find(ends));
             prop_assert_eq!(last_of(line, b'b'), line.iter().rposition(|byte| *byte == b'b'));
         }
 

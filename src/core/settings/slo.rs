@@ -228,7 +228,7 @@ pub enum Failed {
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug)]
 pub struct PolicyTier {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// What remains of the budget, percent.
     pub remaining: Bound,
     /// What is to be done.

@@ -61,11 +61,11 @@ pub(super) fn policy(written: &SloFile, checker: &mut Checker) -> Vec<PolicyTier
                 "order tiers from the most that remains to the least",
             );
         }
-        if tier.name.is_empty() || read.iter().any(|known| known.name == *tier.name) {
+        if tier.name.is_empty() || read.iter().any(|known| *known.name == *tier.name.value) {
             checker.error(&tier.name.span, "every tier of a policy needs a name of its own");
         }
         read.push(PolicyTier {
-            name: tier.name.value.clone(),
+            name: tier.name.value.as_str().into(),
             remaining,
             action: tier.action.clone(),
             releases: tier.releases.unwrap_or(!last),
