@@ -5,6 +5,8 @@
 //! others, up to `NINETAIL_BENCH_MONTH` (10,000), get copies of their pasts. From then on each has noise of its own, and what is held,
 //! closed, snapshot and restored is the whole.
 
+#[path = "../src/allocator.rs"]
+mod allocator;
 mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -17,10 +19,6 @@ use ninetail::core::time::{Slice, Time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The program's.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SLOS: u16 = 2;
 
@@ -108,6 +106,7 @@ const MONTH_SLOS: usize = 3;
 const LOAD: f64 = 150_000.0 * 60.0;
 
 fn month(_: &mut Criterion) {
+    allocator::give_back_soon();
     let services = support::amount("NINETAIL_BENCH_MONTH", 10_000) as usize;
     let filled = (support::amount("NINETAIL_BENCH_FILLED", 100) as usize).clamp(1, services);
     let names: Vec<Arc<str>> = (0..services).map(|i| format!("service-{i:05}").into()).collect();

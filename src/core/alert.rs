@@ -128,14 +128,12 @@ impl Alerts {
     }
 }
 
-/// Whether both windows burn faster than the tier's factor.
-pub fn burns(tier: &Tier, objective: Decimal, long: &Window, short: &Window) -> bool {
-    let over = |window: &Window| match tier.op {
+/// Whether all of these windows burn faster than the tier's factor. The short one goes first: it is the one that is mostly clean.
+pub fn burns(tier: &Tier, objective: Decimal, windows: impl IntoIterator<Item = Window>) -> bool {
+    windows.into_iter().all(|window| match tier.op {
         Op::Gt => window.burns_over(tier.factor, objective),
         Op::Gte => window.reaches(window.bad, tier.factor, objective),
-    };
-    // the short one first: it is the one that is mostly clean
-    over(short) && over(long)
+    })
 }
 
 #[cfg(test)]
@@ -159,7 +157,7 @@ mod tests {
             (hot, blank, false),
             (blank, hot, false),
         ] {
-            assert_eq!(burns(&tier(), objective, &long, &short), want);
+            assert_eq!(burns(&tier(), objective, [short, long]), want);
         }
     }
 
@@ -194,10 +192,10 @@ mod tests {
         let objective = Decimal::parse("99.9").unwrap();
         let window = Window { good: 98_560, bad: 1_440, slices: 5, seen: 5 };
         for (op, want) in [(Op::Gt, false), (Op::Gte, true)] {
-            assert_eq!(burns(&Tier { op, ..tier() }, objective, &window, &window), want);
+            assert_eq!(burns(&Tier { op, ..tier() }, objective, [window, window]), want);
         }
         let blank = Window { slices: 5, seen: 5, ..Window::default() };
-        assert!(!burns(&Tier { op: Op::Gte, ..tier() }, objective, &blank, &blank));
+        assert!(!burns(&Tier { op: Op::Gte, ..tier() }, objective, [blank, blank]));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Window {
 
     /// Whether it burns strictly faster than the factor. A blank window does not.
     pub fn burns_over(&self, factor: Ratio, objective: Decimal) -> bool {
-        !self.is_blank() && self.compare(self.bad, factor, objective) == Ordering::Greater
+        self.bad > 0 && !self.is_blank() && self.compare(self.bad, factor, objective) == Ordering::Greater
     }
 
     /// Whether the whole budget of this window is consumed.

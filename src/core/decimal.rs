@@ -89,7 +89,11 @@ pub fn cmp_products(a: &[u64], b: &[u64]) -> Ordering {
 
 /// The product; None where it is wider than 128 bits.
 pub fn product(factors: &[u64]) -> Option<u128> {
-    factors.iter().try_fold(1u128, |product, factor| product.checked_mul(u128::from(*factor)))
+    factors.iter().try_fold(1u128, |product, factor| match u64::try_from(product) {
+        // no test needed, and mostly so
+        Ok(product) => Some(u128::from(product) * u128::from(*factor)),
+        Err(_) => product.checked_mul(u128::from(*factor)),
+    })
 }
 
 /// The product as limbs, most significant first (so that comparing arrays compares numbers).

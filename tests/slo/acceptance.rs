@@ -187,10 +187,10 @@ fn the_slower_window_governs() {
     for (factor, fires) in [((8, 10), false), ((654, 1_000), false), ((653, 1_000), true)] {
         let tier = Tier { factor: Ratio::new(factor.0, factor.1), ..Tier::default() };
         for (long, short) in [(&long, &short), (&short, &long)] {
-            assert_eq!(alert::burns(&tier, objective, long, short), fires, "{factor:?}");
+            assert_eq!(alert::burns(&tier, objective, [*short, *long]), fires, "{factor:?}");
         }
         let reached = Tier { op: Op::Gte, ..tier };
-        assert_eq!(alert::burns(&reached, objective, &long, &short), factor.0 * 1_000 <= 654 * factor.1);
+        assert_eq!(alert::burns(&reached, objective, [short, long]), factor.0 * 1_000 <= 654 * factor.1);
     }
     let mut bench = Bench::new(vec![slo("a", "90", MONTH_S, vec![tier("page", (6, 10), 3_600, 300)])]);
     bench.close(&[("shop", 0, 4_013, 987)]);

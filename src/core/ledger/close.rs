@@ -7,9 +7,12 @@ use super::facts::{Cause, Publisher};
 use super::hours::{AlertsEnd, Hour, REVISED_S, last_of_hour};
 use super::mask::Masks;
 use super::series::{Finding, Observation, Series};
-use super::{CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account, known};
+use super::{
+    Account, CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account, known,
+};
 use crate::core::event::Event;
 use crate::core::time::{Grain, Slice, SliceLength, Time};
+use std::sync::Arc;
 
 impl Ledger {
     /// The first slice from `next` on whose close may change anything though it brings nothing.
@@ -66,22 +69,30 @@ impl Ledger {
         let before = Slice(slice.0 - 1);
         let budget = if phase.decides_budget() { before } else { self.closed.unwrap_or(before) };
         let decided = Decided { budget, alerts: before };
+        // what is counted of a service mostly comes in a row
+        let mut last: Option<(&Arc<str>, &mut Account)> = None;
         for counted in counted {
             let definition = configuration.definition(slice, counted.slo)?;
             let counts = Counts { good: counted.verdicts.good, bad: counted.verdicts.bad };
+            let same = last.take().filter(|(service, _)| Arc::ptr_eq(service, counted.service));
             if !counts.is_none() {
-                let account = account(&mut self.accounts, counted.service, counted.rule);
+                let account = match same {
+                    Some((_, account)) => account,
+                    None => account(&mut self.accounts, counted.service, counted.rule),
+                };
                 let masks = &mut self.masks;
                 let mask = || masks.find(&configuration.exclusions, counted.service, definition);
                 let series = account.series((counted.slo, counted.group), definition, slice, mask);
                 let mask = self.masks.get(series.mask);
                 series.add(slice, counts, (definition, mask), decided);
                 series.leave_out(slice, counted.verdicts.excluded, definition);
-            } else if counted.verdicts.excluded > 0
-                && let Some(series) =
-                    known(&mut self.accounts, counted.service, (&definition.slo.name, counted.group))
-            {
-                series.leave_out(slice, counted.verdicts.excluded, definition);
+                last = Some((counted.service, account));
+            } else if counted.verdicts.excluded > 0 {
+                last = None;
+                let slo = (&*definition.slo.name, counted.group);
+                if let Some(series) = known(&mut self.accounts, counted.service, slo) {
+                    series.leave_out(slice, counted.verdicts.excluded, definition);
+                }
             }
         }
         let first = if phase.decides_budget() { self.closed.map_or(slice, Slice::next) } else { slice };

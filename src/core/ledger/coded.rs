@@ -335,15 +335,22 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The counts of a slice, and the place that a later slice is read from.
+    /// The counts of a slice and of those behind it, as many as there is room for; returns the place that the next one is read from.
     #[inline]
-    pub(super) fn find(mut self, index: u8) -> (Counts, Place) {
+    pub(super) fn fill(mut self, index: u8, room: &mut [Counts]) -> Place {
+        room.fill(Counts::NONE);
         loop {
             let place = self.place();
             match self.next() {
                 Some((at, _)) if at < index => {}
-                Some((at, counts)) if at == index => return (counts, self.place()),
-                _ => return (Counts::NONE, place),
+                Some((at, counts)) if usize::from(at - index) < room.len() => {
+                    let i = usize::from(at - index);
+                    room[i] = counts;
+                    if i + 1 == room.len() {
+                        return self.place();
+                    }
+                }
+                _ => return place,
             }
         }
     }
@@ -424,12 +431,13 @@ mod tests {
         fn what_was_encoded_is_decoded(slices in slices(), index in 0..BLOCK as u8) {
             let block = encode(&slices);
             prop_assert_eq!(decode(&block), slices);
-            prop_assert_eq!(Block::of(&block).find(index).0, slices[usize::from(index)]);
-            let mut place = Place::default();
-            for at in index..BLOCK as u8 {
-                let (counts, next) = Block::from(&block, place).find(at);
-                prop_assert_eq!(counts, slices[usize::from(at)]);
-                place = next;
+            let (mut place, mut at) = (Place::default(), usize::from(index));
+            for room in (1..8).cycle() {
+                let Some(expected) = slices.get(at..at + room) else { break };
+                let mut counts = [Counts { good: 1, bad: 1 }; 8];
+                place = Block::from(&block, place).fill(at as u8, &mut counts[..room]);
+                prop_assert_eq!(&counts[..room], expected);
+                at += room;
             }
             if let Some(coded) = rice(&slices) {
                 prop_assert_eq!(decode(&coded), slices);

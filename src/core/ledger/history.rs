@@ -31,7 +31,7 @@ pub struct History {
 }
 
 /// So many slices are read at once: a block is seldom in any cache.
-const AHEAD: usize = 4;
+const AHEAD: usize = 6;
 
 /// Where readers that go from slice to slice stand, and what they come to next, so that they neither look for a block nor read it
 /// from its beginning each time; and what was forgotten last. They are neither kept nor compared: without them the same is read.
@@ -174,7 +174,7 @@ impl History {
         let (number, index) = self.at(slice);
         match &self.open {
             Some(open) if open.number == number && index >= open.slices => Counts::NONE,
-            _ => self.begin(number).map_or(Counts::NONE, |mark| self.block_from(&mark).find(index).0),
+            _ => self.begin(number).map_or(Counts::NONE, |mark| self.counts(&mark, index)),
         }
     }
 
@@ -187,20 +187,19 @@ impl History {
         }
         let mark = mark.filter(|mark| mark.place.index <= index).copied().or_else(|| self.begin(number));
         let Some(mut mark) = mark else { return Counts::NONE };
-        let (counts, place) = self.block_from(&mark).find(index);
-        (mark.place, mark.first, mark.count) = (place, index + 1, 0);
         // the open block is still appended to
-        while !self.is_open(number)
-            && usize::from(mark.count) < AHEAD
-            && i64::from(mark.first + mark.count) < BLOCK
-        {
-            let (Counts { good, bad }, place) = self.block_from(&mark).find(mark.first + mark.count);
-            let (Ok(good), Ok(bad)) = (good.try_into(), bad.try_into()) else { break };
-            mark.ahead[usize::from(mark.count)] = (good, bad);
-            (mark.place, mark.count) = (place, mark.count + 1);
+        let open = self.open.as_ref().filter(|open| open.number == number);
+        let known = usize::from(open.map_or(BLOCK as u8, |open| open.slices).saturating_sub(index));
+        let mut counts = [Counts::NONE; 1 + AHEAD];
+        let room = &mut counts[..known.clamp(1, 1 + AHEAD)];
+        (mark.place, mark.first, mark.count) = (self.block_from(&mark).fill(index, room), index + 1, 0);
+        for (ahead, counts) in mark.ahead.iter_mut().zip(&room[1..]) {
+            let (Ok(good), Ok(bad)) = (counts.good.try_into(), counts.bad.try_into()) else { break };
+            *ahead = (good, bad);
+            mark.count += 1;
         }
         self.marks.set(reader, mark);
-        counts
+        counts[0]
     }
 
     fn is_open(&self, number: i64) -> bool {
@@ -229,6 +228,13 @@ impl History {
                 Block::from(&group.coded[usize::from(mark.start)..usize::from(mark.end)], mark.place)
             }
         }
+    }
+
+    /// Those of one slice of the block.
+    fn counts(&self, mark: &Mark, index: u8) -> Counts {
+        let mut counts = [Counts::NONE];
+        self.block_from(mark).fill(index, &mut counts);
+        counts[0]
     }
 
     /// All slices from this one on that hold something, ascending.

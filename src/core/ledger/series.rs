@@ -454,8 +454,8 @@ impl Series {
             let enough = requests.good.saturating_add(requests.bad) >= d.slo.min_events
                 && requests.bad >= d.slo.min_failures;
             let (long, short) = d.tier(i);
-            let (long, short) = (self.window(long, d, seen, slice), self.window(short, d, seen, slice));
-            let burns = enough && alert::burns(tier, d.slo.objective, &long, &short);
+            let windows = [short, long].into_iter().map(|window| self.window(window, d, seen, slice));
+            let burns = enough && alert::burns(tier, d.slo.objective, windows);
             let fires = self.alerts.since(i as u16).is_some();
             if thin(self, i) {
                 if self.frozen.is_none() && (burns || fires) {
