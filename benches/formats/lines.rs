@@ -41,6 +41,8 @@ impl Sample {
             hostile.push(("many escapes", self.of(&format!("/{}", escapes(1000)), &escapes(1000))));
             let mixed = format!("ab{}", self.escape).repeat(200);
             hostile.push(("mixed escapes", self.of(&format!("/{mixed}"), &mixed)));
+            let parted = format!("{} ", self.escape).repeat(AGENT.len() / (self.escape.len() + 1));
+            hostile.push(("escapes and blanks", self.of(PATH, &self.agent(&parted))));
         }
         if let Some(open) = self.template.strip_suffix('}').filter(|_| self.json) {
             let deep = format!("{open},\"x\":{}1{}}}", "[".repeat(100), "]".repeat(100));

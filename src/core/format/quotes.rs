@@ -7,18 +7,31 @@ use crate::core::scan::{Escaping, first_before};
 /// The first quote that no backslash takes the meaning of, and that a space or the end follows.
 #[inline(always)]
 pub(super) fn close(text: &[u8]) -> Option<usize> {
-    let first = first_before(text, b'"', b' ')?;
-    if first == 0 || text[first - 1] != b'\\' {
-        Some(first)
-    } else {
-        // From the backslashes on that stand before it.
-        close_behind(text, first - text[..first].iter().rev().take_while(|b| **b == b'\\').count())
+    let first = first_before(text, 0, b'"', b' ')?;
+    if first == 0 || text[first - 1] != b'\\' { Some(first) } else { close_from(text, first) }
+}
+
+/// The same, from a quote on that stands behind a backslash.
+#[cold]
+#[inline(never)]
+fn close_from(text: &[u8], first: usize) -> Option<usize> {
+    if backslashes(text, first).is_multiple_of(2) {
+        return Some(first);
+    }
+    // One may be all there is; where there are more, there may be many.
+    let next = first_before(text, first + 1, b'"', b' ')?;
+    match backslashes(text, next) {
+        0 => Some(next),
+        before => close_behind(text, next - before),
     }
 }
 
+/// How many stand before it.
+fn backslashes(text: &[u8], at: usize) -> usize {
+    text[..at].iter().rev().take_while(|b| **b == b'\\').count()
+}
+
 /// The same from a byte on that no backslash takes the meaning of.
-#[cold]
-#[inline(never)]
 fn close_behind(text: &[u8], from: usize) -> Option<usize> {
     for block in Escaping::from(text, from) {
         let mut quotes = block.bits(b'"') & !block.escaped;

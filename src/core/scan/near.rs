@@ -35,10 +35,9 @@ fn first_of_last<const N: usize>(line: &[u8], at: usize, wanted: [u8; N]) -> Opt
     }
 }
 
-/// The first place of the byte that the next one follows, or the end.
+/// The first place from there on of the byte that the next one follows, or the end.
 #[inline(always)]
-pub fn first_before(text: &[u8], byte: u8, next: u8) -> Option<usize> {
-    let mut at = 0;
+pub fn first_before(text: &[u8], mut at: usize, byte: u8, next: u8) -> Option<usize> {
     while let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<{ BLOCK + 1 }>) {
         let (Some(block), Some(behind)) = (bytes.first_chunk(), bytes.last_chunk()) else { break };
         let hits = one_of(block, [byte]);
@@ -58,7 +57,7 @@ pub fn first_before(text: &[u8], byte: u8, next: u8) -> Option<usize> {
             let hits = hits >> (BLOCK - rest.len());
             (hits != 0).then(|| at + hits.trailing_zeros() as usize)
         }
-        None => (0..rest.len()).find(|i| rest[*i] == byte && rest.get(i + 1).is_none_or(|b| *b == next)),
+        None => (at..text.len()).find(|i| text[*i] == byte && text.get(i + 1).is_none_or(|b| *b == next)),
     }
 }
 
@@ -140,7 +139,7 @@ mod tests {
             prop_assert_eq!(first_of(line, from, *b"\"\\"), slowly(b"\"\\"));
             prop_assert_eq!(first_of(line, from, *b" b\""), slowly(b" b\""));
             let ends = |at: &usize| line[*at] == b'"' && line.get(at + 1).is_none_or(|next| *next == b' ');
-            prop_assert_eq!(first_before(line, b'"', b' '), (0..line.len()).find(ends));
+            prop_assert_eq!(first_before(line, from, b'"', b' '), (from..line.len()).find(ends));
             prop_assert_eq!(last_of(line, b'b'), line.iter().rposition(|byte| *byte == b'b'));
         }
 
