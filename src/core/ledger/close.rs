@@ -11,7 +11,7 @@ use super::{
     Account, CONFIGURATIONS_MAX, CloseContext, Counted, Counts, Ledger, LedgerError, account, known,
 };
 use crate::core::event::Event;
-use crate::core::time::{Grain, Slice, SliceLength, Time};
+use crate::core::time::{Slice, SliceLength, Time};
 use std::sync::Arc;
 
 impl Ledger {
@@ -128,8 +128,7 @@ impl Ledger {
         let ends_hour = configuration.hours && slice == last_of_hour(slice, length);
         let hour = (ends_hour && phase.decides_budget()).then(|| {
             let budgets = self.accounts.values().map(|account| account.series.len()).sum();
-            self.hours.expect(Grain::Hour.floor(length.start(slice)), budgets);
-            Hour { configuration, seen, length, slice, alerted: !phase.decides_alerts() }
+            Hour { configuration, seen, length, slice, alerted: !phase.decides_alerts(), budgets }
         });
         self.accounts.retain(|service, account| {
             let rule = account.rule;

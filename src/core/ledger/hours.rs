@@ -100,6 +100,8 @@ pub(super) struct Hour<'a> {
     pub(super) slice: Slice,
     /// Whether its alerts were decided before it closed.
     pub(super) alerted: bool,
+    /// How many there are at most.
+    pub(super) budgets: usize,
 }
 
 impl Hour<'_> {
@@ -109,11 +111,11 @@ impl Hour<'_> {
         series.hours.retain(|decided| decided.slice.0 >= oldest);
         if let Some(late) = series.late.take() {
             for decided in series.hours.iter().filter(|decided| decided.slice >= late) {
-                hours.put(self.revised(service, series, decided));
+                hours.put(self.revised(service, series, decided), 0);
             }
         }
         let decided = HourEnd::of(series, self.slice, self.alerted);
-        hours.put(self.row(service, series, &decided));
+        hours.put(self.row(service, series, &decided), self.budgets);
         series.hours.push(decided);
         series.alerted_hours.retain(|alerts| alerts.slice > self.slice);
     }
@@ -200,16 +202,9 @@ impl Hour<'_> {
 }
 
 impl Hours {
-    /// Makes room for the rows of an hour.
-    pub(super) fn expect(&mut self, hour: Time, budgets: usize) {
-        if budgets > 0 {
-            self.waiting.entry(hour).or_default().reserve_exact(budgets);
-        }
-    }
-
-    /// A later row of the same hour goes in place of the one that waits.
-    fn put(&mut self, row: BudgetRow) {
-        let rows = self.waiting.entry(row.slice_start).or_default();
+    /// A later row of the same hour goes in place of the one that waits; the first makes room for so many.
+    fn put(&mut self, row: BudgetRow, budgets: usize) {
+        let rows = self.waiting.entry(row.slice_start).or_insert_with(|| Vec::with_capacity(budgets));
         if rows.last().is_none_or(|last| budget(last) < budget(&row)) {
             rows.push(row);
             return;
@@ -233,11 +228,12 @@ impl Ledger {
         {
             let seen = Observation { from: self.observed_from, coverage: &self.coverage, masks: &self.masks };
             // a forced cut closes all that alerts have been decided of
-            let hour = Hour { configuration, seen, length, slice, alerted: false };
+            let budgets = self.series();
+            let hour = Hour { configuration, seen, length, slice, alerted: false, budgets };
             for (service, account) in &self.accounts {
                 for series in &account.series {
                     let decided = HourEnd::of(series, slice, hour.alerted);
-                    self.hours.put(hour.row(service, series, &decided));
+                    self.hours.put(hour.row(service, series, &decided), hour.budgets);
                 }
             }
         }
