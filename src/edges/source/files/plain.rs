@@ -11,8 +11,9 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Bytes read at once in search of the end of a range's last line.
-const TAIL_BYTES: usize = 64 << 10;
+/// Bytes first read in search of the end of a range's last line; each further time twice as many, up to the other.
+const TAIL_BYTES: usize = 4 << 10;
+const TAIL_BYTES_MAX: usize = 64 << 10;
 
 /// What a range's lines are: where they lie in the buffer, where the first starts in the file, and the true length of
 /// the last one if it was cut.
@@ -54,9 +55,10 @@ impl Plain<'_> {
         }
         let last = memchr::memrchr(b'\n', &bytes[first..length]).map_or(first, |at| first + at + 1);
         let (mut end, mut at) = (length, range.end);
-        let mut long = 0;
+        let (mut long, mut step) = (0, TAIL_BYTES);
         while at < self.size {
-            let count = TAIL_BYTES.min(usize::try_from(self.size - at).unwrap_or(TAIL_BYTES));
+            let count = step.min(usize::try_from(self.size - at).unwrap_or(step));
+            step = (2 * step).min(TAIL_BYTES_MAX);
             grow(bytes, end + count);
             self.read(&mut bytes[end..end + count], at)?;
             let newline = memchr::memchr(b'\n', &bytes[end..end + count]);

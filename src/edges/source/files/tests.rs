@@ -149,13 +149,15 @@ fn a_line_that_is_too_long_is_cut_and_its_length_known() {
             bytes.extend(&b"\n"[..usize::from(ended)]);
             let path = folder.path().join(kind);
             fs::write(&path, pack(kind, &bytes)).expect("write");
-            for block_bytes in [100, 4096, 1 << 20] {
-                let limits = DealerLimits { threads: 2, block_bytes, line_bytes_max: 1000 };
+            for (block_bytes, line_bytes_max) in
+                [(100, 1000), (4096, 1000), (1 << 20, 1000), (100, 400_000), (10_000, 1 << 20)]
+            {
+                let limits = DealerLimits { threads: 2, block_bytes, line_bytes_max };
                 let read = read_all(vec![file(&path)], limits).expect("read");
                 let lengths: Vec<u64> = read.values().map(|(_, length)| *length).collect();
                 assert_eq!(lengths, [7, 300_000, 7, 500_000], "{kind} in blocks of {block_bytes}");
                 for (kept, length) in read.values() {
-                    assert!(kept.len() as u64 == *length || kept.len() > 1000, "{}", kept.len());
+                    assert!(kept.len() as u64 == *length || kept.len() > line_bytes_max, "{}", kept.len());
                     assert!(kept.len() <= 1 << 20);
                 }
             }
