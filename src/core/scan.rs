@@ -19,7 +19,7 @@ mod replacing;
 mod x86;
 
 pub use escaping::Escaping;
-pub use near::{begins, first_before, first_of, last_of, marks};
+pub use near::{begins, each, first_before, first_of, last_of, marks};
 pub use replacing::{Replacing, hex_byte, names};
 
 /// Most columns that are indexed; what a line has beyond them is ignored.

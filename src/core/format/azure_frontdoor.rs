@@ -1,8 +1,9 @@
 //! Azure Front Door access logs: one record of category `FrontDoorAccessLog` (classic: `FrontdoorAccessLog`).
 //!
 //! Source of the grammar: "Monitor metrics and logs in Azure Front Door" of the Azure documentation. Every
-//! property is a string. It has an `httpStatusCode` of 0 where the origin did not answer in time; its pages have
-//! said milliseconds of `timeTaken`, but records have seconds ("0.230").
+//! property is a string. It has an `httpStatusCode` of 0 where the origin did not answer in time, and of 499 where
+//! the client closed the connection; its pages have said milliseconds of `timeTaken`, but records have seconds
+//! ("0.230").
 //!
 //! Invariant: a request counts once: what the edge asked of the origin shield (`isReceivedFromClient` false) is
 //! skipped.

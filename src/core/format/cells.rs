@@ -2,7 +2,7 @@
 //!
 //! Invariant: a cell's range lies within the bytes that were split.
 
-use memchr::memchr_iter;
+use crate::core::scan::each;
 
 /// Most columns that are looked at.
 pub(super) const CELLS_MAX: usize = 128;
@@ -95,12 +95,11 @@ impl Cells {
     pub(super) fn split(&mut self, line: &[u8], separator: u8) {
         self.len = 0;
         let mut start = 0;
-        for end in memchr_iter(separator, line) {
-            if !self.push(start, end) {
-                return;
-            }
+        each(line, separator, |end| {
+            let is_full = !self.push(start, end);
             start = end + 1;
-        }
+            is_full
+        });
         self.push(start, line.len());
     }
 

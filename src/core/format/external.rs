@@ -3,7 +3,7 @@
 //!
 //! Invariant: counts are whole numbers as they stand, never rounded, and no more are good than there are in all.
 
-use crate::core::format::instant::{Form, instant};
+use crate::core::format::instant::{Form, Recent};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::format::members::rejected;
 use crate::core::json::{Raw, Walker};
@@ -26,6 +26,7 @@ const COUNT_MAX: u64 = 1_000_000_000_000;
 pub(super) struct Parser {
     walker: Walker,
     labels: Vec<(Field, usize)>,
+    recent: Recent,
 }
 
 impl Parser {
@@ -36,7 +37,7 @@ impl Parser {
         let names: Vec<(&str, Field)> = labels.iter().collect();
         let walker = Walker::new(MEMBERS.into_iter().chain(names.iter().map(|(name, _)| *name)));
         let labels = names.iter().enumerate().map(|(i, (_, field))| (*field, MEMBERS.len() + i)).collect();
-        Ok(Parser { walker, labels })
+        Ok(Parser { walker, labels, recent: Recent::default() })
     }
 
     #[inline]
@@ -51,7 +52,7 @@ impl Parser {
         self.walker.decode_all(line);
         let get = |member| self.walker.get(line, member);
         let time = match get(TIME) {
-            Some(Raw::Text(text) | Raw::Number(text)) => instant(text, Form::Any),
+            Some(Raw::Text(text) | Raw::Number(text)) => self.recent.instant(text, Form::Any),
             _ => None,
         };
         record.time = time.ok_or(Reason::BadTime)?;
@@ -86,9 +87,13 @@ impl Parser {
 
 /// A whole number in digits.
 fn count(text: &[u8]) -> Option<u64> {
-    let digits = (1..=13).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-    let number = || text.iter().fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
-    digits.then(number).filter(|n| *n <= COUNT_MAX)
+    if !(1..=13).contains(&text.len()) {
+        return None;
+    }
+    let number = text
+        .iter()
+        .try_fold(0, |n, byte| byte.is_ascii_digit().then(|| n * 10 + u64::from(byte - b'0')));
+    number.filter(|n| *n <= COUNT_MAX)
 }
 
 /// Facts for `explain --format external`.

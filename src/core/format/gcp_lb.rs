@@ -1,8 +1,8 @@
 //! Google Cloud's Application Load Balancers: LogEntry objects of Cloud Logging.
 //!
 //! Source of the grammar: "Global external Application Load Balancer logging and monitoring" and the LogEntry
-//! reference of the Google Cloud documentation. Neither says which end of the request `timestamp` is; it is taken
-//! for the begin.
+//! reference of the Google Cloud documentation. `timestamp` is the time when the first front end received the
+//! request: its begin.
 //!
 //! Invariant: an entry with an `httpRequest` is a request, with a status or without. Entries may be a sample
 //! (`logConfig.sampleRate`): counts are of what was logged.

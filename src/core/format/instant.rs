@@ -8,15 +8,15 @@ mod clf;
 mod strftime;
 mod timestamp;
 
-pub(super) use clf::{CLF_LEN, Clf, clf, clf_decimals};
+pub(super) use clf::{CLF_LEN, Clf, clf};
 pub(super) use strftime::{Pieces, Strftime};
 pub(super) use timestamp::{Recent, timestamp, timestamp_near};
 
-use crate::core::format::number::decimals_e6;
+use crate::core::format::number::{decimals_e6, eight_digits, leading_decimals_e6};
 use crate::core::format::units::{Unit, decimal};
 use crate::core::time::{SECOND_US, Time};
 use clf::two;
-use timestamp::minute_start;
+use timestamp::{minute_start, whole_seconds};
 
 /// How an instant is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +60,9 @@ pub(super) fn instant(text: &[u8], form: Form) -> Option<Time> {
 }
 
 fn any(text: &[u8]) -> Option<Time> {
+    if let Some(time) = epoch_s(text) {
+        return Some(time);
+    }
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     match text.get(digits) {
         None | Some(b'.' | b'e' | b'E') => match digits {
@@ -91,53 +94,52 @@ fn epoch_with_exponent(text: &[u8]) -> Option<Time> {
 }
 
 fn epoch(text: &[u8], unit: Unit) -> Option<Time> {
+    if unit == Unit::S
+        && let Some(time) = epoch_s(text)
+    {
+        return Some(time);
+    }
     let micros = decimal(text, unit.scale()).ok()??;
     i64::try_from(micros).ok().map(Time)
 }
 
-/// Where the decimals of a timestamp with microseconds begin, and how long it is.
-const DECIMALS: usize = 20;
-const LEN: usize = 27;
+/// `1646861401.524`: the usual number of seconds, with decimals.
+#[inline(always)]
+fn epoch_s(text: &[u8]) -> Option<Time> {
+    let (high, low) = text.split_first_chunk()?;
+    let [tens, ones, rest @ ..] = low else { return None };
+    let (micros, []) = decimals(rest.starts_with(b".").then_some(rest)?)? else { return None };
+    let seconds = eight_digits(u64::from_le_bytes(*high))? * 100 + u64::from(two(&[*tens, *ones])?);
+    Some(Time(seconds.cast_signed() * SECOND_US + micros))
+}
 
 /// A date, a time of day, and what follows: decimals and zone.
 #[inline]
 fn rfc3339(text: &[u8]) -> Option<Time> {
     let (whole, rest) = text.split_first_chunk::<19>()?;
-    let mut utc = *b"0000-00-00T00:00:00.000000Z";
-    utc[..19].copy_from_slice(whole);
+    let mut utc = *whole;
     if matches!(utc[10], b' ' | b't') {
         utc[10] = b'T';
     }
     if (utc[4], utc[7]) == (b'/', b'/') {
         (utc[4], utc[7]) = (b'-', b'-');
     }
-    zoned(&mut utc, rest)
+    zoned(&utc, rest)
 }
 
 /// The instant from its date and time, and the decimals and zone that follow.
 #[inline]
-fn zoned(utc: &mut [u8; LEN], rest: &[u8]) -> Option<Time> {
-    let zone = match rest {
-        [b'.' | b',', decimals @ ..] => {
-            let digits = decimals.iter().take_while(|b| b.is_ascii_digit()).count();
-            if digits == 0 {
-                return None;
-            }
-            let kept = digits.min(6);
-            utc[DECIMALS..DECIMALS + kept].copy_from_slice(&decimals[..kept]);
-            &decimals[digits..]
-        }
-        _ => rest,
-    };
-    let time = timestamp(utc.as_slice())?;
-    Some(Time(time.0 - zone_us(zone)?))
+fn zoned(utc: &[u8; 19], rest: &[u8]) -> Option<Time> {
+    let (micros, zone) = decimals(rest)?;
+    Some(Time(whole_seconds(utc)?.0 + micros - zone_us(zone)?))
 }
 
 /// The microseconds that the text begins with, `.5` or `,5`, if it does so, and what follows.
+#[inline]
 fn decimals(text: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', rest @ ..] = text else { return Some((0, text)) };
-    let (digits, zone) = rest.split_at(rest.iter().take_while(|b| b.is_ascii_digit()).count());
-    Some((decimals_e6(digits)?.into(), zone))
+    let (micros, digits) = leading_decimals_e6(rest);
+    (digits > 0).then(|| (micros, &rest[digits..]))
 }
 
 /// Microseconds that a zone is east of UTC: nothing, `Z`, a name of UTC, or an offset, perhaps of hours alone, each perhaps
@@ -145,7 +147,7 @@ fn decimals(text: &[u8]) -> Option<(i64, &[u8])> {
 #[inline]
 fn zone_us(zone: &[u8]) -> Option<i64> {
     match *zone.strip_prefix(b" ").unwrap_or(zone) {
-        [] | [b'z'] | [b'U', b'T', b'C'] | [b'G', b'M', b'T'] => Some(0),
+        [] | [b'Z' | b'z'] | [b'U', b'T', b'C'] | [b'G', b'M', b'T'] => Some(0),
         [sign, a, b] => offset_us(&[sign, a, b, b'0', b'0']),
         ref zone => offset_us(zone),
     }
@@ -191,7 +193,7 @@ fn dotnet(text: &[u8]) -> Option<Time> {
         b"PM" => hour % 12 + 12,
         _ => return None,
     };
-    let mut utc = *b"0000-00-00T00:00:00.000000Z";
+    let mut utc = *b"0000-00-00T00:00:00";
     let century = [(0, year / 100), (2, year % 100)];
     for (at, n) in century.into_iter().chain([(5, month), (8, day), (11, hour), (14, minute), (17, second)]) {
         utc[at..at + 2].copy_from_slice(&[b'0' + (n / 10) as u8, b'0' + (n % 10) as u8]);
@@ -296,6 +298,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn seconds_with_decimals_are_read_as_any_number(text in "[0-9]{9,11}[.,]?[0-9]{0,10}[.Z ]?") {
+            let number = decimal(text.as_bytes(), 6).ok().flatten().and_then(|us| i64::try_from(us).ok());
+            prop_assert_eq!(instant(text.as_bytes(), Form::Epoch(Unit::S)), number.map(Time));
+            if let Some(time) = epoch_s(text.as_bytes()) {
+                prop_assert_eq!(instant(text.as_bytes(), Form::Any), Some(time));
+            }
+        }
+
         #[test]
         fn never_panics(text in "[0-9/: TZeAPM.+-]{0,30}") {
             for form in [Form::Any, Form::Rfc3339, Form::Clf, Form::Epoch(Unit::S)] {

@@ -127,13 +127,32 @@ fn keep_last(word: u64, bytes: usize) -> u64 {
 #[inline(always)]
 pub(super) fn eight_digits(word: u64) -> Option<u64> {
     let digits = word ^ ZEROS;
-    if above_nine(digits) != 0 {
-        return None;
-    }
+    (above_nine(digits) == 0).then(|| joined(digits))
+}
+
+/// The number of eight digits' values, the first in the lowest byte.
+#[inline(always)]
+fn joined(digits: u64) -> u64 {
     // Neighbours are joined: digits to pairs, pairs to fours, fours to eight.
     let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
+}
+
+/// The decimals that the text begins with, in millionths (more than six are cut), and how many they are.
+#[inline(always)]
+pub(super) fn leading_decimals_e6(text: &[u8]) -> (i64, usize) {
+    let word = match text.first_chunk() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let digits = word ^ ZEROS;
+    let mut count = (above_nine(digits).trailing_zeros() / 8) as usize;
+    let kept = if count < 6 { (1 << (8 * count)) - 1 } else { u64::MAX >> 16 };
+    if count == 8 {
+        count += text[8..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    }
+    ((joined(digits & kept) / 100) as i64, count)
 }
 
 /// Any number of digits and decimals, times ten to the power of `scale`.

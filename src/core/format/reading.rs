@@ -3,7 +3,7 @@
 //! Invariant: nothing, `-` and negative numbers are no value; a value that a record needs and that is
 //! neither a value nor that is a [`Reason`]; any other that cannot be read is absent.
 
-use crate::core::format::instant::{Clf, Form, Pieces, Strftime, clf_decimals, instant};
+use crate::core::format::instant::{Clf, Form, Pieces, Strftime, instant};
 use crate::core::format::list::{items, last_item};
 use crate::core::format::number::{Unreadable, count, status};
 use crate::core::format::request::{self, Request, port, request, value, without_brackets};
@@ -452,7 +452,7 @@ fn read_time<'a>(
     let text = place.text();
     let time = match written {
         Written::Clf => clf.read(text),
-        Written::ClfDecimals => clf_decimals(text),
+        Written::ClfDecimals => clf.decimals(text),
         Written::Iso8601 => instant(text, Form::Rfc3339),
         Written::Epoch(unit) => {
             one_duration_us(place, *unit).ok().flatten().and_then(|us| i64::try_from(us).ok()).map(Time)

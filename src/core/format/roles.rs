@@ -5,7 +5,7 @@
 //! there, empty or `-` is no value.
 
 use crate::core::format::cells::Cells;
-use crate::core::format::instant::{Form, clock_us, day, instant};
+use crate::core::format::instant::{Form, Recent, clock_us, day};
 use crate::core::format::list::items;
 use crate::core::format::number::{count, status};
 use crate::core::format::request::{Request, port, request, value, without_brackets};
@@ -135,6 +135,7 @@ pub(super) struct Plan {
     times: usize,
     /// Whether a cell may stand in quotes, which are written twice within.
     doubles: bool,
+    recent: Recent,
     /// Texts of the current line without their escapes.
     decoded: Vec<u8>,
     /// Whose they are.
@@ -268,7 +269,7 @@ impl Plan {
                     self.places.push(decode(field, text, &mut self.decoded, without_percent));
                     Ok(())
                 }
-                role => put(role, line, place, wanted, record, &mut draft),
+                role => put(role, line, place, wanted, record, (&mut draft, &mut self.recent)),
             };
             if let Err(reason) = read {
                 return Err(reject(reason, &draft, record));
@@ -309,7 +310,7 @@ fn put<'a>(
     place: (usize, usize),
     wanted: Fields,
     record: &mut Record<'a>,
-    draft: &mut Draft,
+    (draft, recent): (&mut Draft, &mut Recent),
 ) -> Result<(), Reason> {
     let text = &line[place.0..place.1];
     match role {
@@ -323,9 +324,9 @@ fn put<'a>(
         Role::End(Form::Any) if text.get(2) == Some(&b':') => {
             draft.clock_us = Some(clock_us(text).ok_or(Reason::BadTime)?);
         }
-        Role::End(form) => draft.end = Some(instant(text, form).ok_or(Reason::BadTime)?),
+        Role::End(form) => draft.end = Some(recent.instant(text, form).ok_or(Reason::BadTime)?),
         Role::Start(form) => {
-            let start = match instant(text, form) {
+            let start = match recent.instant(text, form) {
                 Some(start) => start,
                 None if draft.end.is_some() => return Ok(()),
                 None => return Err(Reason::BadTime),

@@ -280,6 +280,15 @@ fn pass(line: &[u8], mut at: usize, depth: u32) -> Walked<usize> {
     loop {
         match line.get(at) {
             Some(b'"') => at = pass_text(line, at + 1)?,
+            // Headers are mostly arrays of one text.
+            Some(b'[') if line.get(at + 1) == Some(&b'"') && level < DEPTH_MAX => {
+                at = pass_text(line, at + 2)?;
+                if line.get(at) == Some(&b']') {
+                    at += 1;
+                } else {
+                    (objects, level) = (objects << 1, level + 1);
+                }
+            }
             Some(open @ (b'[' | b'{')) => {
                 // Arrays in arrays are opened, and closed, many at once.
                 let is_object = *open == b'{';
@@ -327,9 +336,13 @@ fn pass(line: &[u8], mut at: usize, depth: u32) -> Walked<usize> {
     }
 }
 
-/// How often the byte stands there in a row; that it does so more often than there are levels is enough.
+/// How often the byte that stands there does so in a row; that it does so more often than there are levels is enough.
 #[inline(always)]
 fn run(line: &[u8], at: usize, byte: u8) -> u32 {
+    // Mostly there is one.
+    if line.get(at + 1) != Some(&byte) {
+        return 1;
+    }
     let rest = line.get(at..).unwrap_or_default();
     rest.iter().take(DEPTH_MAX as usize + 1).take_while(|b| **b == byte).count() as u32
 }

@@ -75,6 +75,37 @@ pub fn last_of(text: &[u8], byte: u8) -> Option<usize> {
     text.iter().take(end).rposition(|b| *b == byte)
 }
 
+/// Every place of the byte in the line, in order, until one is enough.
+#[inline(always)]
+pub fn each(line: &[u8], byte: u8, mut is_enough: impl FnMut(usize) -> bool) {
+    let (mut at, mut last) = (0, line.last_chunk());
+    loop {
+        let (start, mut hits) = match marks(line, at, [byte]) {
+            Some(hits) => (at, hits),
+            // The last bytes, with some before them that have been seen.
+            None => match last.take() {
+                Some(bytes) if at < line.len() => {
+                    let start = line.len() - 64;
+                    (start, bits(bytes, [byte]) >> (at - start) << (at - start))
+                }
+                _ => break,
+            },
+        };
+        while hits != 0 {
+            if is_enough(start + hits.trailing_zeros() as usize) {
+                return;
+            }
+            hits &= hits - 1;
+        }
+        at = start + 64;
+    }
+    for (i, other) in line.iter().enumerate().skip(at) {
+        if *other == byte && is_enough(i) {
+            return;
+        }
+    }
+}
+
 /// A bit for each of the 64 bytes from there on that is one of these. None if there are fewer.
 #[inline(always)]
 pub fn marks<const N: usize>(line: &[u8], at: usize, wanted: [u8; N]) -> Option<u64> {
@@ -141,6 +172,18 @@ mod tests {
             let ends = |at: &usize| line[*at] == b'"' && line.get(at + 1).is_none_or(|next| *next == b' ');
             prop_assert_eq!(first_before(line, from, b'"', b' '), (from..line.len()).find(ends));
             prop_assert_eq!(last_of(line, b'b'), line.iter().rposition(|byte| *byte == b'b'));
+        }
+
+        #[test]
+        fn all_places(line in "[ab]{0,200}", most in 0usize..100) {
+            let line = line.as_bytes();
+            let mut found = Vec::new();
+            each(line, b'a', |at| {
+                found.push(at);
+                found.len() > most
+            });
+            let slowly = (0..line.len()).filter(|at| line[*at] == b'a').take(most + 1);
+            prop_assert_eq!(found, slowly.collect::<Vec<_>>());
         }
 
         #[test]

@@ -12,18 +12,22 @@ use crate::core::time::{SECOND_US, Time};
 
 /// Bytes of `10/Oct/2000:13:55:36 -0700`.
 pub(in crate::core::format) const CLF_LEN: usize = 26;
+/// Bytes of `10/Oct/2000:13:55:36`.
+const LOCAL_LEN: usize = 20;
 
 /// Reads `10/Oct/2000:13:55:36 -0700`. Remembers the last one, as neighbours mostly share their second.
 #[derive(Clone, Debug)]
 pub(in crate::core::format) struct Clf {
     text: [u8; CLF_LEN],
     time: Time,
+    /// Of [`Clf::decimals`]: the text up to its second, and what it is as if it were UTC.
+    local: ([u8; LOCAL_LEN], Time),
 }
 
 impl Clf {
     /// A reader that remembers nothing.
     pub(in crate::core::format) const fn new() -> Clf {
-        Clf { text: [0; CLF_LEN], time: Time(0) }
+        Clf { text: [0; CLF_LEN], time: Time(0), local: ([0; LOCAL_LEN], Time(0)) }
     }
 
     /// The instant, if the text is one.
@@ -38,17 +42,43 @@ impl Clf {
 
     #[inline(never)]
     fn read_anew(&mut self, text: &[u8; CLF_LEN]) -> Option<Time> {
-        let (local, zone) = (clf_local(&text[..20])?, &text[20..]);
-        let time = Time(local.0 - offset_us(zone.strip_prefix(b" ")?)?);
-        *self = Clf { text: *text, time };
+        let (local, zone) = text.split_first_chunk()?;
+        let time = Time(clf_local(local)?.0 - offset_us(zone.strip_prefix(b" ")?)?);
+        (self.text, self.time) = (*text, time);
         Some(time)
+    }
+
+    /// HAProxy's `06/Feb/2009:12:14:14.655`, with any number of decimals or none, as if it were UTC; a zone behind it is
+    /// heeded.
+    #[inline]
+    pub(in crate::core::format) fn decimals(&mut self, text: &[u8]) -> Option<Time> {
+        let (local, mut rest) = text.split_first_chunk()?;
+        if *local != self.local.0 {
+            self.local = (*local, clf_local(local)?);
+        }
+        let mut time = self.local.1;
+        if let Some(zone) = rest.len().checked_sub(6).map(|at| &rest[at..])
+            && let [b' ', zone @ ..] = zone
+        {
+            time.0 -= offset_us(zone)?;
+            rest = &rest[..rest.len() - 6];
+        }
+        match rest {
+            [] => Some(time),
+            // The usual three are read at once.
+            [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+                let ms = i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0');
+                Some(Time(time.0 + ms * 1000))
+            }
+            [b'.', decimals @ ..] => Some(Time(time.0 + i64::from(decimals_e6(decimals)?))),
+            _ => None,
+        }
     }
 }
 
 /// Reads `10/Oct/2000:13:55:36` as if it were UTC.
 #[inline]
-fn clf_local(text: &[u8]) -> Option<Time> {
-    let text: &[u8; 20] = text.try_into().ok()?;
+fn clf_local(text: &[u8; LOCAL_LEN]) -> Option<Time> {
     let separators = [(2, b'/'), (6, b'/'), (11, b':'), (14, b':'), (17, b':')];
     if separators.iter().any(|(at, byte)| text[*at] != *byte) {
         return None;
@@ -59,30 +89,7 @@ fn clf_local(text: &[u8]) -> Option<Time> {
     with_second(minute, two(18)?)
 }
 
-/// Reads HAProxy's `06/Feb/2009:12:14:14.655`, with any number of decimals or none, as if it were UTC; a zone
-/// behind it is heeded.
-pub(in crate::core::format) fn clf_decimals(text: &[u8]) -> Option<Time> {
-    let (whole, mut rest) = text.split_at_checked(20)?;
-    let mut time = clf_local(whole)?;
-    if let Some(zone) = rest.len().checked_sub(6).map(|at| &rest[at..])
-        && let [b' ', zone @ ..] = zone
-    {
-        time.0 -= offset_us(zone)?;
-        rest = &rest[..rest.len() - 6];
-    }
-    match rest {
-        [] => Some(time),
-        // The usual three are read at once.
-        [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
-            let ms = i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0');
-            Some(Time(time.0 + ms * 1000))
-        }
-        [b'.', decimals @ ..] => Some(Time(time.0 + i64::from(decimals_e6(decimals)?))),
-        _ => None,
-    }
-}
-
-/// The same in any of the ways in which it is written: in brackets or not, a day of one digit, decimals or none, any zone or
+/// The instant in any of the ways in which it is written: in brackets or not, a day of one digit, decimals or none, any zone or
 /// none.
 pub(in crate::core::format) fn clf(text: &[u8]) -> Option<Time> {
     let text = match text {
@@ -182,17 +189,17 @@ mod tests {
             ("06/Feb/2009:12:14:14 +0100", "2009-02-06T11:14:14Z"),
             ("06/Feb/2009:12:14:14.500 -0030", "2009-02-06T12:44:14.5Z"),
         ] {
-            assert_eq!(clf_decimals(text.as_bytes()), at(expected), "{text}");
+            assert_eq!(Clf::new().decimals(text.as_bytes()), at(expected), "{text}");
         }
         for text in ["", "06/Feb/2009:12:14:14.", "06/Feb/2009:12:14:14,655", "06/Feb/2009:12:14:14.65x"] {
-            assert_eq!(clf_decimals(text.as_bytes()), None, "{text}");
+            assert_eq!(Clf::new().decimals(text.as_bytes()), None, "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn never_panics(text in "[0-9/: JanOct.+-]{0,30}") {
-            let _ = (Clf::new().read(text.as_bytes()), clf_decimals(text.as_bytes()), clf(text.as_bytes()));
+            let _ = (Clf::new().read(text.as_bytes()), Clf::new().decimals(text.as_bytes()), clf(text.as_bytes()));
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Invariant: what is read is what RFC 3339 says (jiff is the oracle in the tests), and what RFC 3339
 //! does not allow is not read, but for a missing `Z`, which the formats that leave it out mean as UTC.
 
+use super::clf::two;
+use super::{Form, decimals, instant};
 use crate::core::format::number;
 use crate::core::time::{SECOND_US, Time};
 
@@ -14,6 +16,8 @@ const DAYS_IN_MONTH: [u32; 16] = [0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30,
 
 /// Bytes of a timestamp with microseconds.
 const MICROS_LEN: usize = 27;
+/// Bytes of one up to its second.
+const WHOLE_LEN: usize = 19;
 
 /// Reads a UTC timestamp: `T` between date and time, at most nine decimals (cut to microseconds), `Z`
 /// or nothing at the end. As in RFC 3339 a leap second is read as the second before it.
@@ -41,17 +45,18 @@ pub(in crate::core::format) fn timestamp_near(text: &[u8], known: (&[u8], Time))
     }
 }
 
-/// The last timestamp that was read in full: most that follow are of the same minute.
+/// The minute of the last instant that was read in full: most that follow are of the same.
 #[derive(Clone, Debug)]
 pub(in crate::core::format) struct Recent {
-    text: [u8; MICROS_LEN],
-    /// The start of its minute.
+    /// What a UTC instant begins with.
+    text: [u8; MINUTE_LEN],
+    /// The start of the minute.
     minute: Time,
 }
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { text: *b"1970-01-01T00:00:00.000000Z", minute: Time(0) }
+        Recent { text: *b"1970-01-01T00:00", minute: Time(0) }
     }
 }
 
@@ -61,7 +66,7 @@ impl Recent {
     pub(in crate::core::format) fn timestamp(&mut self, text: &[u8]) -> Option<Time> {
         if let Some(near) = text.first_chunk::<MICROS_LEN>()
             && text.len() == MICROS_LEN
-            && near[..MINUTE_LEN] == self.text[..MINUTE_LEN]
+            && near[..MINUTE_LEN] == self.text
             && let Some(offset) = within_minute(near)
         {
             return Some(Time(self.minute.0 + offset));
@@ -72,11 +77,47 @@ impl Recent {
     #[inline(never)]
     fn read(&mut self, text: &[u8]) -> Option<Time> {
         let time = timestamp(text)?;
-        if let Ok(text) = text.try_into() {
-            (self.text, self.minute) = (text, Time(time.0.div_euclid(MINUTE_US) * MINUTE_US));
+        if let Some(text) = text.first_chunk() {
+            self.keep(text, time);
         }
         Some(time)
     }
+
+    /// What [`instant`] reads.
+    #[inline]
+    pub(in crate::core::format) fn instant(&mut self, text: &[u8], form: Form) -> Option<Time> {
+        if matches!(form, Form::Any | Form::Rfc3339) && is_utc(text) {
+            return self.utc(text);
+        }
+        instant(text, form)
+    }
+
+    #[inline(always)]
+    fn utc(&mut self, text: &[u8]) -> Option<Time> {
+        if let Some((minute, [b':', tens, ones, rest @ ..])) = text.split_first_chunk()
+            && *minute == self.text
+            && let Some(second @ 0..60) = two(&[*tens, *ones])
+            && let Some((micros, b"Z")) = decimals(rest)
+        {
+            return Some(Time(self.minute.0 + i64::from(second) * SECOND_US + micros));
+        }
+        let time = instant(text, Form::Rfc3339)?;
+        if let Some(text) = text.first_chunk() {
+            self.keep(text, time);
+        }
+        Some(time)
+    }
+
+    /// That an instant which begins so is this one.
+    fn keep(&mut self, text: &[u8; MINUTE_LEN], time: Time) {
+        (self.text, self.minute) = (*text, Time(time.0.div_euclid(MINUTE_US) * MINUTE_US));
+    }
+}
+
+/// Whether the text is an instant with a date first, and `Z` last, if it is one.
+#[inline(always)]
+fn is_utc(text: &[u8]) -> bool {
+    matches!(text, [b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'0'..=b'9', b'-' | b'/', .., b'Z'])
 }
 
 /// Bytes of a timestamp up to its minute.
@@ -97,6 +138,19 @@ fn with_micros(text: &[u8; MICROS_LEN]) -> Option<Time> {
     (wrong_date | wrong_clock == 0).then_some(Time(minute.0 + offset))
 }
 
+/// A date and a time of day without decimals. As in RFC 3339 a leap second is read as the second before it.
+#[inline(always)]
+pub(super) fn whole_seconds(text: &[u8; WHOLE_LEN]) -> Option<Time> {
+    let (date, wrong_date) = pairs(word(text, 0), b"0000-00-");
+    let (day, wrong_day) = pairs(word(text, 4), b"-00-00T0");
+    let (clock, wrong_clock) = pairs(word(text, 11), b"00:00:00");
+    let second = pair(clock, 6);
+    let year = pair(date, 0) * 100 + pair(date, 2);
+    let minute = minute_start(year, pair(date, 5), (pair(day, 4), pair(clock, 0), pair(clock, 3)))?;
+    let good = (wrong_date | wrong_day | wrong_clock == 0) & (second <= 60);
+    good.then_some(Time(minute.0 + i64::from(second.min(59)) * SECOND_US))
+}
+
 /// Microseconds since the minute's start, from `:ss.ffffffZ` at the end of the text.
 #[inline(always)]
 fn within_minute(text: &[u8; MICROS_LEN]) -> Option<i64> {
@@ -110,7 +164,7 @@ fn within_minute(text: &[u8; MICROS_LEN]) -> Option<i64> {
 
 /// The eight bytes of the text from there.
 #[inline(always)]
-fn word(text: &[u8; MICROS_LEN], at: usize) -> u64 {
+fn word<const LEN: usize>(text: &[u8; LEN], at: usize) -> u64 {
     text[at..].first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
@@ -168,26 +222,13 @@ const DAYS_TO_EPOCH: i64 = 2369 * 365 + 2369 / 4 - 2369 / 100 + 2369 / 400 + 306
 /// Any number of decimals, with or without `Z`, and leap seconds.
 #[cold]
 fn general(text: &[u8]) -> Option<Time> {
-    let (whole, rest) = text.split_at_checked(19)?;
-    let two = |at: usize| match whole[at..] {
-        [a @ b'0'..=b'9', b @ b'0'..=b'9', ..] => Some(u32::from(a - b'0') * 10 + u32::from(b - b'0')),
-        _ => None,
-    };
-    let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if separators.iter().any(|(at, byte)| whole[*at] != *byte) {
-        return None;
-    }
+    let (whole, rest) = text.split_first_chunk()?;
     let micros = match rest.strip_suffix(b"Z").unwrap_or(rest) {
         [] => 0,
         [b'.', decimals @ ..] if decimals.len() <= 9 => number::decimals_e6(decimals)?,
         _ => return None,
     };
-    let second = match two(17)? {
-        60 => 59,
-        second => second,
-    };
-    let minute = minute_start(two(0)? * 100 + two(2)?, two(5)?, (two(8)?, two(11)?, two(14)?))?;
-    (second < 60).then_some(Time(minute.0 + i64::from(second) * SECOND_US + i64::from(micros)))
+    Some(Time(whole_seconds(whole)?.0 + i64::from(micros)))
 }
 
 #[cfg(test)]
@@ -296,6 +337,25 @@ mod tests {
             }
             let known = (far.as_bytes(), Time(micros));
             prop_assert_eq!(timestamp_near(&near, known), timestamp(&near));
+        }
+
+        #[test]
+        fn instants_behind_another_are_read_as_alone(
+            first in 0_i64..4_000_000_000_000_000,
+            apart in -120_000_000_i64..120_000_000,
+            decimals in 0_usize..10,
+            broken in 0_usize..90,
+            byte in proptest::sample::select(b"0:.-+/ TZz".to_vec()),
+        ) {
+            let text = |micros| jiff::Timestamp::from_microsecond(micros).map(|t| format!("{t:.decimals$}")).unwrap_or_default();
+            let (first, mut second) = (text(first), text(first + apart).into_bytes());
+            if let Some(old) = second.get_mut(broken) {
+                *old = byte;
+            }
+            let mut recent = Recent::default();
+            prop_assert_eq!(recent.instant(first.as_bytes(), Form::Any), instant(first.as_bytes(), Form::Any));
+            prop_assert_eq!(recent.instant(&second, Form::Any), instant(&second, Form::Any));
+            prop_assert_eq!(recent.instant(first.as_bytes(), Form::Rfc3339), instant(first.as_bytes(), Form::Any));
         }
 
         #[test]
