@@ -134,24 +134,39 @@ impl Tier {
             requests: Vec::new(),
             slis: Vec::new(),
         };
-        let (mut requests, mut slis) = (Vec::new(), Vec::new());
+        // those that the hour's rows are added to, and those of hours that have given theirs
+        let (mut requests, mut late_requests) = (Vec::<RequestsRow>::new(), Vec::new());
         for row in &cut.requests {
             let slice_start = grain.floor(row.slice_start);
             let dimensions = placed(&self.columns, &cut.dimensions, &row.dimensions);
-            let row = |revision| RequestsRow { dimensions, slice_start, revision, ..row.clone() };
-            match self.place(slice_start) {
-                Place::Open => requests.push(row(0)),
-                Place::Late => coarse.requests.push(row(cut.number)),
-                Place::None => {}
+            let (rows, revision) = match self.place(slice_start) {
+                Place::Open => (&mut requests, 0),
+                Place::Late => (&mut late_requests, cut.number),
+                Place::None => continue,
+            };
+            // an hour's rows of one service mostly follow one another
+            match rows.last_mut() {
+                Some(last)
+                    if (last.slice_start, &last.service) == (slice_start, &row.service)
+                        && last.dimensions == dimensions =>
+                {
+                    last.absorb(row);
+                }
+                _ => rows.push(RequestsRow { dimensions, slice_start, revision, ..row.clone() }),
             }
         }
+        let (mut slis, mut late_slis) = (Vec::<SliRow>::new(), Vec::new());
         for row in &cut.slis {
             let slice_start = grain.floor(row.slice_start);
-            let row = |revision| SliRow { slice_start, revision, ..row.clone() };
-            match self.place(slice_start) {
-                Place::Open => slis.push(row(0)),
-                Place::Late => coarse.slis.push(row(cut.number)),
-                Place::None => {}
+            let (rows, revision) = match self.place(slice_start) {
+                Place::Open => (&mut slis, 0),
+                Place::Late => (&mut late_slis, cut.number),
+                Place::None => continue,
+            };
+            let row = SliRow { slice_start, revision, ..row.clone() };
+            match rows.last_mut() {
+                Some(last) if last.order(&row).is_eq() => last.absorb(&row),
+                _ => rows.push(row),
             }
         }
         add_up(&mut self.requests, requests);
@@ -166,8 +181,8 @@ impl Tier {
             let over = self.slis.partition_point(|row| row.slice_start < below);
             coarse.slis.extend(self.slis.drain(..over));
         }
-        add_up(&mut coarse.requests, Vec::new());
-        add_up(&mut coarse.slis, Vec::new());
+        add_up(&mut coarse.requests, late_requests);
+        add_up(&mut coarse.slis, late_slis);
         for row in &mut coarse.slis {
             put_in_force(row, grain, length, until.below, ledger);
         }
@@ -272,15 +287,23 @@ impl Sum for SliRow {
     }
 }
 
-/// Adds rows to others; one is left of each key, ascending.
-fn add_up<R: Sum>(rows: &mut Vec<R>, more: Vec<R>) {
-    rows.extend(more);
-    rows.sort_by(R::order);
-    rows.dedup_by(|later, kept| {
-        let same = kept.order(later).is_eq();
-        if same {
-            kept.absorb(later);
+/// Adds rows to others, which are ascending, one of each key, and stay so. Rows that are there already take no memory.
+fn add_up<R: Sum>(rows: &mut Vec<R>, mut more: Vec<R>) {
+    more.sort_by(R::order);
+    let (mut new, mut at) = (Vec::<R>::new(), 0);
+    for row in more {
+        while rows.get(at).is_some_and(|known| known.order(&row).is_lt()) {
+            at += 1;
         }
-        same
-    });
+        match (rows.get_mut(at), new.last_mut()) {
+            (Some(known), _) if known.order(&row).is_eq() => known.absorb(&row),
+            (_, Some(last)) if last.order(&row).is_eq() => last.absorb(&row),
+            _ => new.push(row),
+        }
+    }
+    if !new.is_empty() {
+        rows.reserve_exact(new.len());
+        rows.append(&mut new);
+        rows.sort_by(R::order);
+    }
 }

@@ -198,7 +198,7 @@ fn dotnet(text: &[u8]) -> Option<Time> {
     for (at, n) in century.into_iter().chain([(5, month), (8, day), (11, hour), (14, minute), (17, second)]) {
         utc[at..at + 2].copy_from_slice(&[b'0' + (n / 10) as u8, b'0' + (n % 10) as u8]);
     }
-    zoned(&mut utc, zone)
+    zoned(&utc, zone)
 }
 
 /// `2019-12-13`: the day's start, UTC.

@@ -57,8 +57,8 @@ struct Mark {
     start: u16,
     end: u16,
     place: Place,
-    /// Good and bad of the slices from `first` on that were read ahead.
-    ahead: [(u32, u32); AHEAD],
+    /// Good and bad of the slices from `first` on that were read ahead; large ones are not.
+    ahead: [(u16, u16); AHEAD],
     first: u8,
     count: u8,
 }

@@ -490,6 +490,10 @@ impl Account {
         let i = match self.find(&definition.slo.name, group.map(|g| &**g)) {
             Ok(i) => i,
             Err(i) => {
+                // mostly there are two or three: the room for four at once would stay unused in every account
+                if self.series.len() == self.series.capacity() {
+                    self.series.reserve_exact(1 + self.series.len() / 4);
+                }
                 self.series
                     .insert(i, Series::new((slo, group.cloned()), definition, (now, self.seed), mask()));
                 i

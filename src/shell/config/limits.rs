@@ -37,7 +37,7 @@ pub struct LimitsFile {
     pub fetch_bytes_max: Option<At<SizeText>>,
     /// What is counted is written to the journal at least so often. Default: 1s.
     pub flush_every: Option<At<DurationText>>,
-    /// … and as soon as a thread's partial has grown to this. Default: 4MiB.
+    /// … and as soon as a thread's partial has grown to this. Default: 1MiB.
     pub flush_bytes_max: Option<At<SizeText>>,
     /// Partials that may wait for the journal. Default: 4.
     pub queue_chunks_max: Option<At<u32>>,

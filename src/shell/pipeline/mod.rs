@@ -99,7 +99,7 @@ impl Default for Bounds {
             dead_letter_bytes_max: 512 << 10,
             fetch_bytes_max: 8 << 20,
             flush_every: Duration::from_secs(1),
-            flush_bytes_max: 4 << 20,
+            flush_bytes_max: 1 << 20,
             queue_chunks_max: 4,
         }
     }

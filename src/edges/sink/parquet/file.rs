@@ -28,8 +28,10 @@ use xxhash_rust::xxh3::Xxh3;
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 /// Rows turned into columns at a time. With the next it bounds the memory of a cut: a row may hold hundreds of buckets.
 const BATCH_ROWS: usize = 256;
-/// Rows of one page: until it is full its values lie there uncompressed.
-const PAGE_ROWS: usize = 1024;
+/// Rows of one page, and its bytes as they are encoded: until it is full its values lie there uncompressed, ten bytes each. Lists
+/// fill the bytes first. Much smaller pages cost more to compress than they hold.
+const PAGE_ROWS: usize = 8 << 10;
+const PAGE_BYTES: usize = 16 << 10;
 const ZSTD_LEVEL: i32 = 3;
 
 /// Footer keys.
@@ -129,6 +131,7 @@ pub(super) fn write<R: Table>(
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_created_by(concat!("ninetail version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(pairs))
         .set_sorting_columns(Some(ascending(leading).into_iter().collect()))
