@@ -307,3 +307,47 @@ fn add_up<R: Sum>(rows: &mut Vec<R>, mut more: Vec<R>) {
         rows.sort_by(R::order);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::decimal::Decimal;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn row((hour, service, good): (i64, u8, u64)) -> SliRow {
+        SliRow {
+            service: format!("s{service}").into(),
+            slo: "availability".into(),
+            group: None,
+            slice_start: Time::from_seconds(hour * 3600),
+            revision: 0,
+            generation: 1,
+            good,
+            bad: 0,
+            excluded: 0,
+            maintenance_good: 0,
+            maintenance_bad: 0,
+            objective: Decimal::parse("99.9").expect("a number"),
+            window_s: 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_one_key_add_up_in_any_portions(
+            portions in proptest::collection::vec(proptest::collection::vec((0i64..3, 0u8..4, 1u64..9), 0..12), 0..6),
+        ) {
+            let mut rows = Vec::new();
+            for portion in &portions {
+                add_up(&mut rows, portion.iter().copied().map(row).collect());
+            }
+            let mut sums = BTreeMap::new();
+            for (hour, service, good) in portions.into_iter().flatten() {
+                *sums.entry((hour, service)).or_insert(0) += good;
+            }
+            let expected: Vec<SliRow> = sums.into_iter().map(|((hour, service), good)| row((hour, service, good))).collect();
+            prop_assert_eq!(rows, expected);
+        }
+    }
+}

@@ -117,3 +117,21 @@ pub(super) fn grow(bytes: &mut Vec<u8>, length: usize) {
         bytes.resize(length, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_keeps_its_place_in_the_page() {
+        for offset in [0, 1, 4095, 4096, (512 << 10) - 1, 1_345_738_484] {
+            for cut in [0, 1, 16, 4095] {
+                let room = vec![0; 3 * PAGE_BYTES];
+                let bytes = &room[cut..];
+                let place = place_in_page(bytes, offset);
+                assert!(place < PAGE_BYTES);
+                assert_eq!(bytes[place..].as_ptr().addr() % PAGE_BYTES, offset as usize % PAGE_BYTES);
+            }
+        }
+    }
+}
