@@ -139,7 +139,7 @@ fn zoned(utc: &[u8; 19], rest: &[u8]) -> Option<Time> {
 fn decimals(text: &[u8]) -> Option<(i64, &[u8])> {
     let [b'.' | b',', rest @ ..] = text else { return Some((0, text)) };
     let (micros, digits) = leading_decimals_e6(rest);
-    (digits > 0).then(|| (micros, &rest[digits..]))
+    (digits > 0).then(|| (micros.into(), &rest[digits..]))
 }
 
 /// Microseconds that a zone is east of UTC: nothing, `Z`, a name of UTC, or an offset, perhaps of hours alone, each perhaps

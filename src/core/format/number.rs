@@ -101,12 +101,10 @@ pub(super) fn status(text: &[u8]) -> Result<Option<u16>, Unreadable> {
 
 /// The digits after a decimal point in millionths; more than six are cut. None if there is none, or
 /// anything else.
+#[inline]
 pub(super) fn decimals_e6(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let padded = digits.iter().copied().chain(std::iter::repeat(b'0')).take(6);
-    Some(padded.fold(0, |n, digit| n * 10 + u32::from(digit - b'0')))
+    let (micros, count) = leading_decimals_e6(digits);
+    (count > 0 && count == digits.len()).then_some(micros)
 }
 
 /// The eight bytes of the line before `end`.
@@ -141,7 +139,7 @@ fn joined(digits: u64) -> u64 {
 
 /// The decimals that the text begins with, in millionths (more than six are cut), and how many they are.
 #[inline(always)]
-pub(super) fn leading_decimals_e6(text: &[u8]) -> (i64, usize) {
+pub(super) fn leading_decimals_e6(text: &[u8]) -> (u32, usize) {
     let word = match text.first_chunk() {
         Some(eight) => u64::from_le_bytes(*eight),
         None => text.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
@@ -152,7 +150,7 @@ pub(super) fn leading_decimals_e6(text: &[u8]) -> (i64, usize) {
     if count == 8 {
         count += text[8..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     }
-    ((joined(digits & kept) / 100) as i64, count)
+    ((joined(digits & kept) / 100) as u32, count)
 }
 
 /// Any number of digits and decimals, times ten to the power of `scale`.

@@ -65,11 +65,6 @@ impl Clf {
         }
         match rest {
             [] => Some(time),
-            // The usual three are read at once.
-            [b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
-                let ms = i64::from(a - b'0') * 100 + i64::from(b - b'0') * 10 + i64::from(c - b'0');
-                Some(Time(time.0 + ms * 1000))
-            }
             [b'.', decimals @ ..] => Some(Time(time.0 + i64::from(decimals_e6(decimals)?))),
             _ => None,
         }
