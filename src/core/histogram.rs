@@ -147,6 +147,20 @@ impl Histogram {
         self.buckets.merge(&other.buckets);
     }
 
+    /// Adds all of many others: they are unpacked once, not with every one that is added.
+    pub fn merge_all<'a>(&mut self, others: impl IntoIterator<Item = &'a Histogram>) {
+        let mut counts = Vec::new();
+        count_into(&mut counts, self.buckets());
+        for other in others.into_iter().filter(|other| other.count > 0) {
+            self.min_us = if self.count == 0 { other.min_us } else { self.min_us.min(other.min_us) };
+            self.max_us = self.max_us.max(other.max_us);
+            self.count = add(self.count, other.count);
+            self.sum_us = add(self.sum_us, other.sum_us);
+            count_into(&mut counts, other.buckets());
+        }
+        self.buckets = Buckets::of((INDEX_MIN..=i16::MAX).zip(counts));
+    }
+
     /// (bucket index, count), ascending, no zero counts.
     pub fn buckets(&self) -> impl Iterator<Item = (i16, u64)> + '_ {
         self.buckets.iter()
@@ -181,13 +195,24 @@ impl Histogram {
     }
 }
 
+/// Adds to counts that have a place for each bucket from the lowest on.
+fn count_into(counts: &mut Vec<u64>, buckets: impl Iterator<Item = (i16, u64)>) {
+    for (index, count) in buckets {
+        let at = usize::from(index.abs_diff(INDEX_MIN));
+        if at >= counts.len() {
+            counts.resize(at + 1, 0);
+        }
+        counts[at] = add(counts[at], count);
+    }
+}
+
 /// Pairs of (step from the bucket before, count), the first step from the lowest bucket.
 #[derive(Clone, PartialEq, Eq, Serialize, Default)]
 struct Buckets(Packed);
 
 impl Buckets {
     fn of(buckets: impl IntoIterator<Item = (i16, u64)>) -> Buckets {
-        let mut writer = Writer::new(Vec::new());
+        let mut writer = Writer::new(Vec::with_capacity(PACKED_BYTES));
         for (index, count) in buckets {
             writer.put(index, count);
         }
@@ -237,13 +262,23 @@ impl fmt::Debug for Buckets {
 impl<'de> Deserialize<'de> for Buckets {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Buckets, D::Error> {
         let buckets = Buckets(Packed::deserialize(deserializer)?);
-        // reading and writing again must give the same bytes: anything else was never written here
-        if Buckets::of(buckets.iter()) != buckets {
-            return Err(serde::de::Error::custom("histogram buckets are not in their packed form"));
+        let mut reader = buckets.iter();
+        let mut last = None;
+        // anything else was never written here
+        while !reader.rest.is_empty() {
+            match reader.next() {
+                Some((index, count)) if count > 0 && last.is_none_or(|last| last < index) => {
+                    last = Some(index)
+                }
+                _ => return Err(serde::de::Error::custom("histogram buckets are not in their packed form")),
+            }
         }
         Ok(buckets)
     }
 }
+
+/// Room for some fifty buckets; more is made as it is needed.
+const PACKED_BYTES: usize = 128;
 
 struct Writer {
     out: Vec<u8>,
@@ -261,9 +296,14 @@ impl Writer {
         if count == 0 || index < self.index {
             return;
         }
-        put(&mut self.out, (index - self.index) as u64);
-        put(&mut self.out, count);
+        let step = (index - self.index) as u64;
         self.index = index;
+        if step < 0x80 && count < 0x80 {
+            self.out.extend([step as u8, count as u8]);
+        } else {
+            put(&mut self.out, step);
+            put(&mut self.out, count);
+        }
     }
 }
 
@@ -277,6 +317,10 @@ impl Iterator for Reader<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<(i16, u64)> {
+        if let [step @ ..0x80, count @ ..0x80, rest @ ..] = self.rest {
+            (self.rest, self.index) = (rest, self.index.checked_add(i16::from(*step))?);
+            return Some((self.index, u64::from(*count)));
+        }
         let step = take(&mut self.rest)?;
         let count = take(&mut self.rest)?;
         self.index = self.index.checked_add(i16::try_from(step).ok()?)?;
@@ -373,7 +417,9 @@ mod tests {
 
     #[test]
     fn bytes_that_were_never_written_are_refused() {
-        for bad in [&[5u8][..], &[5, 0], &[0x80, 0x80, 4, 1], &[1, 1, 0x80]] {
+        for bad in
+            [&[5u8][..], &[5, 0], &[0x80, 0x80, 4, 1], &[1, 1, 0x80], &[1, 1, 0, 1], &[0, 1, 2, 0, 1, 1]]
+        {
             let wire = postcard::to_stdvec(&Packed::from(bad)).unwrap();
             assert!(postcard::from_bytes::<Buckets>(&wire).is_err(), "{bad:?}");
         }
@@ -397,6 +443,9 @@ mod tests {
             right.merge(&of(&a));
             prop_assert_eq!(&left, &all);
             prop_assert_eq!(&right, &all);
+            let mut at_once = of(&a[..a.len() / 2]);
+            at_once.merge_all([&of(&b), &Histogram::default(), &of(&a[a.len() / 2..])]);
+            prop_assert_eq!(&at_once, &all);
             let wire = postcard::to_stdvec(&all).unwrap();
             prop_assert_eq!(postcard::from_bytes::<Histogram>(&wire).unwrap(), all);
         }

@@ -2,10 +2,14 @@
 //!
 //! Invariant: the same counts always give the same bytes, and every packed cell reads back.
 
-use crate::core::partial::Cell;
+use crate::core::partial::{Cell, SloVerdicts};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::btree_map::Entry;
 use std::fmt;
+
+/// A histogram as its bytes stand in a packed cell's: totals and buckets.
+type Unread<'a> = ([u64; 4], &'a [u8]);
 
 /// A [`Cell`] in some 70 bytes while its lists are short.
 #[derive(Clone, PartialEq, Eq)]
@@ -17,11 +21,30 @@ impl PackedCell {
         postcard::from_bytes(&self.0).expect("what was packed here reads back")
     }
 
-    /// Changes the counts.
-    pub fn update(&mut self, change: impl FnOnce(&mut Cell)) {
-        let mut cell = self.cell();
-        change(&mut cell);
-        *self = PackedCell::from(&cell);
+    /// The verdicts among them, without reading the rest.
+    pub fn slos(&self) -> SloVerdicts {
+        let (_, _, _, slos): ([u64; 10], Unread<'_>, Unread<'_>, SloVerdicts) =
+            postcard::from_bytes(&self.0).expect("what was packed here reads back");
+        slos
+    }
+
+    /// Adds a cell to what is counted in its place. Where its service was folded, without verdicts: no SLO is of what it was
+    /// folded into.
+    pub fn add<K: Ord>(place: Entry<'_, K, PackedCell>, cell: &Cell, is_folded: bool) {
+        match place {
+            Entry::Vacant(place) if !is_folded => {
+                place.insert(PackedCell::from(cell));
+            }
+            place => {
+                let packed = place.or_default();
+                let mut sum = packed.cell();
+                sum.merge(cell);
+                if is_folded {
+                    sum.slos = SloVerdicts::default();
+                }
+                *packed = PackedCell::from(&sum);
+            }
+        }
     }
 }
 
@@ -76,6 +99,7 @@ impl<'de> Deserialize<'de> for PackedCell {
 mod tests {
     use super::*;
     use crate::core::partial::Verdicts;
+    use std::collections::BTreeMap;
 
     fn cell(latencies_us: &[u64]) -> Cell {
         let mut cell = Cell { requests: latencies_us.len() as u64, bytes_sent: 70_000, ..Cell::default() };
@@ -90,14 +114,18 @@ mod tests {
     #[test]
     fn packed_cells_add_up_as_cells_do() {
         let (one, two) = (cell(&[12_000, 14_500, 18_200]), cell(&[95_000, 1_200_000]));
-        let mut packed = PackedCell::default();
+        let mut places = BTreeMap::new();
         let mut sum = Cell::default();
         for cell in [&one, &two, &one] {
-            packed.update(|packed| packed.merge(cell));
+            PackedCell::add(places.entry("as it is"), cell, false);
+            PackedCell::add(places.entry("folded"), cell, true);
             sum.merge(cell);
         }
+        let packed = &places["as it is"];
         assert_eq!(packed.cell(), sum);
-        assert_eq!(packed, PackedCell::from(&sum));
+        assert_eq!(*packed, PackedCell::from(&sum));
+        assert_eq!(packed.slos(), sum.slos);
+        assert_eq!(places["folded"].cell(), Cell { slos: SloVerdicts::default(), ..sum });
         assert!(PackedCell::from(&two).0.len() <= 64, "{}", PackedCell::from(&two).0.len());
     }
 

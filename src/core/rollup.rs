@@ -38,6 +38,24 @@ pub struct RequestsRow {
 impl RequestsRow {
     /// Adds the counts of another.
     pub fn absorb(&mut self, more: &RequestsRow) {
+        self.add_counters(more);
+        self.client_latency.merge(&more.client_latency);
+        self.upstream_latency.merge(&more.upstream_latency);
+    }
+
+    /// Adds the counts of many others.
+    pub fn absorb_all(&mut self, more: &[RequestsRow]) {
+        match more {
+            [] => return,
+            [one] => return self.absorb(one),
+            _ => {}
+        }
+        more.iter().for_each(|row| self.add_counters(row));
+        self.client_latency.merge_all(more.iter().map(|row| &row.client_latency));
+        self.upstream_latency.merge_all(more.iter().map(|row| &row.upstream_latency));
+    }
+
+    fn add_counters(&mut self, more: &RequestsRow) {
         self.requests = add(self.requests, more.requests);
         for (mine, theirs) in self.statuses.iter_mut().zip(more.statuses) {
             *mine = add(*mine, theirs);
@@ -45,8 +63,6 @@ impl RequestsRow {
         self.client_gone = add(self.client_gone, more.client_gone);
         self.bytes_received = add(self.bytes_received, more.bytes_received);
         self.bytes_sent = add(self.bytes_sent, more.bytes_sent);
-        self.client_latency.merge(&more.client_latency);
-        self.upstream_latency.merge(&more.upstream_latency);
     }
 }
 

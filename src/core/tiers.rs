@@ -136,38 +136,41 @@ impl Tier {
         };
         // those that the hour's rows are added to, and those of hours that have given theirs
         let (mut requests, mut late_requests) = (Vec::<RequestsRow>::new(), Vec::new());
-        for row in &cut.requests {
+        // an hour's rows of one service mostly follow one another
+        let of_one = |a: &RequestsRow, b: &RequestsRow| {
+            grain.floor(a.slice_start) == grain.floor(b.slice_start)
+                && (&a.service, &a.dimensions) == (&b.service, &b.dimensions)
+        };
+        for rows in cut.requests.chunk_by(of_one) {
+            let Some((row, others)) = rows.split_first() else { continue };
             let slice_start = grain.floor(row.slice_start);
-            let dimensions = placed(&self.columns, &cut.dimensions, &row.dimensions);
-            let (rows, revision) = match self.place(slice_start) {
+            let (into, revision) = match self.place(slice_start) {
                 Place::Open => (&mut requests, 0),
                 Place::Late => (&mut late_requests, cut.number),
                 Place::None => continue,
             };
-            // an hour's rows of one service mostly follow one another
-            match rows.last_mut() {
-                Some(last)
-                    if (last.slice_start, &last.service) == (slice_start, &row.service)
-                        && last.dimensions == dimensions =>
-                {
-                    last.absorb(row);
-                }
-                _ => rows.push(RequestsRow { dimensions, slice_start, revision, ..row.clone() }),
-            }
+            let dimensions = placed(&self.columns, &cut.dimensions, &row.dimensions);
+            let mut row = RequestsRow { dimensions, slice_start, revision, ..row.clone() };
+            row.absorb_all(others);
+            into.push(row);
         }
         let (mut slis, mut late_slis) = (Vec::<SliRow>::new(), Vec::new());
-        for row in &cut.slis {
+        let of_one = |a: &SliRow, b: &SliRow| {
+            grain.floor(a.slice_start) == grain.floor(b.slice_start)
+                && (&a.service, &a.slo, &a.group, a.generation)
+                    == (&b.service, &b.slo, &b.group, b.generation)
+        };
+        for rows in cut.slis.chunk_by(of_one) {
+            let Some((row, others)) = rows.split_first() else { continue };
             let slice_start = grain.floor(row.slice_start);
-            let (rows, revision) = match self.place(slice_start) {
+            let (into, revision) = match self.place(slice_start) {
                 Place::Open => (&mut slis, 0),
                 Place::Late => (&mut late_slis, cut.number),
                 Place::None => continue,
             };
-            let row = SliRow { slice_start, revision, ..row.clone() };
-            match rows.last_mut() {
-                Some(last) if last.order(&row).is_eq() => last.absorb(&row),
-                _ => rows.push(row),
-            }
+            let mut row = SliRow { slice_start, revision, ..row.clone() };
+            others.iter().for_each(|other| row.absorb(other));
+            into.push(row);
         }
         add_up(&mut self.requests, requests);
         add_up(&mut self.slis, slis);

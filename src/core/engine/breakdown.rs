@@ -6,7 +6,8 @@
 use super::{Engine, decides};
 use crate::core::breakdown::KEPT_S;
 use crate::core::ledger::Contributors;
-use crate::core::partial::{Cell, Chunk, Combination, SloVerdicts};
+use crate::core::packed_cell::PackedCell;
+use crate::core::partial::{Cell, Chunk, Combination};
 use crate::core::roster::ServiceId;
 use crate::core::time::{Slice, SliceLength};
 use std::collections::BTreeMap;
@@ -26,14 +27,8 @@ impl Engine {
         if placed.is_other() {
             *folds.entry(slice).or_default() += cell.requests;
         }
-        let split = self.slices.counts(slice).splits.entry((service, epoch, placed)).or_default();
-        split.update(|split| {
-            split.merge(cell);
-            if is_folded {
-                // a service that was folded has no SLO
-                split.slos = SloVerdicts::default();
-            }
-        });
+        let splits = &mut self.slices.counts(slice).splits;
+        PackedCell::add(splits.entry((service, epoch, placed)), cell, is_folded);
     }
 
     /// Spreads folded requests over the chunk's partitions, each as many as it had records in the slice at most. Cells
@@ -62,7 +57,7 @@ impl Engine {
         {
             if deciding.is_some_and(|c| c.epoch == *epoch) {
                 let service = &self.roster.service(*service).name;
-                cell.cell().slos.iter().for_each(|(slo, verdicts)| {
+                cell.slos().iter().for_each(|(slo, verdicts)| {
                     contributors.add(service, slo, combination, verdicts);
                 });
             }

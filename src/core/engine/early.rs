@@ -45,7 +45,7 @@ pub(super) fn counted<'a>(
         let service = roster.service(*id);
         let (service, rule) = (&service.name, service.rule);
         let counted = |(slo, verdicts)| Counted { service, rule, slo, group: None, verdicts };
-        cell.cell().slos.iter().map(counted).collect::<Vec<_>>()
+        cell.slos().iter().map(counted).collect::<Vec<_>>()
     });
     whole.chain(groups::counted(waiting, roster, decided)).collect()
 }

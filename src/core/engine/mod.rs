@@ -20,7 +20,8 @@ use crate::core::completeness::Completeness;
 use crate::core::engine::holes::OpenGap;
 use crate::core::entry::{Begin, Configure, Entry, Start};
 use crate::core::ledger::{CloseContext, Contributors, Counted, Ledger, LedgerError};
-use crate::core::partial::{Chunk, Coverage, Gap, Quality, SloVerdicts};
+use crate::core::packed_cell::PackedCell;
+use crate::core::partial::{Chunk, Coverage, Gap, Quality};
 use crate::core::position::{Fit, Partition, Positions, Span};
 use crate::core::rollup::OutputPosition;
 use crate::core::roster::Roster;
@@ -390,13 +391,7 @@ impl Engine {
                     self.ledger.correct(*slice, Counted { service, rule, slo, group: None, verdicts })?;
                 }
             }
-            let mine = self.slices.counts(*slice).cells.entry((id, *epoch)).or_default();
-            mine.update(|mine| {
-                mine.merge(cell);
-                if folded {
-                    mine.slos = SloVerdicts::default();
-                }
-            });
+            PackedCell::add(self.slices.counts(*slice).cells.entry((id, *epoch)), cell, folded);
             if let Some(combination) = chunk.combination(index) {
                 let key = (id, *epoch, combination);
                 let values_max = settings.limits.dimension_values_max;
