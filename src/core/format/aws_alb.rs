@@ -12,10 +12,10 @@ use crate::core::format::request::{Request, port, request, value, without_bracke
 use crate::core::format::instant::{Recent, timestamp, timestamp_near};
 use crate::core::format::{LayoutError, Parsed, Preset};
 use crate::core::record::{Field, Fields, Labels, Reason, Record, Value};
-use crate::core::scan::{COLUMNS_MAX, ColumnRanges, Columns, Shape};
+use crate::core::scan::{COLUMNS_MAX, ColumnRanges, Columns, Shape, first_of, last_of};
 use crate::core::settings::{Format, Layout};
 use crate::core::time::Time;
-use memchr::{memchr, memrchr};
+use memchr::memchr;
 
 // Columns, counted from 0.
 const TYPE: usize = 0;
@@ -370,9 +370,9 @@ fn fill<'a, C: ColumnRanges>(tail: &Tail<'a, '_, C>, wanted: Fields, record: &mu
 /// Anything else in that column is no target group.
 #[inline(always)]
 fn target_group(arn: &[u8]) -> Option<&[u8]> {
-    let (head, name) = arn.split_at_checked(memchr(b'/', arn)? + 1)?;
+    let (head, name) = arn.split_at_checked(first_of(arn, 0, *b"/")? + 1)?;
     head.strip_suffix(b":targetgroup/").filter(|head| head.starts_with(b"arn:"))?;
-    let end = memrchr(b'/', name)?;
+    let end = last_of(name, b'/')?;
     value(&name[..end])
 }
 

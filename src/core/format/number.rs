@@ -66,6 +66,11 @@ pub(super) fn few_digits(line: &[u8], (start, end): (usize, usize), scale: i64) 
     };
     let len = end.checked_sub(start).filter(|len| (1..=8).contains(len))?;
     let word = keep_last(last_word(line, end)?, len);
+    // Most have milliseconds: the point stands in the fifth byte of the word, and what is before it moves up.
+    if scale >= 3 && len > 4 && word >> 32 & 0xff == u64::from(b'.') {
+        let word = word & !0xff_ffff_ffff | word << 8 & 0xff_ffff_ff00 | u64::from(b'0');
+        return Some(eight_digits(word)? * TENS[scale as usize - 3]);
+    }
     let point = word ^ POINTS;
     // The lowest byte that is a point gets its highest bit set; there is no other, or what is left is no number.
     let point = point.wrapping_sub(ONES) & !point & HIGH_BITS;
