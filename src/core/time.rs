@@ -56,9 +56,12 @@ impl Time {
 /// RFC 3339 in UTC, with microseconds only where there are any.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pattern =
-            if self.0.rem_euclid(SECOND_US) == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
-        write!(f, "{}", self.timestamp().strftime(pattern))
+        let timestamp = self.timestamp();
+        if self.0.rem_euclid(SECOND_US) == 0 {
+            write!(f, "{timestamp:.0}")
+        } else {
+            write!(f, "{timestamp:.6}")
+        }
     }
 }
 
