@@ -11,14 +11,17 @@ use crate::edges::sink::Owner;
 use crate::edges::sink::durable::{above, make_dir, sync_dir};
 use crate::edges::sink::events::envelope::{self, Line};
 use crate::edges::sink::events::{EventError, Progress, own};
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// First look at the end of a file, bytes; more where a line is longer.
 const TAIL_BYTES: u64 = 64 << 10;
+/// Lines that are written in one go: an hour of many services is hundreds of megabytes of them.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// Appends to one file.
 pub struct FileEvents {
@@ -66,39 +69,39 @@ impl FileEvents {
     }
 
     pub(super) fn publish(&mut self, events: &[Event]) -> Result<usize, EventError> {
-        let mut lines = Vec::new();
-        let mut count = 0;
-        let mut last = self.last;
-        for event in events.iter().filter(|e| Some(e.position) > self.last) {
-            let incarnation = self.incarnation.as_ref();
-            lines.extend(envelope::line(event, &self.pipeline, &self.journal, incarnation));
-            count += 1;
-            last = Some(event.position);
-        }
-        if count == 0 {
-            return Ok(0);
-        }
+        let new = &events[events.partition_point(|event| Some(event.position) <= self.last)..];
+        let Some(last) = new.last() else { return Ok(0) };
         crash::point("events.before");
-        self.append(&lines).map_err(|error| {
+        let length = self.append(new).map_err(|error| {
             // nothing torn stays visible; should this fail too, the next append cuts first
             let _ = self.file.set_len(self.length);
             EventError::Io { action: "writing", path: self.path.clone(), error }
         })?;
-        (self.length, self.last) = (self.length + lines.len() as u64, last);
+        (self.length, self.last) = (length, Some(last.position));
         crash::point("events.after");
-        Ok(count)
+        Ok(new.len())
     }
 
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        if length > self.length {
-            self.file.set_len(self.length)?;
-        } else if length < self.length {
-            return Err(io::Error::new(ErrorKind::InvalidData, "somebody cut it while it was in use"));
+    /// Returns the length with the lines.
+    fn append(&mut self, events: &[Event]) -> io::Result<u64> {
+        match self.file.metadata()?.len().cmp(&self.length) {
+            Ordering::Greater => self.file.set_len(self.length)?,
+            Ordering::Equal => {}
+            Ordering::Less => {
+                return Err(io::Error::new(ErrorKind::InvalidData, "somebody cut it while it was in use"));
+            }
         }
-        self.file.write_all(lines)?;
+        let mut length = self.length;
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, &self.file);
+        for event in events {
+            let line = envelope::line(event, &self.pipeline, &self.journal, self.incarnation.as_ref());
+            length += line.len() as u64;
+            out.write_all(&line)?;
+        }
+        out.flush()?;
         crash::point("events.sent");
-        self.file.sync_data()
+        self.file.sync_data()?;
+        Ok(length)
     }
 }
 
