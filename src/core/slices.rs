@@ -72,6 +72,13 @@ pub struct SliceCounts {
     pub accounts: BTreeMap<Partition, Account>,
 }
 
+impl SliceCounts {
+    /// How many cells there are.
+    fn len(&self) -> usize {
+        self.cells.len() + self.splits.len()
+    }
+}
+
 /// Slices waiting for their cut, and corrections to slices already cut.
 #[derive(Clone, PartialEq, Serialize, Deserialize, Debug, Default)]
 pub struct Slices {
@@ -138,7 +145,7 @@ impl Slices {
 
     /// How many cells wait in slices below this one.
     pub fn cells(&self, below: Slice) -> usize {
-        self.waiting.range(..below).map(|(_, counts)| counts.cells.len() + counts.splits.len()).sum()
+        self.waiting.range(..below).map(|(_, counts)| counts.len()).sum()
     }
 
     /// How many slices wait, corrections included.
@@ -177,13 +184,23 @@ impl Slices {
             coarse: Vec::new(),
             budgets: Vec::new(),
         };
+        let cells: usize = closed.values().chain(corrections.values()).map(SliceCounts::len).sum();
+        let mut done = 0;
         let revised = corrections.into_iter().map(|(slice, counts)| (slice, border.number, counts));
         for (slice, revision, counts) in closed.into_iter().map(|(s, c)| (s, 0, c)).chain(revised) {
             let start = border.slice.start(slice);
             let at = (slice, revision);
+            let is_first = done == 0;
+            done += counts.len();
             add_groups(&mut cut, at, counts.groups, (roster, ledger));
             add_cells(&mut cut, at, counts.cells, counts.splits, (border, roster, ledger));
             add_accounts(&mut cut, start, revision, counts.accounts);
+            if is_first && done > 0 {
+                // Rows that have to move to a larger place would be in both meanwhile: cells give about as many each.
+                let more = |rows: usize| rows * (cells - done) / done;
+                cut.requests.reserve_exact(more(cut.requests.len()));
+                cut.slis.reserve_exact(more(cut.slis.len()));
+            }
         }
         cut.requests.sort_by(|a, b| (&a.service, a.slice_start).cmp(&(&b.service, b.slice_start)));
         cut.slis.sort_by(|a, b| sli_order(a).cmp(&sli_order(b)));
