@@ -18,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnPath;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
@@ -33,6 +34,10 @@ const BATCH_ROWS: usize = 256;
 const PAGE_ROWS: usize = 8 << 10;
 const PAGE_BYTES: usize = 16 << 10;
 const ZSTD_LEVEL: i32 = 3;
+/// Bytes of a column's dictionary, beyond which its values stand as they are. Texts repeat; numbers that are so many seldom do, and their
+/// dictionary would be larger than what it saves.
+const DICTIONARY_BYTES: usize = 64 << 10;
+const TEXT_DICTIONARY_BYTES: usize = 1 << 20;
 
 /// Footer keys.
 pub(super) const ROWS_HASH: &str = "ninetail.rows_hash";
@@ -127,7 +132,13 @@ pub(super) fn write<R: Table>(
         Some(SortingColumn { column_idx: index, descending: false, nulls_first: false })
     };
     let leading = R::columns()[0].name;
-    let properties = WriterProperties::builder()
+    let texts = columns.iter().filter(|c| c.kind() == Kind::String);
+    let properties = texts.fold(WriterProperties::builder(), |properties, column| {
+        let path = ColumnPath::new(vec![column.name().to_owned()]);
+        properties.set_column_dictionary_page_size_limit(path, TEXT_DICTIONARY_BYTES)
+    });
+    let properties = properties
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
