@@ -27,6 +27,9 @@ use std::time::{Duration, Instant};
 
 /// A snapshot is taken after a cut, and after so many entries without one.
 const SNAPSHOT_ENTRIES_MAX: u64 = 600;
+/// After a cut only where the last one took no more than one part in so many of the time since: while months are caught up with, cuts
+/// follow one another within a second, and a month's state takes seconds to write. A restart replays what came since.
+const SNAPSHOT_SHARE: u32 = 20;
 /// Pause between two attempts to write where the disk is full or gone.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -68,6 +71,9 @@ pub struct Committer {
     /// Position of the last entry applied.
     position: u64,
     snapshot_at: u64,
+    /// When that was, and how long it took.
+    snapshot_ended: Instant,
+    snapshot_took: Duration,
     patient: bool,
     control: Control,
     metrics: Arc<Metrics>,
@@ -172,6 +178,8 @@ impl Committer {
             published,
             position,
             snapshot_at: position,
+            snapshot_ended: Instant::now(),
+            snapshot_took: Duration::ZERO,
             patient: setup.patient,
             control: setup.control,
             metrics: setup.metrics,
@@ -242,7 +250,8 @@ impl Committer {
         self.put_snapshot(self.position)?;
         self.snapshot_at = self.position;
         self.persist("journal", |c| c.journal.trim().map_err(RunError::from))?;
-        self.metrics.snapshot_duration_seconds.observe(started.elapsed().as_secs_f64());
+        (self.snapshot_ended, self.snapshot_took) = (Instant::now(), started.elapsed());
+        self.metrics.snapshot_duration_seconds.observe(self.snapshot_took.as_secs_f64());
         Ok(())
     }
 
@@ -288,7 +297,9 @@ impl Committer {
         failed.map_or(Ok(()), Err)?;
         self.metrics.apply_duration_seconds.observe((started.elapsed() - took).as_secs_f64());
         self.position = position;
-        if self.engine.cut_number() > cut {
+        if self.engine.cut_number() > cut
+            && self.snapshot_ended.elapsed() >= self.snapshot_took * SNAPSHOT_SHARE
+        {
             self.snapshot()?;
         }
         Ok(())
