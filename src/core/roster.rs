@@ -61,6 +61,11 @@ impl Roster {
         (0..).map(ServiceId).zip(&self.names).filter_map(|(id, name)| Some((id, name.as_ref()?)))
     }
 
+    /// All services, in the order of their names.
+    pub fn by_name(&self) -> impl Iterator<Item = (ServiceId, &Arc<str>)> {
+        self.ids.iter().map(|(name, id)| (*id, name))
+    }
+
     /// Forgets the services made by templates that nothing refers to any more; their places are for others.
     pub fn forget(&mut self, is_in_use: impl Fn(ServiceId, &ServiceName) -> bool) {
         for (number, place) in (0..).zip(&mut self.names) {
