@@ -243,12 +243,12 @@ impl Series {
         (length, phase): (SliceLength, Phase),
     ) {
         let unit = d.unit(slice);
-        let counts = self.history.read(d.windows(), unit);
+        let counts = self.history.read(0, unit);
         for window in (0..d.windows()).filter(|window| d.moves(*window, phase)) {
             match d.length(window) {
                 Some(length) => {
                     if !self.sums.requests(window).is_none() {
-                        self.sums.subtract(window, d, self.history.read(window, unit - length));
+                        self.sums.subtract(window, d, self.history.read(1 + window, unit - length));
                     }
                 }
                 None if self.is_current(window, d) => {}

@@ -18,8 +18,8 @@ const BEGIN: &str = "begin";
 /// Key in `META` of the last position trimmed away.
 const TRIMMED: &str = "trimmed";
 
-/// Memory for the database's pages, bytes: entries are written once and read once.
-const CACHE_BYTES: usize = 8 << 20;
+/// Memory for the database's pages, bytes: entries are written once, and read after a restart alone.
+const CACHE_BYTES: usize = 1 << 20;
 /// A file larger than this is compacted when it is opened, if most of it is free.
 const COMPACT_BYTES_MIN: u64 = 32 << 20;
 

@@ -10,9 +10,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::error::ArrowError;
-use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::arrow_writer::{ArrowWriterOptions, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
@@ -140,7 +139,6 @@ pub(super) fn write<R: Table>(
     let properties = properties
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_created_by(concat!("ninetail version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -149,10 +147,21 @@ pub(super) fn write<R: Table>(
         .set_coerce_types(true) // the standard names inside lists
         .build();
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-    let mut writer = ArrowWriter::try_new_with_options(File::create(path)?, schema.clone(), options)?;
-    for part in rows.chunks(BATCH_ROWS) {
-        let arrays = columns.iter().map(|c| array(c, part)).collect::<Result<Vec<_>, _>>()?;
-        writer.write(&RecordBatch::try_new(schema.clone(), arrays)?)?;
+    let writer = ArrowWriter::try_new_with_options(File::create(path)?, schema.clone(), options)?;
+    let (mut writer, columns_of) = writer.into_serialized_writer()?;
+    for (number, rows) in rows.chunks(ROW_GROUP_ROWS).enumerate() {
+        let mut group = writer.next_row_group()?;
+        // one column after another: what a column needs while it is written is more than what becomes of it
+        let writers = columns_of.create_column_writers(number)?;
+        for ((column, field), mut writer) in columns.iter().zip(schema.fields()).zip(writers) {
+            for part in rows.chunks(BATCH_ROWS) {
+                for leaf in compute_leaves(field, &array(column, part)?)? {
+                    writer.write(&leaf)?;
+                }
+            }
+            writer.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
     }
     let file = writer.into_inner()?;
     file.sync_all()?;
