@@ -149,7 +149,7 @@ impl Histogram {
 
     /// Adds all of many others: they are unpacked once, not with every one that is added.
     pub fn merge_all<'a>(&mut self, others: impl IntoIterator<Item = &'a Histogram>) {
-        let mut counts = Vec::new();
+        let mut counts = Vec::with_capacity(COUNTS);
         count_into(&mut counts, self.buckets());
         for other in others.into_iter().filter(|other| other.count > 0) {
             self.min_us = if self.count == 0 { other.min_us } else { self.min_us.min(other.min_us) };
@@ -194,6 +194,9 @@ impl Histogram {
         self.buckets.0.heap_bytes()
     }
 }
+
+/// Room for buckets up to half a minute; more is made as it is needed.
+const COUNTS: usize = 800;
 
 /// Adds to counts that have a place for each bucket from the lowest on.
 fn count_into(counts: &mut Vec<u64>, buckets: impl Iterator<Item = (i16, u64)>) {

@@ -11,6 +11,9 @@ use std::fmt;
 /// A histogram as its bytes stand in a packed cell's: totals and buckets.
 type Unread<'a> = ([u64; 4], &'a [u8]);
 
+/// Room for most cells while they are packed.
+const PACKED_BYTES: usize = 128;
+
 /// A [`Cell`] in some 70 bytes while its lists are short.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PackedCell(Box<[u8]>);
@@ -50,7 +53,8 @@ impl PackedCell {
 
 impl From<&Cell> for PackedCell {
     fn from(cell: &Cell) -> PackedCell {
-        PackedCell(postcard::to_stdvec(cell).expect("numbers and bytes can be packed").into())
+        let packed = postcard::to_extend(cell, Vec::with_capacity(PACKED_BYTES));
+        PackedCell(packed.expect("numbers and bytes can be packed").into())
     }
 }
 
