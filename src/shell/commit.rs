@@ -93,9 +93,10 @@ struct Durable<'a> {
 impl Durable<'_> {
     fn deliver(&mut self, events: &[Event], cut: Option<&Cut>) -> Result<(), RunError> {
         let committer = &mut *self.committer;
+        self.cut = cut.map_or(self.cut, |cut| cut.number);
+        let started = Instant::now();
+        committer.publish(events, self.cut)?;
         if !events.is_empty() {
-            let started = Instant::now();
-            committer.publish(events, self.cut)?;
             committer.metrics.events_duration_seconds.observe(started.elapsed().as_secs_f64());
             committer.put_out(events)?;
             for event in events {
@@ -104,8 +105,6 @@ impl Durable<'_> {
         }
         if let Some(cut) = cut {
             let started = Instant::now();
-            self.cut = cut.number;
-            committer.publish(&[], cut.number)?;
             committer.persist("rollups", |c| c.rollups.write(cut).map_err(RunError::from))?;
             committer.metrics.rollup_write_duration_seconds.observe(started.elapsed().as_secs_f64());
             committer.metrics.cuts.inc();

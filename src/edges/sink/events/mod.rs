@@ -192,7 +192,7 @@ impl EventSink {
 
     /// Publishes those events, in order of their positions, that are not published yet, and with them that
     /// all up to `at` are (`at.index` = `u32::MAX`: all of that journal record) and that `cut` was the
-    /// last cut. With no events it records the progress alone, as before each cut. Durable when it returns.
+    /// last cut. With no events it records the progress alone, as before a cut without any. Durable when it returns.
     /// Returns how many were new.
     ///
     /// # Errors
