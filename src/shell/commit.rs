@@ -71,7 +71,7 @@ pub struct Committer {
     /// Position of the last entry applied.
     position: u64,
     snapshot_at: u64,
-    /// When that was, and how long it took.
+    /// When the last snapshot was there, and how long it took.
     snapshot_ended: Instant,
     snapshot_took: Duration,
     patient: bool,

@@ -1,7 +1,7 @@
 //! The rows of a cut, made of what was counted in its slices.
 //!
-//! Invariant: rows are made in the order in which they are published, and what was counted in one slice of a service goes
-//! as its rows come: a cut of ten thousand services neither holds its counts twice nor moves its rows.
+//! Invariant: rows are made in the order in which they are published, service by service, and never moved; what was counted
+//! of a service goes as its rows come.
 
 use super::{Account, GroupKey, SliceCounts, Slices};
 use crate::core::ledger::Ledger;
