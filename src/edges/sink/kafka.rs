@@ -1,16 +1,13 @@
 //! What all Kafka sinks share: clients, topics and their settings, which errors pass.
 
+use crate::edges::kafka::make_topic;
 use crate::edges::sink::Control;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use std::collections::BTreeMap;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::Duration;
 
 /// How long one request to a broker may take.
@@ -113,42 +110,13 @@ pub(super) fn partitions<C: ClientContext>(client: &Client<C>, topic: &str) -> K
 /// Makes the topic if it is not there, with the broker's replication (and partitions, if None). Returns whether it made it.
 pub(super) fn ensure<C: ClientContext>(
     client: &Client<C>,
-    properties: &BTreeMap<String, String>,
     topic: &str,
     partitions: Option<i32>,
     settings: &[(&str, &str)],
 ) -> KafkaResult<bool> {
-    if self::partitions(client, topic)?.is_some() {
-        return Ok(false);
-    }
-    let admin: AdminClient<Quiet> = config(properties).create_with_context(Quiet)?;
-    let mut new = NewTopic::new(topic, partitions.unwrap_or(-1), TopicReplication::Fixed(-1));
-    new.config = settings.to_vec();
-    let options =
-        AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT)).operation_timeout(Some(REQUEST_TIMEOUT));
-    match block_on(admin.create_topics(&[new], &options))?.pop() {
-        Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
-        Some(Err((_, code))) => Err(KafkaError::AdminOp(code)),
-        Some(Ok(_)) | None => Ok(true),
-    }
-}
-
-/// Waits for a future on this thread: librdkafka's own threads drive it.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
+    match self::partitions(client, topic)? {
+        Some(_) => Ok(false),
+        None => make_topic(client, topic, partitions, settings, REQUEST_TIMEOUT),
     }
 }
 

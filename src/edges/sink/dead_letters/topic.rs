@@ -35,7 +35,6 @@ pub(super) struct Waiting {
 /// A producer shared by all ingest threads.
 pub(super) struct LetterTopic {
     topic: String,
-    properties: BTreeMap<String, String>,
     control: Control,
     made: AtomicBool,
     producer: BaseProducer<Answers>,
@@ -66,7 +65,6 @@ impl LetterTopic {
             .map_err(|e| LetterError::Refused { topic: topic.to_owned(), error: e.to_string() })?;
         Ok(LetterTopic {
             topic: topic.to_owned(),
-            properties: properties.clone(),
             control: control.clone(),
             made: AtomicBool::new(false),
             producer,
@@ -148,7 +146,7 @@ impl LetterTopic {
 
     /// Makes the topic if it is not there. If that fails the letters find out.
     fn make(&self) {
-        let made = ensure(self.producer.client(), &self.properties, &self.topic, None, &[]);
+        let made = ensure(self.producer.client(), &self.topic, None, &[]);
         if let Err(error) = made {
             (self.control.log)(&format!("making topic {}: {error}", self.topic));
         }

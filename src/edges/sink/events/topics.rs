@@ -27,7 +27,7 @@ pub(super) fn make_topics<C: ClientContext>(
     control: &Control,
 ) -> Result<(), Trouble> {
     let made = |topic: &str, partitions, settings: &[(&str, &str)]| {
-        let made = ensure(client, &target.properties, topic, partitions, settings);
+        let made = ensure(client, topic, partitions, settings);
         made.map_err(|error| match code(&error) {
             Some(code) if is_refusal(code) => refused(&format!("making topic {topic}"), &error),
             _ => Trouble::Passing(error),

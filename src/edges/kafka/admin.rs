@@ -1,6 +1,6 @@
-//! What brokers say of topics: the id that the cluster gave one, which is another after it was deleted and made anew, and
-//! its settings. With `source::kafka_batch` the only `unsafe` around Kafka: rust-rdkafka wraps neither DescribeTopics nor
-//! topic ids, and asks for settings with a client and a thread of their own, which it waits for at every start.
+//! What brokers say of topics, and topics made: the id that the cluster gave one, which is another after it was deleted and made
+//! anew, and its settings. With `source::kafka_batch` the only `unsafe` around Kafka: rust-rdkafka wraps neither DescribeTopics nor
+//! topic ids, and for settings and new topics has a client and a thread of their own, which it waits for at every start.
 //!
 //! Invariant: everything made here is given back here, also on the way out by an error.
 
@@ -109,6 +109,55 @@ pub(in crate::edges) fn topic_setting<C: ClientContext>(
     }
 }
 
+/// Makes a topic with the broker's replication, and its number of partitions where none is given. False if it is there already.
+///
+/// # Errors
+/// If nobody answers within the timeout, or the answer is no.
+pub(in crate::edges) fn make_topic<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    partitions: Option<i32>,
+    settings: &[(&str, &str)],
+    timeout: Duration,
+) -> KafkaResult<bool> {
+    let name = CString::new(topic)?;
+    let native = client.native_ptr();
+    // SAFETY: librdkafka copies names and settings as it is told them, and the topic as the request is sent; the result is borrowed
+    // from `event`, and every pointer is checked before it is followed.
+    unsafe {
+        let new = Given(
+            sys::rd_kafka_NewTopic_new(name.as_ptr(), partitions.unwrap_or(-1), -1, null_mut(), 0),
+            sys::rd_kafka_NewTopic_destroy,
+        );
+        if new.0.is_null() {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::InvalidArgument));
+        }
+        for (setting, value) in settings {
+            let (setting, value) = (CString::new(*setting)?, CString::new(*value)?);
+            refuse(sys::rd_kafka_NewTopic_set_config(new.0, setting.as_ptr(), value.as_ptr()))?;
+        }
+        let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS;
+        let event = ask(native, op, timeout, |options, queue| {
+            // until it can be used, not only until the controller knows of it
+            sys::rd_kafka_AdminOptions_set_operation_timeout(options, milliseconds(timeout), null_mut(), 0);
+            let mut all = [new.0];
+            sys::rd_kafka_CreateTopics(native, all.as_mut_ptr(), all.len(), options, queue);
+        })?;
+        let result = sys::rd_kafka_event_CreateTopics_result(event.0);
+        let mut count = 0;
+        let made = if result.is_null() {
+            None
+        } else {
+            first(sys::rd_kafka_CreateTopics_result_topics(result, &mut count), count)
+        };
+        match made.map(|topic| sys::rd_kafka_topic_result_error(topic)) {
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) => Ok(false),
+            Some(error) => refuse(error).map(|()| true),
+            None => Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail)),
+        }
+    }
+}
+
 /// Sends a request and waits for the event that answers it.
 ///
 /// # Safety
@@ -119,7 +168,7 @@ unsafe fn ask(
     timeout: Duration,
     send: impl FnOnce(*mut sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
 ) -> KafkaResult<Given<sys::rd_kafka_event_t>> {
-    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    let timeout_ms = milliseconds(timeout);
     // SAFETY: the handle is live; options and queue are given back after the request was answered or gave up.
     unsafe {
         let queue = Given(sys::rd_kafka_queue_new(native), sys::rd_kafka_queue_destroy);
@@ -137,6 +186,10 @@ unsafe fn ask(
         refuse(sys::rd_kafka_event_error(event.0))?;
         Ok(event)
     }
+}
+
+fn milliseconds(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
 }
 
 /// The first of an answer's results, None if there is none.
