@@ -1,5 +1,7 @@
 //! The command line as a user meets it: the real binary, its output and exit codes.
 
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/schemas.rs"]
 mod schemas;
 

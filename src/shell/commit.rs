@@ -296,8 +296,7 @@ impl Committer {
         failed.map_or(Ok(()), Err)?;
         self.metrics.apply_duration_seconds.observe((started.elapsed() - took).as_secs_f64());
         self.position = position;
-        if self.engine.cut_number() > cut
-            && self.snapshot_ended.elapsed() >= self.snapshot_took * SNAPSHOT_SHARE
+        if self.engine.cut_number() > cut && snapshot_pays(self.snapshot_ended.elapsed(), self.snapshot_took)
         {
             self.snapshot()?;
         }
@@ -417,6 +416,11 @@ fn incarnate(lock: &StateLock, setup: &Setup) -> Result<Vec<Arc<str>>, RunError>
     }
 }
 
+/// Whether a snapshot is due after a cut: so long after the last one, which took so long.
+fn snapshot_pays(since: Duration, took: Duration) -> bool {
+    since >= took * SNAPSHOT_SHARE
+}
+
 /// Without files to tell how far they go, a new journal begins with the slice that runs now.
 fn border(setup: &Setup) -> Time {
     setup.clock.now()
@@ -432,4 +436,20 @@ fn refuse_unchangeable(engine: &Engine, settings: &Settings) -> Result<(), RunEr
         return Err(RunError::NameChanged { now, then });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn snapshots_take_a_twentieth_of_the_time_at_most() {
+        // the first one is due at once; the others by what the last one cost
+        for (since_ms, took_ms, pays) in
+            [(0, 0, true), (100, 5, true), (99, 5, false), (30_000, 1_500, true), (29_000, 1_500, false)]
+        {
+            let [since, took] = [since_ms, took_ms].map(Duration::from_millis);
+            assert_eq!(snapshot_pays(since, took), pays, "{since:?} after one of {took:?}");
+        }
+    }
 }

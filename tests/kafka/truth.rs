@@ -40,6 +40,10 @@ pub(crate) fn stream_in_pieces() -> Outcome {
     }
     let revised = scenario.rows("requests", "SELECT service FROM {table} WHERE revision > 0 LIMIT 1")?;
     assert!(!revised.is_empty(), "no correction: the pieces did not overlap, and the test shows nothing");
+    // every slice is a cut, and what it tells goes with its number: one transaction each
+    let (cuts, events) = (scenario.published_cuts()?, scenario.events()?.len());
+    assert!(cuts.len() > 10 && events > cuts.len(), "{} cuts and {events} events show nothing", cuts.len());
+    assert!(cuts.windows(2).all(|pair| pair[0] < pair[1]), "a cut in two transactions: {cuts:?}");
     Ok(())
 }
 
