@@ -36,7 +36,7 @@ use std::path::PathBuf;
 #[derive(thiserror::Error, Clone, Debug)]
 pub enum FilesError {
     /// A path or pattern that names nothing.
-    #[error("no file at {0}")]
+    #[error("no file at or under {0} (hidden ones are left out)")]
     Nothing(String),
     /// A pattern that is none.
     #[error("{pattern} is not a pattern: {message}")]

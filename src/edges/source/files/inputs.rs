@@ -33,7 +33,7 @@ impl fmt::Display for Input {
 }
 
 /// The files that the arguments name: `-` is stdin; a folder stands for all files under it except hidden ones; what
-/// names nothing is taken for a pattern (`*`, `?`, `[a-z]`, `**`).
+/// names nothing is taken for a pattern (`*`, `?`, `[a-z]`, `**`). An argument without a file is a mistake.
 pub fn inputs(arguments: &[String]) -> Result<Vec<Input>, FilesError> {
     let mut found = BTreeSet::new();
     for argument in arguments {
@@ -41,45 +41,42 @@ pub fn inputs(arguments: &[String]) -> Result<Vec<Input>, FilesError> {
             found.insert((PathBuf::new(), Input::Stdin));
             continue;
         }
-        let path = Path::new(argument);
+        let (path, mut any) = (Path::new(argument), false);
         if path.exists() {
-            collect(path, &mut found)?;
-            continue;
+            any = collect(path, &mut found)?;
+        } else {
+            let pattern =
+                |message: &str| FilesError::Pattern { pattern: argument.clone(), message: message.into() };
+            for path in glob::glob(argument).map_err(|error| pattern(error.msg))? {
+                let path = path.map_err(|error| read_error(error.path(), error.error()))?;
+                any |= collect(&path, &mut found)?;
+            }
         }
-        let pattern =
-            |message: &str| FilesError::Pattern { pattern: argument.clone(), message: message.into() };
-        let matches = glob::glob(argument).map_err(|error| pattern(error.msg))?;
-        let before = found.len();
-        let mut any = false;
-        for path in matches {
-            let path = path.map_err(|error| read_error(error.path(), error.error()))?;
-            any = true;
-            collect(&path, &mut found)?;
-        }
-        if !any && found.len() == before {
+        if !any {
             return Err(FilesError::Nothing(argument.clone()));
         }
     }
     Ok(found.into_iter().map(|(_, input)| input).collect())
 }
 
-/// Adds the file, or the files under the folder, by their real paths: a link and its target are one file.
-fn collect(path: &Path, found: &mut BTreeSet<(PathBuf, Input)>) -> Result<(), FilesError> {
+/// Adds the file, or the files under the folder, by their real paths: a link and its target are one file. False: there was none.
+fn collect(path: &Path, found: &mut BTreeSet<(PathBuf, Input)>) -> Result<bool, FilesError> {
     let real = path.canonicalize().map_err(|error| read_error(path, &error))?;
     if !real.is_dir() {
         if !found.iter().any(|(known, _)| *known == real) {
             found.insert((real, Input::File(path.to_path_buf())));
         }
-        return Ok(());
+        return Ok(true);
     }
+    let mut any = false;
     let entries = std::fs::read_dir(path).map_err(|error| read_error(path, &error))?;
     for entry in entries {
         let entry = entry.map_err(|error| read_error(path, &error))?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            collect(&entry.path(), found)?;
+            any |= collect(&entry.path(), found)?;
         }
     }
-    Ok(())
+    Ok(any)
 }
 
 pub(super) fn read_error(path: &Path, error: &std::io::Error) -> FilesError {

@@ -309,6 +309,11 @@ fn arguments_name_files_folders_and_patterns_once_each() {
     assert_eq!(names(&[arg("logs/*.log"), arg("logs/**/*.log"), arg("logs")]), Ok(all));
     assert_eq!(names(&[arg("logs/[bc].*")]), Ok(vec!["logs/b.log".into(), "logs/c.txt".into()]));
     assert_eq!(names(&["-".into()]), Ok(vec!["-".into()]));
-    assert_eq!(names(&[arg("none*")]), Err(format!("no file at {}", arg("none*"))));
+    fs::create_dir_all(at("empty/day")).expect("folder");
+    fs::write(at("empty/.hidden"), "1 x\n").expect("write");
+    for none in ["none", "none*", "empty", "emp*"] {
+        let said = format!("no file at or under {} (hidden ones are left out)", arg(none));
+        assert_eq!(names(&[arg("logs"), arg(none)]), Err(said));
+    }
     assert!(names(&["[".into()]).expect_err("pattern").starts_with("[ is not a pattern"));
 }
