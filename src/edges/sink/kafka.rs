@@ -1,6 +1,6 @@
 //! What all Kafka sinks share: clients, topics and their settings, which errors pass.
 
-use crate::edges::kafka::make_topic;
+use crate::edges::kafka::{RECONNECT_BACKOFF, make_topic};
 use crate::edges::sink::Control;
 use rdkafka::ClientConfig;
 use rdkafka::client::{Client, ClientContext};
@@ -20,6 +20,7 @@ pub(super) fn config(properties: &BTreeMap<String, String>) -> ClientConfig {
     let mut config = ClientConfig::new();
     // a broker that comes back is noticed within a second, not ten
     config.set("reconnect.backoff.max.ms", "1000");
+    config.set(RECONNECT_BACKOFF.0, RECONNECT_BACKOFF.1);
     for (key, value) in properties {
         config.set(key, value);
     }

@@ -3,7 +3,7 @@
 //! Invariant: nothing in the user's settings can make the client commit, reset or skip an offset by itself.
 
 use super::error::SourceError;
-use crate::edges::kafka::AssignConsumer;
+use crate::edges::kafka::{AssignConsumer, RECONNECT_BACKOFF};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
@@ -42,7 +42,8 @@ pub const OWNED: [&str; 10] = [
 pub const QUEUE_BYTES_MAX: usize = 4 << 20;
 
 /// Settings that the pipeline file may overrule, with the reason for ours.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 7] = [
+    RECONNECT_BACKOFF,
     // how long an empty fetch waits at the broker: bounds how late an end mark is; new lines never wait for it
     ("fetch.wait.max.ms", "20"),
     // a full queue is looked at again so soon; the default of a second makes catching up crawl
