@@ -1,5 +1,6 @@
 //! The command line as a user meets it: the real binary, its output and exit codes.
 
+#[cfg(target_os = "linux")]
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/schemas.rs"]
@@ -374,6 +375,32 @@ fn a_backfill_of_lines_in_parts_loses_none() {
     // each line, the line of stderr beside it, and one torn line in each file
     let wanted = format!("{} lines, {} rejected", 2 * lines + 2, lines + 10 * (lines / 10 - records) + 2);
     assert!(stderr(&output).contains(&wanted), "{wanted}: {}", stderr(&output));
+}
+
+/// What cannot be read leaves nothing that the next try into the same folder would find.
+#[test]
+fn a_backfill_of_nothing_readable_leaves_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_string();
+    std::fs::create_dir(at("empty")).expect("made");
+    std::fs::write(at("packed.log"), b"PAR1, and columns").expect("written");
+    std::fs::write(at("torn.gz"), [0x1f, 0x8b, 8]).expect("written");
+    let out = at("out");
+    let backfill = |input: &str| {
+        ninetail(&["backfill", "pipelines/quickstart.yaml", "--input", input, "--out", &out, "--no-progress"])
+    };
+    for (input, words) in [
+        ("missing", "no file at"),
+        ("empty", "no file at"),
+        ("packed.log", "a parquet file"),
+        ("torn.gz", "torn.gz"),
+    ] {
+        let output = backfill(&at(input));
+        assert_eq!(output.status.code(), Some(1), "{input}: {}", stderr(&output));
+        assert!(stderr(&output).contains(words), "{input}: {}", stderr(&output));
+        assert!(!Path::new(&out).exists(), "{input} left {out}");
+    }
+    done(&backfill("pipelines/quickstart.log"));
 }
 
 #[test]

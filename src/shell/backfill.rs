@@ -127,7 +127,11 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
     let line_bytes_max = settings.limits.line_bytes_max as usize;
     let control = connect::control(&options.stop);
     let [rollups, events, letters, state] = places(&options.out);
-    let files = inputs(&options.inputs)?; // one that is not there leaves no folder behind
+    let threads = pipeline.threads;
+    let limits = DealerLimits { threads, block_bytes: BLOCK_BYTES, line_bytes_max };
+    let look = ByReader::new(&input, pipeline.settings.limits.line_bytes_max)?;
+    // what is not there or cannot be read leaves no folder behind: the next try would find it taken
+    let dealer = Arc::new(Dealer::open(inputs(&options.inputs)?, limits, look)?);
     let mut committer = Committer::open(Setup {
         settings,
         state,
@@ -142,10 +146,6 @@ pub fn backfill(pipeline: &Pipeline, options: &Options) -> Result<Summary, RunEr
         clock: options.clock,
     })?;
     let letters = DeadLetters::open(&LetterTarget::File(letters), &control)?;
-    let threads = pipeline.threads;
-    let limits = DealerLimits { threads, block_bytes: BLOCK_BYTES, line_bytes_max };
-    let look = ByReader::new(&input, pipeline.settings.limits.line_bytes_max)?;
-    let dealer = Arc::new(Dealer::open(files, limits, look)?);
     let lines = Arc::new(AtomicU64::new(0));
     let samples = Arc::new(Samples::default());
     let partition =
